@@ -1,0 +1,104 @@
+/*
+ * bus/layout.h - the bytes that processes share. Included by bus/ only (and by its tests).
+ *
+ * File     BUS_HEADER_BYTES of struct bus_header, then `size` bytes of data (a power of two).
+ *          The data part is mapped twice in a row, so no record ever wraps.
+ * Position a byte count since the store was created, a multiple of 8, never reduced; it stands in
+ *          the data part at position & (size - 1).
+ * Fields   fixed width only: no pointer, size_t, bool, enum or hidden padding. Each says who
+ *          writes it (W), who reads it (R) and in which memory order (O).
+ * Change   of anything here: BUS_LAYOUT_VERSION, the static asserts and bus/README.md together.
+ */
+#ifndef BUS_LAYOUT_H
+#define BUS_LAYOUT_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/slots.h"
+
+enum {
+    BUS_LAYOUT_VERSION = 1,
+    BUS_CACHE_LINE = 64,
+    BUS_HEADER_BYTES = 256 * 1024,
+};
+
+#define BUS_MAGIC "SLUICERB"
+
+/* What this ring is. W: master, before the first fork; epoch: the writer, at recovery. R: all. */
+struct bus_identity {
+    char magic[8];
+    uint32_t layout_version;
+    uint32_t header_bytes;
+    uint64_t store_id;
+    uint8_t boot_id[16];
+    _Atomic uint64_t epoch; /* O: release / acquire */
+    uint64_t size;          /* of the data part */
+    uint64_t reserved;
+};
+
+/* One published state. W: the appender that holds the lock, in the slot not in force. */
+struct bus_state {
+    _Atomic uint64_t tail;     /* position behind the newest record */
+    _Atomic uint64_t next_seq; /* of the record that will be appended next */
+    _Atomic int64_t time_ns;   /* of the newest record; CLOCK_REALTIME, never goes back */
+    uint64_t reserved;
+};
+
+struct bus_process_slot {
+    alignas(BUS_CACHE_LINE) _Atomic uint32_t sleeping; /* set of enum wake_reason. W: owner; R: wakers;
+                                                          O: full fences, bus/wake.h */
+    _Atomic int32_t pid;           /* W: master. 0: nobody. R: all */
+    _Atomic uint32_t generation;   /* W: master, one more at every fork into this slot */
+    _Atomic uint32_t mark;         /* enum slot_mark. W: owner; R: master */
+    _Atomic uint64_t turn_count;   /* of its loop. W: owner; R: master */
+    _Atomic uint64_t cursor_seq;   /* last operation it has delivered / committed. W: owner */
+    _Atomic uint64_t reserved[4];
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX]; /* enum stat. W: owner */
+};
+
+struct bus_header {
+    struct bus_identity identity;
+
+    alignas(BUS_CACHE_LINE) pthread_mutex_t append_mutex; /* robust, process-shared; made anew at start */
+
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t state_count; /* states[state_count & 1] is in force.
+                                                             W: appender; O: release / acquire */
+    struct bus_state states[2];
+    _Atomic uint64_t urgent_pos; /* someone waits for the commit of what is before it. W: under the lock */
+
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t writing_until; /* an appender may be overwriting up to
+                                                               here (less size). Never lowered */
+
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t committed_pos; /* W: writer, before committed_seq */
+    _Atomic uint64_t committed_seq;                         /* W: writer; O: release / acquire */
+    _Atomic uint64_t first_seq;                             /* oldest kept in the log. W: writer */
+    _Atomic uint32_t refusal;      /* enum bus_refusal: why appends are refused. W: writer */
+    _Atomic uint32_t commit_error; /* errno of the last failed commit, 0 after a good one. W: writer */
+
+    alignas(BUS_CACHE_LINE) _Atomic uint32_t phase; /* enum bus_phase. W: master (writer: recovered) */
+    _Atomic uint32_t recovered;                     /* W: writer, once the ring may be appended to */
+    _Atomic int64_t drain_deadline_ns;              /* CLOCK_BOOTTIME. W: master, before phase */
+    int64_t started_boottime_ns;                    /* W: master, before the first fork */
+    int64_t clock_offset_ns; /* REALTIME - BOOTTIME at start: a clock that jumps is noticed */
+    _Atomic int64_t tick_due_ns; /* CLOCK_BOOTTIME of the room's next tick. W: the worker whose
+                                    compare-exchange wins */
+
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t active_slots[BUS_SLOT_WORDS]; /* a bit per slot in use.
+                                                                              W: master */
+
+    struct bus_process_slot slots[BUS_SLOT_COUNT];
+};
+
+static_assert(sizeof(struct bus_identity) == 64, "one cache line");
+static_assert(sizeof(struct bus_state) == 32, "two fit beside their counter");
+static_assert(sizeof(struct bus_header) <= BUS_HEADER_BYTES, "the header part holds the header");
+static_assert(BUS_HEADER_BYTES % 65536 == 0, "data starts on a page of any size");
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "positions are shared between processes");
+static_assert(ATOMIC_INT_LOCK_FREE == 2, "flags are shared between processes");
+
+#endif
