@@ -1,0 +1,53 @@
+/*
+ * store/commit.h - the writer's transactions: operations in, blocks and index on disk.
+ *
+ * Callers  the writer alone (ROLE_CHECK). One transaction at a time, begun and ended inside each
+ *          call, full sync always (never MDB_NOSYNC, never MDB_WRITEMAP).
+ * Guard    every transaction first checks that the stored committed_seq is the one it expects;
+ *          -ESTALE otherwise: another writer was here, and this one must end.
+ * Errors   -ENOSPC: the disk or the map is full, nothing was committed, nothing is lost: try
+ *          again after store_space_release (LMDB 0.9.24 says EIO for a full disk: the free space
+ *          decides). -EIO and others: the writer ends.
+ * Crashes  a death at any moment leaves the last commit.
+ */
+#ifndef STORE_COMMIT_H
+#define STORE_COMMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/env.h"
+
+enum {
+    COMMIT_BYTES_MAX = 4 * 1024 * 1024, /* of records in one transaction, but at least one */
+};
+
+/* What retention may keep; 0: without bound. */
+struct retention {
+    uint64_t bytes;
+    uint64_t count;
+    int64_t age_ns;
+};
+
+/*
+ * Commits the stamped records in @records (whole, in seq order, continuing the log) up to ring
+ * position @end_pos; trims, in the same transaction, a small step of what @retention no longer
+ * keeps. *ret_meta is the state after it.
+ */
+int commit_operations(struct store *store, const void *records, size_t bytes, uint64_t end_pos,
+                      const struct retention *retention, struct store_meta *ret_meta);
+
+/*
+ * Trims one small step when there is something to trim and nothing to commit.
+ * > 0: that many operations went; 0: nothing to do.
+ */
+ptrdiff_t commit_trim(struct store *store, const struct retention *retention,
+                      struct store_meta *ret_meta);
+
+/* A new epoch from committed_seq + 1 on; clears the clean mark. Before the first append. */
+int commit_new_epoch(struct store *store, uint64_t epoch, struct store_meta *ret_meta);
+/* Sets or clears the clean mark. */
+int commit_clean_mark(struct store *store, bool is_clean, struct store_meta *ret_meta);
+
+#endif
