@@ -1,0 +1,126 @@
+/*
+ * server/http/http.h - requests, responses and upgraded streams, whatever the HTTP version.
+ *
+ * Exchange one request and its answer. The server's user gets it in on_request when head and body
+ *          are complete (bodies are bounded by body_bytes_max); it answers now or later, exactly
+ *          once: http_respond, http_begin_stream or http_upgrade. HTTP/1.1 answers in order: it
+ *          does not look at the next pipelined request before this one is answered.
+ * Gone     when the client goes before the answer, on_gone of the exchange is called and the
+ *          exchange is invalid after it; http_respond frees the exchange.
+ * Memory   strings of a request are borrowed until it is answered.
+ * Seam     HTTP/2 will bring exchanges with operations of its own; users see no difference.
+ */
+#ifndef SERVER_HTTP_HTTP_H
+#define SERVER_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+struct timer_wheel;
+struct http_exchange;
+
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_OTHER,
+};
+
+enum {
+    HTTP_HEADERS_MAX = 100,
+};
+
+struct http_text {
+    const char *bytes; /* not terminated */
+    size_t size;
+};
+
+struct http_header {
+    struct http_text name; /* lower case */
+    struct http_text value;
+};
+
+struct http_request {
+    enum http_method method;
+    struct http_text path;  /* raw, as sent, without the query */
+    struct http_text query; /* behind the `?`; may be empty */
+    struct http_header headers[HTTP_HEADERS_MAX];
+    size_t header_count;
+    const uint8_t *body;
+    size_t body_bytes;
+    bool is_secure; /* over TLS */
+};
+
+struct http_limits {
+    uint32_t head_bytes_max;
+    uint32_t body_bytes_max;
+    int64_t head_timeout_ns; /* handshake_timeout: from the first byte to the end of the head */
+    int64_t body_timeout_ns;
+    int64_t idle_timeout_ns; /* keep-alive */
+    int64_t write_timeout_ns;
+};
+
+/* What the user of the HTTP layer provides; one per worker. */
+struct http_handlers {
+    void (*on_request)(void *user, struct http_exchange *exchange);
+};
+
+struct http_server {
+    const struct http_handlers *handlers;
+    void *user;
+    const struct http_limits *limits; /* read at each use: a reload may change it */
+    struct timer_wheel *timers;
+    bool is_closing; /* draining: answers carry `Connection: close`, idle connections are closed */
+};
+
+const struct http_request *http_request(const struct http_exchange *exchange);
+/* The value of a header (name in lower case), joined by nothing: the first one. NULL: absent. */
+const struct http_text *http_header(const struct http_request *request, const char *name);
+/* Whether a comma list header (all its lines) has this token, in any case. */
+bool http_header_has_token(const struct http_request *request, const char *name, const char *token);
+/* Whether Accept names this media type itself (not by a wildcard), with q > 0. */
+bool http_accepts(const struct http_request *request, const char *media_type);
+bool http_text_equals(struct http_text text, const char *string);
+
+/*
+ * Percent-decodes @text once into @buf. Returns the length, -EILSEQ for a bad `%` or bad UTF-8,
+ * -ENOBUFS when @buf_bytes are too few. `+` is itself.
+ */
+ptrdiff_t http_decode(struct http_text text, char *buf, size_t buf_bytes);
+/* The raw value of a query parameter; false: absent. An empty value is present. */
+bool http_query_get(struct http_text query, const char *name, struct http_text *ret_value);
+
+/* The user's own word on an exchange that it answers later; on_gone may be NULL. */
+void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user), void *user);
+/* The stream below, for the peer's address and on upgrade. */
+struct stream *http_exchange_stream(const struct http_exchange *exchange);
+/* Whether the connection was opened before the server began to drain. */
+bool http_exchange_is_old(const struct http_exchange *exchange);
+
+struct http_response {
+    int status;
+    const char *content_type; /* NULL: no body */
+    const char *headers;      /* more header lines, each ending in CRLF; NULL: none */
+    const void *body;         /* copied */
+    size_t body_bytes;
+    bool is_last; /* close the connection after it */
+};
+
+/* HEAD: the body is left out. */
+void http_respond(struct http_exchange *exchange, const struct http_response *response);
+/* {"error":{"code":"…","message":"…"}} with that status; PROTOCOLS section 1. @headers as above. */
+void http_respond_error(struct http_exchange *exchange, int status, const char *code,
+                        const char *message, const char *headers);
+/*
+ * An endless body (an event stream): sends the head with @headers and gives the stream below to the
+ * caller, who sets itself as its user. Over HTTP/1.1 the body ends with the connection.
+ */
+struct stream *http_begin_stream(struct http_exchange *exchange, const char *content_type,
+                                 const char *headers);
+/* 101 with @headers; the stream is the caller's, who sets itself as its user. */
+struct stream *http_upgrade(struct http_exchange *exchange, const char *headers);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * server/json/json.h - JSON as spans: published values pass through as they were (DESIGN section 10).
+ *
+ * json_compact checks one strict RFC 8259 value and removes insignificant white space; digits, key
+ * order, escapes, duplicate keys and lone surrogates in escapes stay. json_object_next walks the
+ * members of an object without building a tree. Knows nothing of Sluice.
+ * Limits   nesting JSON_DEPTH_MAX, by an explicit bit stack: no recursion.
+ */
+#ifndef SERVER_JSON_JSON_H
+#define SERVER_JSON_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    JSON_DEPTH_MAX = 512,
+};
+
+enum json_type {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+/* A value inside a checked text: strings with their quotes. */
+struct json_span {
+    const char *bytes;
+    size_t size;
+};
+
+/* Where and why a text is no JSON. */
+struct json_error {
+    size_t offset;
+    const char *reason; /* static text */
+};
+
+/*
+ * Checks that @in is exactly one JSON value (white space around it allowed; UTF-8 checked) and
+ * writes it without insignificant white space to @out (at least @in_bytes long; may be @in itself).
+ * Returns the length written, or -EBADMSG with *ret_error.
+ */
+ptrdiff_t json_compact(const char *in, size_t in_bytes, char *out, struct json_error *ret_error);
+
+enum json_type json_type(struct json_span value); /* of a checked value */
+
+/*
+ * Walks a checked, compact object: start with *offset = 0; false at the end. The key has its
+ * quotes; compare it with json_string_equals.
+ */
+bool json_object_next(struct json_span object, size_t *offset, struct json_span *ret_key,
+                      struct json_span *ret_value);
+/* Whether a JSON string, its escapes resolved, equals @text. */
+bool json_string_equals(struct json_span string, const char *text);
+/*
+ * Resolves a JSON string's escapes into UTF-8. Returns the length; -EILSEQ for a lone surrogate,
+ * -ENOBUFS when @out_bytes are too few.
+ */
+ptrdiff_t json_string_decode(struct json_span string, char *out, size_t out_bytes);
+/* An integer of JSON's own syntax within 0 to UINT64_MAX; false otherwise. */
+bool json_uint64(struct json_span number, uint64_t *ret_value);
+
+/* Most bytes that json_quote writes for @bytes of text. */
+size_t json_quoted_bytes_max(size_t bytes);
+/* Writes @text (UTF-8) as a JSON string with quotes; returns the length. */
+size_t json_quote(char *out, const char *text, size_t bytes);
+
+bool utf8_is_valid(const char *text, size_t bytes);
+
+#endif

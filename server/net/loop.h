@@ -1,0 +1,45 @@
+/*
+ * server/net/loop.h - one process's epoll loop: descriptors in, callbacks out, one turn at a time.
+ *
+ * Turn     loop_turn: wait (at most the time given), call the callback of every ready source once,
+ *          fire timers that are due. What is decided per turn (appending, delivering, flushing) is
+ *          done by the caller between turns, never inside a descriptor's callback.
+ * Units    times in ns of CLOCK_MONOTONIC, read once per turn (loop_now_ns).
+ * Memory   a struct loop_source is embedded by its owner, who removes it before freeing it. A
+ *          source removed during a turn gets no further callback in that turn.
+ * Callers  worker, writer and master, each with a loop of its own.
+ */
+#ifndef SERVER_NET_LOOP_H
+#define SERVER_NET_LOOP_H
+
+#include <stdint.h>
+
+struct loop;
+struct loop_source;
+
+/* @events: EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR as epoll gave them. */
+typedef void loop_source_function(struct loop_source *source, uint32_t events);
+
+struct loop_source {
+    loop_source_function *on_event;
+    int fd;
+    uint32_t events; /* wanted now; 0: not in the epoll set */
+};
+
+int loop_open(struct loop **ret_loop);
+void loop_close(struct loop *loop);
+
+/* Sets what @source waits for (0 takes it out). EPOLLEXCLUSIVE and EPOLLET may be given. */
+int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events);
+/* Takes it out and forgets it; safe inside any callback. */
+void loop_forget(struct loop *loop, struct loop_source *source);
+
+/*
+ * One turn: waits at most @timeout_ns (0: not at all), or until the next timer if that is sooner.
+ * Returns the number of sources called, or -errno.
+ */
+int loop_turn(struct loop *loop, int64_t timeout_ns);
+int64_t loop_now_ns(const struct loop *loop);
+struct timer_wheel *loop_timers(struct loop *loop);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * server/net/outq.h - what a stream has still to send: ranges of shared bytes, in order.
+ *
+ * Shape    a growing ring of struct range. A range that begins where the last one ends is joined
+ *          to it, so a burst for one subscriber is one iovec. An empty queue owns no memory.
+ * Limits   the queue itself refuses nothing: its owner judges outq_pinned_bytes after a flush.
+ *          That is what the queue keeps alive (whole arenas, counted once per run of neighbours,
+ *          and 16 bytes per range), not only what it will send, so that a bound on it bounds memory.
+ * Memory   outq_push takes a reference on the arena; outq_consume and outq_done drop them.
+ */
+#ifndef SERVER_NET_OUTQ_H
+#define SERVER_NET_OUTQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "server/net/arena.h"
+
+struct outq {
+    struct range *ranges; /* ring of capacity entries; NULL when empty */
+    uint16_t capacity;    /* a power of two, or 0 */
+    uint16_t head;
+    uint16_t count;
+    uint16_t reserved;
+    uint32_t bytes;        /* still to be sent */
+    uint32_t pinned_bytes; /* kept alive by it */
+};
+
+void outq_init(struct outq *queue);
+void outq_done(struct outq *queue);
+/* 0; -ENOMEM; -ENOBUFS: 32,768 ranges or 4 GiB are queued (the owner has not judged for too long). */
+int outq_push(struct outq *queue, struct range range);
+/* Copies @bytes into @writer's arena and queues them: single replies, control frames. */
+int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size);
+/* Fills up to @iov_count entries from the front; returns how many. */
+int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count);
+/* @bytes from the front have been sent. */
+void outq_consume(struct outq *queue, size_t bytes);
+bool outq_is_empty(const struct outq *queue);
+uint32_t outq_pinned_bytes(const struct outq *queue);
+
+#endif

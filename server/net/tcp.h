@@ -1,0 +1,76 @@
+/*
+ * server/net/tcp.h - streams over sockets, and the listeners they come from.
+ *
+ * Set      struct tcp_set is one worker's: all its streams, the list of dirty ones, one shared read
+ *          buffer. tcp_flush sends what is queued on every dirty stream, tcp_reap calls on_close of
+ *          those that ended and frees them. Both are called by the worker between turns.
+ * Memory   an idle connection costs sizeof(struct tcp_stream) and nothing else: kept input,
+ *          queues and parsers are borrowed while they are needed.
+ * Limits   at most TCP_READ_BYTES are read from one stream per turn, at most TCP_WRITE_BYTES
+ *          written; at most TCP_ACCEPT_MAX connections accepted per listener and turn. A stream
+ *          whose queue makes no progress for write_timeout_ns is aborted only if its user asked
+ *          for it (HTTP responses); subscribers become lagging instead.
+ * Accept   out of descriptors (EMFILE, ENFILE): the listener rests for 100 ms and goes on; the
+ *          spare descriptor trick refuses the newcomer cleanly.
+ */
+#ifndef SERVER_NET_TCP_H
+#define SERVER_NET_TCP_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "server/net/loop.h"
+#include "server/net/stream.h"
+
+struct tcp_set;
+struct tcp_listener;
+
+enum {
+    TCP_READ_BYTES = 64 * 1024,
+    TCP_WRITE_BYTES = 1024 * 1024,
+    TCP_ACCEPT_MAX = 64,
+    TCP_ADDRESS_TEXT_MAX = 64, /* "[addr]:port", "unix" */
+};
+
+/* Counts that the worker turns into stats. */
+struct tcp_counts {
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t queued_bytes; /* in all output queues now */
+    uint32_t open_count;
+};
+
+int tcp_set_open(struct loop *loop, struct tcp_set **ret_set);
+/* Aborts and frees every stream (on_close is called). */
+void tcp_set_close(struct tcp_set *set);
+
+/*
+ * Called for each accepted connection, with its stream (no user set yet: the callee sets one or
+ * aborts it).
+ */
+typedef void tcp_accept_function(void *user, struct stream *stream);
+
+/* @fd: a listening, non-blocking socket that stays the caller's. */
+int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void *user,
+               struct tcp_listener **ret_listener);
+/* Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). */
+void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled);
+void tcp_listener_close(struct tcp_listener *listener);
+
+/* Sends what is queued on every dirty stream, one writev each in the ordinary case. */
+void tcp_flush(struct tcp_set *set);
+/* Finishes off streams that have ended; true if some remain for the next turn. */
+bool tcp_reap(struct tcp_set *set);
+/* True when a stream has kept input to be given in the next turn: the worker must not sleep. */
+bool tcp_has_work(const struct tcp_set *set);
+const struct tcp_counts *tcp_counts(const struct tcp_set *set);
+
+/* "127.0.0.1:5000" of a stream's peer, for logs. Works for streams of a tcp_set only. */
+void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes);
+void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address);
+int tcp_error(const struct stream *stream);
+
+#endif

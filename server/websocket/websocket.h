@@ -1,0 +1,85 @@
+/*
+ * server/websocket/websocket.h - WebSocket (RFC 6455) over any upgraded stream, through wslay.
+ *
+ * Shape    a struct websocket holds the stream, the user and a few flags (under 100 bytes). A wslay
+ *          context and a message buffer are borrowed from a pool while a message is in flight
+ *          and given back when the bytes fed were exactly those of finished frames.
+ * Input    complete messages by on_message, at most message_bytes_max long (else close 1009; the
+ *          buffer grows with what has arrived, never with what a header claims). Pings are
+ *          answered here; control frames may come between fragments.
+ * Output   text by websocket_send_text, or ready frames (websocket_frame_head + payload) pushed
+ *          as shared ranges to websocket_stream().
+ * Close    websocket_close sends a close frame, then nothing else; waits for the answer at most 5 s.
+ *          A peer's close is answered with its code. on_close comes once, last.
+ * Pings    one every ping_interval (each connection's phase differs), and 20 s for any sign of life.
+ */
+#ifndef SERVER_WEBSOCKET_WEBSOCKET_H
+#define SERVER_WEBSOCKET_WEBSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_exchange;
+struct stream;
+struct timer_wheel;
+struct websocket;
+
+enum {
+    WEBSOCKET_NORMAL = 1000,
+    WEBSOCKET_GOING_AWAY = 1001,
+    WEBSOCKET_PROTOCOL_ERROR = 1002,
+    WEBSOCKET_UNSUPPORTED = 1003,
+    WEBSOCKET_NO_STATUS = 1005, /* never sent */
+    WEBSOCKET_ABNORMAL = 1006,  /* never sent */
+    WEBSOCKET_BAD_TEXT = 1007,
+    WEBSOCKET_POLICY = 1008,
+    WEBSOCKET_TOO_BIG = 1009,
+    WEBSOCKET_TRY_LATER = 1013,
+};
+
+enum {
+    WEBSOCKET_HEAD_BYTES_MAX = 10, /* of a frame from the server */
+};
+
+struct websocket_handlers {
+    /* @bytes are borrowed. Returns false to keep reading paused until websocket_resume. */
+    bool (*on_message)(void *user, bool is_text, const uint8_t *bytes, size_t size);
+    void (*on_drained)(void *user); /* as stream_handlers; may be NULL */
+    /* @code: the peer's, or ours; WEBSOCKET_ABNORMAL without a closing handshake. Last call. */
+    void (*on_close)(void *user, int code);
+};
+
+struct websocket_options {
+    uint32_t message_bytes_max;
+    int64_t ping_interval_ns; /* 0: none */
+    int64_t ping_timeout_ns;
+};
+
+/* One per worker: pools, timers. */
+struct websocket_set;
+int websocket_set_open(struct timer_wheel *timers, const struct websocket_options *options,
+                       struct websocket_set **ret_set);
+void websocket_set_close(struct websocket_set *set);
+
+/*
+ * Whether the request is an upgrade to WebSocket; -EINVAL when it wants to be one but is malformed
+ * (answered here: 400, or 426 with Sec-WebSocket-Version); 0: it is none; 1: a good one.
+ */
+int websocket_check(struct http_exchange *exchange);
+/* Accepts a checked one. @protocol: the subprotocol chosen, or NULL. NULL: no memory (answered). */
+struct websocket *websocket_accept(struct websocket_set *set, struct http_exchange *exchange,
+                                   const char *protocol, const struct websocket_handlers *handlers,
+                                   void *user);
+
+struct stream *websocket_stream(const struct websocket *websocket);
+void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size);
+/* Reason: UTF-8, at most 123 bytes. Harmless when already closing. */
+void websocket_close(struct websocket *websocket, int code, const char *reason);
+void websocket_resume(struct websocket *websocket);
+bool websocket_is_closing(const struct websocket *websocket);
+
+/* Head of an unfragmented text frame from the server with this payload; returns its length. */
+size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes);
+
+#endif
