@@ -1,0 +1,72 @@
+/*
+ * server/config.h - the configuration, read once and immutable.
+ *
+ * Option wins over environment, environment over file. Every wrong value is collected and named with
+ * its place (option, variable, or file and line), all of them, not the first alone.
+ * Callers  main, before any process is forked; the others read the struct.
+ * Memory   config_free releases everything.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum durability {
+    DURABILITY_BUFFERED,
+    DURABILITY_COMMITTED,
+};
+
+struct text_list {
+    char **items;
+    size_t count;
+};
+
+struct config {
+    struct text_list listen;
+    struct text_list broker_listen;
+    uint64_t workers;
+    char *data;
+    char *run_dir;
+    uint64_t ring_size;
+    uint64_t map_size;
+    char *user; /* NULL: unchanged */
+    uint64_t durability; /* enum durability */
+    uint64_t retention_bytes;
+    uint64_t retention_age; /* ns; 0: off, as for the other two */
+    uint64_t retention_events;
+    uint64_t drain_timeout; /* ns, as all times */
+    uint64_t drain_spread;
+    uint64_t drain_accept;
+    uint64_t tick;
+    uint64_t max_message;
+    uint64_t max_queue;
+    uint64_t max_subscriptions;
+    uint64_t max_connections;
+    uint64_t ping_interval;
+    uint64_t ping_timeout;
+    uint64_t handshake_timeout;
+    uint64_t max_head;
+    struct text_list hosts;
+    struct text_list cors_origins;
+    bool echo;
+    uint64_t log_level;  /* enum log_level */
+    uint64_t log_format; /* enum log_format */
+    bool log_connections;
+};
+
+enum config_result {
+    CONFIG_RUN,
+    CONFIG_CHECKED, /* --check-config: all is well */
+    CONFIG_SHOWN,   /* --version or --help */
+    CONFIG_WRONG,   /* said on @errors; exit status 2 */
+};
+
+/* Reads command line, environment and file. @output: for --help and --version. */
+enum config_result config_read(int argc, char **argv, char **environment, FILE *output,
+                               FILE *errors, struct config **ret_config);
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * server/protocol/client.h - the long-lived clients of a worker: who is warned, counted and closed.
+ *
+ * A client is a WebSocket, an event stream or a raw TCP connection; its session embeds a struct
+ * client. The drain (server/drain.c) walks them in bounded steps; each leaves by client_leave,
+ * which counts down and, while draining, logs how many remain on the whole server.
+ */
+#ifndef SERVER_PROTOCOL_CLIENT_H
+#define SERVER_PROTOCOL_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bus;
+struct client;
+
+struct client_operations {
+    const char *protocol; /* "room", "broker", "broker-tcp", "event-stream", "echo": for logs */
+    /* Tells it, in its protocol's way, that the server shuts down in so many seconds. */
+    void (*warn)(struct client *client, uint32_t remaining_seconds);
+    /* Closes it politely: 1001, or what its protocol has. */
+    void (*close)(struct client *client);
+};
+
+struct client {
+    const struct client_operations *operations;
+    struct client *next;
+    struct client **link;
+    uint32_t joined_s;  /* CLOCK_MONOTONIC seconds */
+    uint32_t warned;    /* the drain that has warned it: 0 none */
+};
+
+struct clients {
+    struct client *first;  /* newest first */
+    struct client *cursor; /* of a walk in bounded steps; moved along when its client leaves */
+    size_t count;
+    struct bus *bus;
+    unsigned slot;
+    /* Set by the worker; called when a client has left (for the log and the drain). May be NULL. */
+    void (*on_left)(void *user, const struct client *client, const char *name);
+    void *user;
+};
+
+void clients_init(struct clients *clients, struct bus *bus, unsigned slot);
+void client_join(struct clients *clients, struct client *client,
+                 const struct client_operations *operations);
+/* @name: the client's own, for the log; may be NULL. */
+void client_leave(struct clients *clients, struct client *client, const char *name);
+
+typedef void client_visit_function(void *user, struct client *client);
+/* Visits every client once over several calls of at most @step; 1 when the walk is done, else 0. */
+void clients_walk_begin(struct clients *clients);
+int clients_walk(struct clients *clients, size_t step, client_visit_function *visit, void *user);
+
+#endif

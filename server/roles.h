@@ -1,0 +1,18 @@
+/*
+ * server/roles.h - the mains of the processes. Each returns its exit status and never more than once.
+ *
+ * worker_main, writer_main: called in the child right after the fork, with its slot; the child's
+ * title, role, signals and PDEATHSIG are set by child.c. A child ends by _exit (DESIGN section 5).
+ */
+#ifndef SERVER_ROLES_H
+#define SERVER_ROLES_H
+
+struct config;
+struct heritage;
+
+int master_main(const struct config *config);
+/* @index: 0, 1 … as in its title. */
+int worker_main(const struct heritage *heritage, unsigned index, unsigned slot);
+int writer_main(const struct heritage *heritage, unsigned slot);
+
+#endif

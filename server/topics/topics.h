@@ -1,0 +1,131 @@
+/*
+ * server/topics/topics.h - who gets what: subscriptions, live delivery and catching up.
+ *
+ * Shape    a topic that somebody of this worker is subscribed to has an entry with one array of
+ *          live subscriptions per encoding. A subscriber is a connection as seen from here: its
+ *          stream, its encoding, its subscriptions. A subscription is live (gets what the
+ *          worker's cursor passes) or lagging (is fed from the log at its own pace).
+ * Turn     topics_turn reads at most 64 KiB of the ring, encodes each event once per encoding that
+ *          needs it, and queues ranges; topics_judge, after the flush, makes those whose queue is
+ *          over the limit lag; topics_catch_up feeds lagging subscribers within a byte budget.
+ * Order    an event is passed on in seq order; a run of events for the same topic costs one range
+ *          per subscriber. Each subscription skips everything at or before its own position.
+ * Memory   no per-client copy of a message, nothing allocated per delivered message per client.
+ * Callers  one struct topics per worker. DESIGN section 6.
+ */
+#ifndef SERVER_TOPICS_TOPICS_H
+#define SERVER_TOPICS_TOPICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/topics/event.h"
+
+struct bus;
+struct store;
+struct stream;
+struct topic_counts;
+struct topics;
+struct subscriber;
+struct subscription;
+
+struct topics_options {
+    struct bus *bus;
+    struct store *store; /* this worker's read-only one */
+    struct topic_counts *counts;
+    unsigned slot;
+    const uint32_t *queue_bytes_max;       /* --max-queue; read at each use: a reload may change it */
+    const uint32_t *subscriptions_max;     /* --max-subscriptions */
+    const bool *deliver_committed_only;    /* durability = committed */
+};
+
+int topics_open(const struct topics_options *options, struct topics **ret_topics);
+void topics_close(struct topics *topics);
+/* Returns the encoding's number. At start only. */
+unsigned topics_register_encoding(struct topics *topics, const struct encoding *encoding);
+
+/* --- subscribers -------------------------------------------------------------------------- */
+
+struct subscriber_handlers {
+    /* Retention overtook it (or what it resumed from): the next event it gets is @oldest or later. */
+    void (*on_gap)(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
+};
+
+/* Embedded in a protocol's session (40 bytes or so); zeroed by subscriber_init. */
+struct subscriber {
+    struct stream *stream;
+    const struct subscriber_handlers *handlers;
+    void *user;
+    struct subscription *subscriptions; /* list */
+    struct catch_up *catch_up;          /* its shared cursor while something is lagging; else NULL */
+    uint16_t subscription_count;
+    uint8_t encoding;
+    bool is_judged; /* in the list of those to be judged after the flush */
+};
+
+void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsigned encoding,
+                     const struct subscriber_handlers *handlers, void *user);
+/* Ends all its subscriptions. Safe when it has none. */
+void subscriber_done(struct topics *topics, struct subscriber *subscriber);
+/* To be called from the stream's on_drained: feeding may go on. */
+void subscriber_drained(struct topics *topics, struct subscriber *subscriber);
+
+/* Where a subscription shall begin. */
+struct resume {
+    bool has_since;
+    bool has_epoch;
+    uint64_t since;
+    uint64_t epoch;
+};
+
+/* What the `subscribed` answer says; PROTOCOLS section 3. */
+struct subscribed {
+    uint64_t seq;
+    uint64_t epoch;
+    bool has_recovered;
+    bool recovered;
+    bool was_subscribed; /* already: nothing has changed */
+    uint64_t gap_oldest; /* not 0: tell the gap right after the answer (on_gap is not called) */
+};
+
+/*
+ * Subscribes. The answer must be queued by the caller at once: no event comes before the next
+ * topics_turn or topics_catch_up.
+ *
+ *   -EEXIST  subscribed already and @resume has since
+ *   -E2BIG   too many subscriptions
+ *   -ENOMEM, or what the store said
+ */
+int topics_subscribe(struct topics *topics, struct subscriber *subscriber, const char *topic,
+                     size_t topic_bytes, const struct resume *resume, struct subscribed *ret);
+/* -ENOENT: not subscribed. */
+int topics_unsubscribe(struct topics *topics, struct subscriber *subscriber, const char *topic,
+                       size_t topic_bytes);
+/*
+ * The greatest seq up to which everything on every subscription of it has been queued: `pong.seq`.
+ */
+uint64_t topics_position(const struct topics *topics, const struct subscriber *subscriber);
+
+/* --- the worker's turn ---------------------------------------------------------------------- */
+
+/* Reads the ring and queues; true when more is waiting. */
+bool topics_turn(struct topics *topics);
+/* After the flush: whose queue is over the limit begins to lag. */
+void topics_judge(struct topics *topics);
+/* Feeds lagging subscribers, at most @budget_bytes; true when more could be done at once. */
+bool topics_catch_up(struct topics *topics, size_t budget_bytes);
+/* Last operation that the worker's cursor has passed. */
+uint64_t topics_cursor_seq(const struct topics *topics);
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+/*
+ * Names a topic can have: UTF-8, 1 to 255 bytes, no control characters (U+0000 to U+001F, U+007F to
+ * U+009F), not beginning with `$`.
+ */
+bool topic_name_is_valid(const char *name, size_t bytes);
+/* Subscribers of it over all workers. */
+uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes);
+
+#endif
