@@ -1,0 +1,69 @@
+# Sourced by the scripts beside it: what they need from Debian, and how to get it.
+# shellcheck shell=bash disable=SC2034
+
+PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libhttp-parser-dev libinih-dev
+    liblmdb-dev libssl-dev libsystemd-dev libwslay-dev libxxhash-dev uthash-dev)
+PACKAGES_TEST=(libcmocka-dev)
+PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck)
+PACKAGES_FUZZ=(clang llvm)
+
+# Progress and trouble; the only thing on standard output is what a script is for.
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+die() {
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+# install_missing PACKAGE... : by apt, as root or with sudo, and only what is not there.
+install_missing() {
+    local package missing=() as_root=()
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        command -v meson >/dev/null || die "no apt here: install what Debian calls $*"
+        return 0
+    fi
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]}"
+        as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    run_logged apt "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c '
+        apt-get update -q &&
+            apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+    ' sh "${missing[@]}"
+}
+
+# run_logged NAME COMMAND... : quiet when all is well, otherwise its last lines, and the end.
+run_logged() {
+    local name=$1 log
+    shift
+    log=$(mktemp "${TMPDIR:-/tmp}/sluice-$name.XXXXXX")
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        die "failed: $name (all of it: $log)"
+    fi
+    rm -f "$log"
+}
+
+# build DIRECTORY TARGET -- MESON-OPTION... : sets DIRECTORY up once, then builds what changed.
+# An empty TARGET is everything. An interrupted or outdated setup is made anew.
+build() {
+    local directory=$1 target=$2 source
+    shift 3
+    source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    if [ "$(cat "$directory/sluice-options" 2>/dev/null)" != "$source $*" ]; then
+        say "building into $directory"
+        rm -rf "$directory"
+        run_logged setup meson setup "$directory" "$source" "$@"
+        printf '%s\n' "$source $*" >"$directory/sluice-options"
+    fi
+    run_logged build ninja -C "$directory" ${target:+"$target"}
+}

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# Runs every test against a build with AddressSanitizer and UndefinedBehaviourSanitizer, and ends
+# with one line "N passed, N failed".
+#
+#   tools/test.sh             all: unit e2e fault fuzz
+#   tools/test.sh unit e2e    only those
+#   tools/test.sh e2e/30      only the end-to-end (or fault) files whose names begin so
+#
+# fault: tests/fault/*, each with --short. fuzz: tools/fuzz.sh for some seconds, if clang is there.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/packages.sh
+. "$root/tools/packages.sh"
+
+build_dir=${SLUICE_TEST_BUILD:-$root/build-test}
+logs=$build_dir/logs
+jobs=$(nproc)
+passed=0
+failed=0
+
+export SLUICE_BIN=$build_dir/server/sluice
+export SLUICE_BUILD=$build_dir
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export CMOCKA_MESSAGE_OUTPUT=TAP
+
+install_node() {
+    local major
+    major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+    if [ "$major" -lt 18 ]; then
+        install_missing nodejs npm
+    elif ! command -v npm >/dev/null; then
+        install_missing npm
+    fi
+    cd "$root/tests/e2e"
+    if ! cmp -s package-lock.json node_modules/.installed-lock; then
+        say "installing the clients that the tests use"
+        run_logged npm npm ci --no-audit --no-fund
+        cp package-lock.json node_modules/.installed-lock
+    fi
+    cd "$root"
+}
+
+# add NAME SECONDS PASSED FAILED
+add() {
+    say "$(printf '%-36s %4d passed, %d failed (%d s)' "$1" "$3" "$4" "$2")"
+    passed=$((passed + $3))
+    failed=$((failed + $4))
+}
+
+run_unit() {
+    local start=$SECONDS counts
+    rm -f "$build_dir/meson-logs/testlog.json"
+    meson test -C "$build_dir" --no-rebuild --num-processes "$jobs" --timeout-multiplier 4 \
+        >"$logs/unit.log" 2>&1 || true
+    if ! counts=$("$root/tools/count_tests.py" meson "$build_dir/meson-logs/testlog.json"); then
+        tail -n 40 "$logs/unit.log" >&2
+        counts="0 1"
+    fi
+    # shellcheck disable=SC2086
+    add unit $((SECONDS - start)) $counts
+}
+
+# One file of tests/e2e or tests/fault: its output goes into a log, its counts beside it.
+run_file() {
+    local kind=$1 file=$2 start=$SECONDS status=0 format=line log command counts
+    log=$logs/$kind-$(basename "$file")
+    case $file in
+    *.test.mjs) command=(node --test-reporter=tap "$file") format=tap ;;
+    *.mjs) command=(node "$file" --short) ;;
+    *) command=(bash "$file" --short) ;;
+    esac
+    timeout --kill-after=10 600 "${command[@]}" >"$log.log" 2>&1 || status=$?
+    counts=$("$root/tools/count_tests.py" "$format" "$log.log" "$status") || counts="0 1"
+    echo "$counts" >"$log.counts"
+    # shellcheck disable=SC2086
+    add "$kind/$(basename "$file")" $((SECONDS - start)) $counts
+}
+
+# run_files KIND PREFIX: every file of tests/KIND whose name begins so, $jobs at a time.
+run_files() {
+    local kind=$1 prefix=$2 files=() file counts file_passed file_failed
+    mapfile -t files < <(find "$root/tests/$kind" -maxdepth 1 -name "$prefix*" \
+        \( -name '*.test.mjs' -o -path '*/fault/*.mjs' -o -path '*/fault/*.sh' \) | sort)
+    rm -f "$logs/$kind"-*
+    for file in "${files[@]}"; do
+        while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+            wait -n || true
+        done
+        run_file "$kind" "$file" &
+    done
+    wait
+    for counts in "$logs/$kind"-*.counts; do
+        [ -e "$counts" ] || continue
+        read -r file_passed file_failed <"$counts"
+        passed=$((passed + file_passed))
+        failed=$((failed + file_failed))
+    done
+}
+
+run_fuzz() {
+    local start=$SECONDS status=0 counts
+    if ! command -v clang >/dev/null; then
+        say "fuzz: no clang here, only the corpora were replayed"
+        return
+    fi
+    "$root/tools/fuzz.sh" 10 >"$logs/fuzz.log" 2>&1 || status=$?
+    counts=$("$root/tools/count_tests.py" line "$logs/fuzz.log" "$status")
+    # shellcheck disable=SC2086
+    add fuzz $((SECONDS - start)) $counts
+}
+
+install_missing "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+build "$build_dir" "" -- -Db_sanitize=address,undefined -Dtests=enabled \
+    -Dc_args=-fno-sanitize-recover=all
+mkdir -p "$logs"
+
+[ $# -gt 0 ] || set -- unit e2e fault fuzz
+for suite in "$@"; do
+    case $suite in
+    unit) run_unit ;;
+    e2e | e2e/*)
+        install_node
+        run_files e2e "$(expr "$suite" : 'e2e/\(.*\)' || true)"
+        ;;
+    fault | fault/*)
+        install_node
+        run_files fault "$(expr "$suite" : 'fault/\(.*\)' || true)"
+        ;;
+    fuzz) run_fuzz ;;
+    *) die "unknown suite: $suite" ;;
+    esac
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
