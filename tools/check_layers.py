@@ -27,9 +27,7 @@ NET = BASE + ["server/net"]
 HTTP = NET + ["server/http", "server/json"]
 WEBSOCKET = HTTP + ["server/websocket"]
 TOPICS = WEBSOCKET + ["server/topics"]
-# config is immutable once read, log is for those that decide: neither is known to a library.
-SHARED = ["server/config.h", "server/log.h"]
-PROTOCOL = TOPICS + ["server/protocol"] + SHARED
+PROTOCOL = TOPICS + ["server/protocol"]
 LAYERS = {
     "bus": [],
     "store": ["bus"],
@@ -39,7 +37,8 @@ LAYERS = {
     "server/websocket": HTTP,
     "server/topics": WEBSOCKET,
     "server/protocol": PROTOCOL,
-    "server": PROTOCOL + ["server"],
+    # main, master, child, worker, writer: only they know the configuration and the log.
+    "server": PROTOCOL,
     "tools": BASE,
     "tests": TREES,
 }
@@ -97,7 +96,7 @@ def check_foreign_include(path, name):
     if layer_of(path) == "tests":
         return None
     for prefix, places in FOREIGN.items():
-        is_hit = name.startswith(prefix) if prefix.endswith("/") else name == prefix
+        is_hit = name == prefix or (prefix.endswith("/") and name.startswith(prefix))
         if is_hit and not any(is_within(path, place) for place in places):
             return f"<{name}> belongs to {', '.join(places)}"
     return None

@@ -1,0 +1,361 @@
+// A real server with processes, port and directories of its own, and its clients.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
+import { EventStream, RawConnection, request } from './http.mjs';
+import { childrenOf, holderOf, isAlive, kill, lookAt } from './processes.mjs';
+import { until, within } from './until.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+export const binary = process.env.SLUICE_BIN ?? path.join(root, 'build-test/server/sluice');
+
+// Nothing of whoever runs the tests decides anything; sanitizers' options pass.
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(SLUICE_|NOTIFY_SOCKET|LISTEN_|STATE_DIRECTORY|RUNTIME_DIRECTORY)/.test(name),
+  ),
+);
+
+const TROUBLE = /AddressSanitizer|LeakSanitizer|runtime error:|check failed|stack smashing/;
+
+export async function freePort() {
+  const probe = net.createServer();
+  await new Promise((resolve, reject) => {
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/** Runs the binary to its end: {code, signal, stdout, stderr}. */
+export async function runSluice(args, { env = {}, cwd, timeout } = {}) {
+  const child = spawn(binary, args, {
+    cwd,
+    env: { ...environment, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr']) {
+    child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+  }
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  try {
+    const what = () => `the end of sluice ${args.join(' ')}; it said:\n${output.stderr}`;
+    const { code, signal } = await within(ended, what, timeout);
+    return { code, signal, ...output };
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+/** A directory that goes when the tests' process does, at the latest. */
+export function makeDirectory(parent = os.tmpdir()) {
+  return fs.mkdtempSync(path.join(parent, 'sluice-e2e-'));
+}
+
+export class Server {
+  /**
+   * workers, args, env as they say; ring: --ring-size, small, because /dev/shm often is.
+   * data: the directory of a server before it, instead of a new one.
+   */
+  constructor({ workers = 2, args = [], env = {}, ring = '4M', data, port } = {}) {
+    this.options = { workers, args, env, ring };
+    this.port = port;
+    this.ownDirectories = [];
+    this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
+    this.data = data ?? path.join(this.#ownDirectory(os.tmpdir()), 'data');
+    this.stderr = '';
+    this.clients = new Set();
+    this.family = new Map(); // every process seen, by pid: none may outlive a test
+  }
+
+  #ownDirectory(parent) {
+    const directory = makeDirectory(parent);
+    this.ownDirectories.push(directory);
+    return directory;
+  }
+
+  get arguments() {
+    const { workers, args, ring } = this.options;
+    return [
+      ...['--listen', `127.0.0.1:${this.port}`],
+      ...['--workers', String(workers)],
+      ...['--data', this.data],
+      ...['--run-dir', this.runDir],
+      ...['--ring-size', ring],
+      ...args,
+    ];
+  }
+
+  /** Starts the processes and waits for the line that says that clients may come. */
+  async start() {
+    const isPortOurs = this.port !== undefined;
+    for (let attempt = 0; ; attempt++) {
+      this.port ??= await freePort();
+      const error = await this.launch().then(
+        () => null,
+        (reason) => reason,
+      );
+      if (!error) {
+        return this;
+      }
+      // Another program was quicker to take the port that was free a moment ago.
+      if (isPortOurs || attempt === 3 || !/in use/i.test(this.stderr)) {
+        throw error;
+      }
+      this.port = undefined;
+      this.stderr = '';
+    }
+  }
+
+  /** Starts without choosing a port; rejects if the server ends before it is ready. */
+  async launch() {
+    this.lines = new Inbox();
+    this.allLines = [];
+    this.child = spawn(binary, this.arguments, {
+      env: { ...environment, ...this.options.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.pid = this.child.pid;
+    this.#listen();
+    this.exited = new Promise((resolve) => {
+      this.child.once('close', (code, signal) => {
+        this.exit = { code, signal };
+        this.lines.end(`server ended with ${code ?? signal}`);
+        resolve(this.exit);
+      });
+    });
+    this.exit = null;
+    await new Promise((resolve, reject) => {
+      this.child.once('spawn', resolve);
+      this.child.once('error', reject);
+    });
+    this.master = lookAt(this.pid);
+    this.readyLine = await this.logged(/ ready: /);
+    this.remember();
+    return this;
+  }
+
+  #listen() {
+    let partial = '';
+    this.child.stderr.setEncoding('utf8').on('data', (text) => {
+      this.stderr += text;
+      const lines = (partial + text).split('\n');
+      partial = lines.pop();
+      for (const line of lines) {
+        this.allLines.push(line);
+        this.lines.push(line);
+      }
+    });
+  }
+
+  /** The first line of the log, since the start or the last one asked for, that matches. */
+  async logged(pattern, options) {
+    try {
+      return (await this.lines.upTo(pattern, options)).at(-1);
+    } catch (error) {
+      error.message += `\n${this.recentLog()}`;
+      throw error;
+    }
+  }
+
+  recentLog() {
+    return `the server's log:\n${this.stderr.slice(-4000)}`;
+  }
+
+  // --- processes
+
+  /** Takes note of all processes, so that none is forgotten at the end. Returns the children. */
+  remember() {
+    const children = childrenOf(this.pid);
+    for (const process of [this.master, ...children]) {
+      if (process) {
+        this.family.set(process.pid, process);
+      }
+    }
+    return children;
+  }
+
+  /** The workers as {pid, title, …} in the order of their numbers. */
+  workers() {
+    return this.remember()
+      .filter(({ title }) => /^sluice: worker \d+$/.test(title))
+      .sort((a, b) => a.title.localeCompare(b.title, undefined, { numeric: true }));
+  }
+
+  writer() {
+    return this.remember().find(({ title }) => title === 'sluice: store writer');
+  }
+
+  /** The worker (a number) that serves this client. */
+  async workerOf(client) {
+    const workers = this.workers();
+    const holder = await until(() => holderOf(workers, this.port, client.socket.localPort), {
+      what: 'a worker that holds the connection',
+    });
+    return workers.indexOf(holder);
+  }
+
+  signal(name) {
+    process.kill(this.pid, name);
+  }
+
+  /** Waits for the end of the master and of all its children; returns the exit status. */
+  async end() {
+    const exit = await within(this.exited, () => `the server's end; ${this.recentLog()}`, 40_000);
+    await until(() => ![...this.family.values()].some(isAlive), {
+      what: 'the end of all processes',
+    });
+    return exit.code ?? exit.signal;
+  }
+
+  /** SIGTERM, and the exit status. */
+  async stop() {
+    this.remember();
+    this.signal('SIGTERM');
+    return this.end();
+  }
+
+  /** What a machine's sudden death is to a process: the master is killed, the others follow. */
+  async kill() {
+    this.remember();
+    this.signal('SIGKILL');
+    await this.end();
+  }
+
+  /** Starts again on the same data, port and ring. */
+  async restart(more = {}) {
+    this.terminateClients();
+    Object.assign(this.options, more);
+    await this.launch();
+    return this;
+  }
+
+  // --- clients
+
+  #own(client) {
+    this.clients.add(client);
+    return client;
+  }
+
+  url(target) {
+    return `ws://127.0.0.1:${this.port}${target}`;
+  }
+
+  async #open(client) {
+    this.#own(client);
+    await within(client.opened, 'a WebSocket to open');
+    return client;
+  }
+
+  socket(target, options) {
+    return this.#open(new Client(this.url(target), options));
+  }
+
+  /** A room client that has been greeted. */
+  async room(id = '', query = '') {
+    const target = (id === '' ? '/ws' : `/ws/${id}`) + query;
+    const client = await this.#open(new RoomClient(this.url(target)));
+    client.greeted = await client.greeting();
+    return client;
+  }
+
+  broker(options) {
+    return this.#open(new BrokerClient(this.url('/broker'), options));
+  }
+
+  /** One client on each worker, in the order of the workers. open() makes one. */
+  async onEachWorker(open) {
+    const found = [];
+    const { workers } = this.options;
+    for (let attempt = 0; attempt < 32 * workers; attempt++) {
+      const client = await open();
+      const index = await this.workerOf(client);
+      if (found[index]) {
+        // Kept open: the workers share clients evenly, so the next goes elsewhere.
+        continue;
+      }
+      found[index] = client;
+      if (Object.keys(found).length === workers) {
+        return found;
+      }
+    }
+    throw new Error('some worker never got a client');
+  }
+
+  request(method, target, options) {
+    return request(this.port, method, target, options);
+  }
+
+  async post(topic, body, type = 'application/json', query = '') {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    return this.request('POST', `/topics/${topic}${query}`, {
+      headers: { 'content-type': type },
+      body: text,
+    });
+  }
+
+  async history(topic, query = '') {
+    const answer = await this.request('GET', `/topics/${topic}${query}`);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json;
+  }
+
+  async health() {
+    return (await this.request('GET', '/health')).json;
+  }
+
+  async raw() {
+    const connection = this.#own(new RawConnection(this.port));
+    await within(connection.opened, 'a connection');
+    return connection;
+  }
+
+  async events(target, headers) {
+    const stream = this.#own(new EventStream(this.port, target, headers));
+    await within(stream.opened, `an event stream of ${target}`);
+    return stream;
+  }
+
+  terminateClients() {
+    for (const client of this.clients) {
+      client.terminate();
+    }
+    this.clients.clear();
+  }
+
+  // --- the end
+
+  /** Ends whatever is left; fails when something was left behind or the log shows trouble. */
+  async dispose() {
+    try {
+      this.terminateClients();
+      if (this.child?.pid && this.exit === null) {
+        for (const process of this.remember()) {
+          kill(process, 'SIGCONT'); // whom a test has stopped
+        }
+        assert.equal(await this.stop(), 0, `exit status after the test; ${this.recentLog()}`);
+      }
+    } finally {
+      for (const process of this.family.values()) {
+        kill(process);
+      }
+      for (const directory of this.ownDirectories) {
+        fs.rmSync(directory, { recursive: true, force: true });
+      }
+    }
+    if (TROUBLE.test(this.stderr)) {
+      throw new Error(`the server's log shows trouble:\n${this.stderr.slice(0, 12_000)}`);
+    }
+  }
+}
