@@ -6,7 +6,7 @@
 // It ends with "N passed, N failed": a round passes when the log after it holds all that was promised.
 import { Server } from '../e2e/lib/server.mjs';
 import { kill } from '../e2e/lib/processes.mjs';
-import { Ledger, randomFrom } from './ledger.mjs';
+import { Ledger, randomFrom } from './lib/ledger.mjs';
 
 const option = (name, otherwise) => {
   const index = process.argv.indexOf(name);
