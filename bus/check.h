@@ -8,7 +8,7 @@
 #ifndef BUS_CHECK_H
 #define BUS_CHECK_H
 
-#define CHECK(condition) \
+#define CHECK(condition)                                                                           \
     ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__, __func__))
 #define UNREACHABLE() check_failed("unreachable", __FILE__, __LINE__, __func__)
 

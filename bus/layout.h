@@ -50,26 +50,29 @@ struct bus_state {
 };
 
 struct bus_process_slot {
-    alignas(BUS_CACHE_LINE) _Atomic uint32_t sleeping; /* set of enum wake_reason. W: owner; R: wakers;
-                                                          O: full fences, bus/wake.h */
-    _Atomic int32_t pid;           /* W: master. 0: nobody. R: all */
-    _Atomic uint32_t generation;   /* W: master, one more at every fork into this slot */
-    _Atomic uint32_t mark;         /* enum slot_mark. W: owner; R: master */
-    _Atomic uint64_t turn_count;   /* of its loop. W: owner; R: master */
-    _Atomic uint64_t cursor_seq;   /* last operation it has delivered / committed. W: owner */
+    alignas(BUS_CACHE_LINE) _Atomic uint32_t sleeping; /* set of enum wake_reason. W: owner; R:
+                                                          wakers; O: full fences, bus/wake.h */
+    _Atomic int32_t pid;                               /* W: master. 0: nobody. R: all */
+    _Atomic uint32_t generation; /* W: master, one more at every fork into this slot */
+    _Atomic uint32_t mark;       /* enum slot_mark. W: owner; R: master */
+    _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master */
+    _Atomic uint64_t cursor_seq; /* last operation it has delivered / committed. W: owner */
     _Atomic uint64_t reserved[4];
-    alignas(BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX]; /* enum stat. W: owner */
+    alignas(
+        BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX]; /* enum stat_id. W: owner */
 };
 
 struct bus_header {
     struct bus_identity identity;
 
-    alignas(BUS_CACHE_LINE) pthread_mutex_t append_mutex; /* robust, process-shared; made anew at start */
+    alignas(BUS_CACHE_LINE)
+        pthread_mutex_t append_mutex; /* robust, process-shared; made anew at start */
 
     alignas(BUS_CACHE_LINE) _Atomic uint64_t state_count; /* states[state_count & 1] is in force.
                                                              W: appender; O: release / acquire */
     struct bus_state states[2];
-    _Atomic uint64_t urgent_pos; /* someone waits for the commit of what is before it. W: under the lock */
+    _Atomic uint64_t urgent_pos; /* someone waits for the commit of what is before it. W: workers,
+                                    only ever raised (compare-exchange) */
 
     alignas(BUS_CACHE_LINE) _Atomic uint64_t writing_until; /* an appender may be overwriting up to
                                                                here (less size). Never lowered */
@@ -77,14 +80,16 @@ struct bus_header {
     alignas(BUS_CACHE_LINE) _Atomic uint64_t committed_pos; /* W: writer, before committed_seq */
     _Atomic uint64_t committed_seq;                         /* W: writer; O: release / acquire */
     _Atomic uint64_t first_seq;                             /* oldest kept in the log. W: writer */
-    _Atomic uint32_t refusal;      /* enum bus_refusal: why appends are refused. W: writer */
-    _Atomic uint32_t commit_error; /* errno of the last failed commit, 0 after a good one. W: writer */
+    _Atomic uint32_t refusal; /* enum bus_refusal: why appends are refused. W: writer */
+    _Atomic uint32_t
+        commit_error; /* errno of the last failed commit, 0 after a good one. W: writer */
 
-    alignas(BUS_CACHE_LINE) _Atomic uint32_t phase; /* enum bus_phase. W: master (writer: recovered) */
-    _Atomic uint32_t recovered;                     /* W: writer, once the ring may be appended to */
-    _Atomic int64_t drain_deadline_ns;              /* CLOCK_BOOTTIME. W: master, before phase */
-    int64_t started_boottime_ns;                    /* W: master, before the first fork */
-    int64_t clock_offset_ns; /* REALTIME - BOOTTIME at start: a clock that jumps is noticed */
+    alignas(
+        BUS_CACHE_LINE) _Atomic uint32_t phase; /* enum bus_phase. W: master (writer: recovered) */
+    _Atomic uint32_t recovered;                 /* W: writer, once the ring may be appended to */
+    _Atomic int64_t drain_deadline_ns;          /* CLOCK_BOOTTIME. W: master, before phase */
+    int64_t started_boottime_ns;                /* W: master, before the first fork */
+    int64_t clock_offset_ns;     /* REALTIME - BOOTTIME at start: a clock that jumps is noticed */
     _Atomic int64_t tick_due_ns; /* CLOCK_BOOTTIME of the room's next tick. W: the worker whose
                                     compare-exchange wins */
 

@@ -94,7 +94,8 @@ enum record_result {
 
 /* Bytes that @spec takes when encoded; 0 when it cannot be (payload over 2 GiB, bad topics). */
 size_t record_encoded_bytes(const struct record_spec *spec);
-/* Encodes into @buf (8-byte aligned, record_encoded_bytes() long), unstamped. Returns the length. */
+/* Encodes into @buf (8-byte aligned, record_encoded_bytes() long), unstamped. Returns the length.
+ */
 size_t record_encode(void *buf, const struct record_spec *spec);
 /* Gives an encoded record its place in the order and completes its check. */
 void record_stamp(void *buf, uint64_t seq, int64_t time_ns);

@@ -37,25 +37,29 @@ struct ring_appended {
 /*
  * Appends the records that lie one behind the other in @records (encoded, unstamped): as many
  * from the front as there is room for, in one critical section, and wakes who sleeps for it.
+ * @records is 8-byte aligned and is not changed; all of them have one time.
  *
  *   0                 *ret says how many
- *   -EAGAIN           the ring is full, or the lock was not had within 2 ms: try when woken for room
- *   -EMSGSIZE         the first record is over a quarter of the ring
- *   -ENOSPC           refused: storage full (bus_refusal)
- *   -ENOTRECOVERABLE  the lock is lost; the master will restart all
+ *   -EAGAIN           the ring is full, or the lock was not had within 2 ms: try when woken for
+ * room -EMSGSIZE         the first record is over a quarter of the ring -ENOSPC           refused:
+ * storage full (bus_refusal) -ENOTRECOVERABLE  the lock is lost; the master will restart all
  */
 int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_appended *ret);
 
 /* The published state: last seq, tail, time of the last operation. */
 struct ring_position ring_tail(const struct bus *bus);
-/* What the store has committed; seq and pos may be of neighbouring commits, pos never behind seq. */
+/*
+ * What the store has committed; seq and pos may be of neighbouring commits, pos never behind seq.
+ * Its time is not kept here: time_ns is 0.
+ */
 struct ring_position ring_committed(const struct bus *bus);
 /* The oldest seq the log keeps, as the writer last said; 0: none yet. */
 uint64_t ring_first_seq(const struct bus *bus);
 
 /*
  * Copies whole records from *pos up to @limit_pos (a position got from ring_tail or
- * ring_committed) into @buf and moves *pos behind them. The copy is validated.
+ * ring_committed) into @buf (8-byte aligned) and moves *pos behind them. The copy is validated:
+ * whole records, none of them overwritten while it was made.
  *
  *   > 0         bytes copied
  *   0           *pos == limit_pos
@@ -80,11 +84,11 @@ struct ring_recovered {
     const char *reason;       /* when not: what was wrong, in words */
 };
 
-/* Begins an empty ring behind @committed (a store marked clean, or a new one). */
-void ring_reset(struct bus *bus, const struct ring_position *committed, uint64_t epoch);
 /* Looks, changes nothing: how far behind @committed the records are intact. */
 void ring_recover(const struct bus *bus, const struct ring_position *committed, uint64_t epoch,
                   struct ring_recovered *ret);
+/* Begins an empty ring behind @committed (a store marked clean, or a new one). */
+void ring_reset(struct bus *bus, const struct ring_position *committed, uint64_t epoch);
 /* Takes over what ring_recover found, under @epoch (committed in the store by now). */
 void ring_resume(struct bus *bus, const struct ring_position *committed,
                  const struct ring_recovered *recovered, uint64_t epoch);

@@ -25,9 +25,9 @@ enum {
 #define BUS_SIZE_MAX (UINT64_C(16) << 30)
 
 struct bus_options {
-    const char *path;  /* of the ring file, on a tmpfs */
+    const char *path; /* of the ring file, on a tmpfs */
     uint64_t store_id;
-    uint64_t size;     /* bytes of the data part, a power of two; an existing ring keeps its own */
+    uint64_t size; /* bytes of the data part, a power of two; an existing ring keeps its own */
 };
 
 /*

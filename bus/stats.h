@@ -14,15 +14,15 @@
 
 struct bus;
 
-enum stat {
-    STAT_CLIENTS,            /* gauge: WebSocket, event-stream and raw TCP clients */
-    STAT_ROOM_CLIENTS,       /* gauge: clients in the room */
-    STAT_CONNECTIONS,        /* gauge: open sockets, idle HTTP ones too */
-    STAT_SUBSCRIPTIONS,      /* gauge */
-    STAT_LAGGING,            /* gauge: lagging subscriptions */
-    STAT_QUEUED_BYTES,       /* gauge: bytes in output queues */
-    STAT_ACCEPTED,           /* connections accepted */
-    STAT_REFUSED,            /* connections refused: limits, drain */
+enum stat_id {
+    STAT_CLIENTS,       /* gauge: WebSocket, event-stream and raw TCP clients */
+    STAT_ROOM_CLIENTS,  /* gauge: clients in the room */
+    STAT_CONNECTIONS,   /* gauge: open sockets, idle HTTP ones too */
+    STAT_SUBSCRIPTIONS, /* gauge */
+    STAT_LAGGING,       /* gauge: lagging subscriptions */
+    STAT_QUEUED_BYTES,  /* gauge: bytes in output queues */
+    STAT_ACCEPTED,      /* connections accepted */
+    STAT_REFUSED,       /* connections refused: limits, drain */
     STAT_HTTP_REQUESTS,
     STAT_MESSAGES_IN,        /* messages from clients */
     STAT_MESSAGES_DELIVERED, /* events queued to subscribers */
@@ -48,13 +48,13 @@ struct stat_info {
 };
 
 /* Name, kind and help of a stat; never NULL. */
-const struct stat_info *stat_info(enum stat stat);
+const struct stat_info *stat_info(enum stat_id stat);
 
 /* Adds @delta (two's complement: a gauge goes down by a negative one) in slot @slot. */
-void stat_add(struct bus *bus, unsigned slot, enum stat stat, int64_t delta);
-uint64_t stat_get(const struct bus *bus, unsigned slot, enum stat stat);
+void stat_add(struct bus *bus, unsigned slot, enum stat_id stat, int64_t delta);
+uint64_t stat_get(const struct bus *bus, unsigned slot, enum stat_id stat);
 /* Over all slots. */
-uint64_t stat_sum(const struct bus *bus, enum stat stat);
+uint64_t stat_sum(const struct bus *bus, enum stat_id stat);
 /* Master, when the slot's process has died. */
 void stat_clear_gauges(struct bus *bus, unsigned slot);
 

@@ -15,8 +15,9 @@
 struct bus;
 
 enum wake_reason {
-    WAKE_TAIL = 1,   /* something was appended */
-    WAKE_URGENT = 2, /* something was appended whose commit is awaited, or a quarter of the ring waits */
+    WAKE_TAIL = 1, /* something was appended */
+    WAKE_URGENT =
+        2, /* something was appended whose commit is awaited, or a quarter of the ring waits */
     WAKE_COMMIT = 4, /* committed_seq moved (room came with it) */
     WAKE_STATE = 8,  /* phase, a death, a count the master waits for */
 };
@@ -32,6 +33,8 @@ int wake_fd(const struct bus *bus, unsigned slot);
 
 /* Any process. @reasons or-ed. */
 void wake_signal(struct bus *bus, unsigned reasons);
+/* Every active process, asleep or not: phase changes and deaths, never the data path. */
+void wake_everybody(struct bus *bus);
 /* One process, asleep or not: the master (of a child), a worker (of the master). */
 void wake_slot(struct bus *bus, unsigned slot);
 
