@@ -1,5 +1,5 @@
 /*
- * server/json/json.h - JSON as spans: published values pass through as they were (DESIGN section 10).
+ * server/json/json.h - JSON as spans: published values pass through as they were (RFC 8259).
  *
  * json_compact checks one strict RFC 8259 value and removes insignificant white space; digits, key
  * order, escapes, duplicate keys and lone surrogates in escapes stay. json_object_next walks the
