@@ -81,7 +81,8 @@ export class Inbox {
 export class Client {
   #inbox = new Inbox();
 
-  constructor(url, { headers, protocols = [], options = {} } = {}) {
+  /** isRaw: messages stay the text that came, instead of the JSON in it. */
+  constructor(url, { headers, protocols = [], isRaw = false, options = {} } = {}) {
     this.ws = new WebSocket(url, protocols, {
       perMessageDeflate: false,
       headers,
@@ -104,7 +105,7 @@ export class Client {
     });
     this.ws.on('error', () => {});
     this.ws.on('message', (data, isBinary) => {
-      this.#inbox.push(isBinary ? data : JSON.parse(data.toString()));
+      this.#inbox.push(isBinary ? data : isRaw ? data.toString() : JSON.parse(data.toString()));
     });
     this.ws.on('close', (code) => this.#inbox.end(`closed with ${code}`));
   }

@@ -65,11 +65,11 @@ export function makeDirectory(parent = os.tmpdir()) {
 
 export class Server {
   /**
-   * workers, args, env as they say; ring: --ring-size, small, because /dev/shm often is.
-   * data: the directory of a server before it, instead of a new one.
+   * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
+   * /dev/shm often is; data: a directory to use instead of a new one.
    */
-  constructor({ workers = 2, args = [], env = {}, ring = '4M', data, port } = {}) {
-    this.options = { workers, args, env, ring };
+  constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port } = {}) {
+    this.options = { workers, args, env, ring, tick };
     this.port = port;
     this.ownDirectories = [];
     this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
@@ -86,13 +86,14 @@ export class Server {
   }
 
   get arguments() {
-    const { workers, args, ring } = this.options;
+    const { workers, args, ring, tick } = this.options;
     return [
       ...['--listen', `127.0.0.1:${this.port}`],
       ...['--workers', String(workers)],
       ...['--data', this.data],
       ...['--run-dir', this.runDir],
       ...['--ring-size', ring],
+      ...['--tick', tick],
       ...args,
     ];
   }
