@@ -3,7 +3,7 @@
  *
  * Shape    struct block_head, then `count` records (bus/record.h) with ascending seq, COMMANDs
  *          replaced by their results. A larger record is a block of its own. Never rewritten.
- * Memory   views borrow the map: valid until the snapshot ends.
+ * Memory   views borrow the map: valid until the snapshot ends. Blocks lie 8-byte aligned there.
  */
 #ifndef STORE_BLOCK_H
 #define STORE_BLOCK_H
@@ -16,16 +16,20 @@
 
 enum {
     BLOCK_VERSION = 1,
-    BLOCK_BYTES_MAX = 64 * 1024, /* of records; one larger record alone may exceed it */
+    /*
+     * Of records; one larger record alone may exceed it. With block_head (40) and the header of
+     * LMDB's page (16) a full block is 16 pages exactly, not a nearly empty 17th.
+     */
+    BLOCK_BYTES_MAX = 64 * 1024 - 40 - 16,
 };
 
 struct block_head {
     uint32_t version;
-    uint32_t count;
+    uint32_t count; /* of records */
     uint64_t first_seq;
     uint64_t last_seq;
     int64_t last_time_ns;
-    uint64_t check; /* XXH3-64 of all the rest of the block, this field as 0 */
+    uint64_t check; /* XXH3-64 of the records, seeded with that of the head before this field */
 };
 
 struct block {
@@ -34,6 +38,8 @@ struct block {
     size_t records_bytes;
 };
 
+/* Writes @head with its check before the @records_bytes of records that lie behind it. */
+void block_seal(void *value, const struct block_head *head, size_t records_bytes);
 /* Structure of the head against @bytes; not the check. 0 or -EBADMSG. */
 int block_decode(const void *value, size_t bytes, struct block *ret_block);
 bool block_verify(const void *value, size_t bytes);

@@ -18,16 +18,10 @@
 #include <stdint.h>
 
 #include "store/env.h"
+#include "store/retention.h"
 
 enum {
     COMMIT_BYTES_MAX = 4 * 1024 * 1024, /* of records in one transaction, but at least one */
-};
-
-/* What retention may keep; 0: without bound. */
-struct retention {
-    uint64_t bytes;
-    uint64_t count;
-    int64_t age_ns;
 };
 
 /*

@@ -35,11 +35,16 @@ struct store_options {
 };
 
 /*
- * DATA/id: reads the store's number, or makes one for a directory that has no store yet.
+ * DATA/id: reads the store's number, or makes one for a directory that has no store yet (and the
+ * directory, when only its last name is missing).
  * Master, before any fork. -EINVAL: the file is damaged; -ENOENT: a store is there but no id.
  */
 int store_identify(const char *data_dir, uint64_t *ret_store_id);
 
+/*
+ * -ENOENT   no id, or (read-only) no store yet
+ * -EBADMSG  damaged, or of another id;  -ENOTSUP  of another format
+ */
 int store_open(const struct store_options *options, struct store **ret_store);
 void store_close(struct store *store);
 const char *store_error_text(void);
@@ -52,14 +57,14 @@ struct store_meta {
     uint32_t is_clean; /* a drain committed everything; cleared before the first append */
     uint64_t store_id;
     uint64_t committed_seq;
-    uint64_t committed_pos;   /* ring position behind it */
+    uint64_t committed_pos; /* ring position behind it */
     int64_t committed_time_ns;
-    uint64_t first_seq;       /* oldest kept; committed_seq + 1: the log is empty */
-    uint64_t log_bytes;       /* of all kept blocks */
-    uint64_t log_count;       /* operations kept */
-    uint64_t epoch;           /* in force */
-    uint64_t poison_seq;      /* COMMAND that was being executed when the writer died ... */
-    uint64_t poison_deaths;   /* ... and how often */
+    uint64_t first_seq;     /* oldest kept; committed_seq + 1: the log is empty */
+    uint64_t log_bytes;     /* of all kept blocks */
+    uint64_t log_count;     /* operations kept */
+    uint64_t epoch;         /* in force */
+    uint64_t poison_seq;    /* COMMAND that was being executed when the writer died ... */
+    uint64_t poison_deaths; /* ... and how often */
 };
 
 /*
@@ -71,6 +76,12 @@ int store_snapshot_begin(struct store *store, uint64_t committed_seq);
 void store_snapshot_end(struct store *store);
 /* Of the present snapshot. */
 const struct store_meta *store_snapshot_meta(const struct store *store);
+
+/*
+ * Frees the snapshots of processes that died with one open, which would keep old pages from
+ * being used again. Writer, once a minute and after a death. The number freed, or -errno.
+ */
+int store_clear_dead_readers(struct store *store);
 
 struct ring_position store_committed(const struct store_meta *meta);
 

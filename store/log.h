@@ -48,9 +48,8 @@ int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
  */
 typedef bool log_topic_function(void *user, const char *topic, size_t topic_bytes,
                                 uint64_t last_seq);
-int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes,
-                    const char *after, size_t after_bytes, size_t limit,
-                    log_topic_function *on_topic, void *user);
+int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes, const char *after,
+                    size_t after_bytes, size_t limit, log_topic_function *on_topic, void *user);
 
 enum epoch_verdict {
     EPOCH_GOOD,    /* known, and @seq is not past its end */

@@ -1,0 +1,295 @@
+#include "store/commit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "bus/check.h"
+#include "bus/role.h"
+#include "store/apply.h"
+#include "store/block.h"
+#include "store/epoch.h"
+#include "store/error.h"
+#include "store/layout.h"
+
+/* A write transaction, and the block that it is filling (in store->block). */
+struct transaction {
+    struct store *store;
+    MDB_txn *txn;
+    struct store_meta meta;          /* as it will be */
+    struct block_head head;          /* of the block in work; count 0: none */
+    size_t records_bytes;            /* in it */
+    struct retention_budget written; /* so far */
+};
+
+enum {
+    /* Pages of trees and lists that a commit writes beside its blocks; only to judge an EIO. */
+    COMMIT_OVERHEAD_BYTES = 1024 * 1024,
+};
+
+/* --- begin and end -------------------------------------------------------------------------- */
+
+static int transaction_begin(struct store *store, struct transaction *ret_transaction)
+{
+    struct transaction transaction = {.store = store};
+    int rc;
+
+    store_check(store);
+    ROLE_CHECK(ROLE_WRITER);
+    CHECK(store->is_writer);
+    rc = mdb_txn_begin(store->mdb, NULL, 0, &transaction.txn);
+    if (rc != 0)
+        return error_lmdb(rc, "beginning a commit");
+    rc = store_meta_read(store, transaction.txn, &transaction.meta);
+    if (rc == 0 && transaction.meta.committed_seq != store->meta.committed_seq)
+        rc = error_set(-ESTALE,
+                       "another writer was here: operation %" PRIu64 " is committed, not %" PRIu64,
+                       transaction.meta.committed_seq, store->meta.committed_seq);
+    if (rc != 0) {
+        mdb_txn_abort(transaction.txn);
+        return rc;
+    }
+    *ret_transaction = transaction;
+    return 0;
+}
+
+/* LMDB 0.9.24 says EIO for a write cut short by a full disk: the free space tells them apart. */
+static int disk_full_or(const struct transaction *transaction, int rc)
+{
+    uint64_t wanted =
+        2 * (transaction->written.bytes + transaction->records_bytes) + COMMIT_OVERHEAD_BYTES;
+    struct statvfs disk;
+
+    if (rc != -EIO || fstatvfs(transaction->store->dir_fd, &disk) != 0)
+        return rc;
+    if ((uint64_t)disk.f_bavail * disk.f_frsize >= wanted)
+        return rc;
+    return error_set(-ENOSPC, "writing the store: the disk is full");
+}
+
+/* Ends @transaction: commits it when @rc is 0, and leaves the store as it was otherwise. */
+static int transaction_end(struct transaction *transaction, int rc, struct store_meta *ret_meta)
+{
+    struct store *store = transaction->store;
+
+    if (rc == 0)
+        rc = store_meta_write(store, transaction->txn, &transaction->meta);
+    if (rc != 0) {
+        mdb_txn_abort(transaction->txn);
+        return disk_full_or(transaction, rc);
+    }
+    rc = mdb_txn_commit(transaction->txn); /* aborts it when it fails */
+    if (rc != 0)
+        return disk_full_or(transaction, error_lmdb(rc, "committing"));
+    store->meta = transaction->meta;
+    *ret_meta = store->meta;
+    return 0;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return (int64_t)now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* --- blocks --------------------------------------------------------------------------------- */
+
+/* Writes the block in work, if there is one, and its topics. */
+static int block_finish(struct transaction *transaction)
+{
+    struct store *store = transaction->store;
+    struct block_head *head = &transaction->head;
+    size_t bytes = sizeof *head + transaction->records_bytes;
+    MDB_val key = key_of(&head->first_seq);
+    MDB_val data = val_of(store->block, bytes);
+    int rc;
+
+    if (head->count == 0)
+        return 0;
+    block_seal(store->block, head, transaction->records_bytes);
+    rc = mdb_put(transaction->txn, store->db.log, &key, &data, MDB_APPEND);
+    if (rc == MDB_KEYEXIST)
+        return error_set(-EBADMSG, "the log is damaged: it holds a block behind %" PRIu64,
+                         head->first_seq - 1);
+    if (rc != 0)
+        return error_lmdb(rc, "writing the block at %" PRIu64, head->first_seq);
+    rc = topic_index_put(store, transaction->txn, &store->topics, head->first_seq);
+    if (rc != 0)
+        return rc;
+
+    transaction->meta.log_bytes += bytes;
+    transaction->meta.log_count += head->last_seq - head->first_seq + 1;
+    transaction->written.blocks++;
+    transaction->written.bytes += bytes;
+    transaction->written.entries += store->topics.count;
+    transaction->records_bytes = 0;
+    *head = (struct block_head){.version = BLOCK_VERSION};
+    topic_set_clear(&store->topics);
+    return 0;
+}
+
+/* Puts what becomes of one operation into the block in work. */
+static int operation_add(struct transaction *transaction, const struct record *record,
+                         const void *encoded)
+{
+    struct store *store = transaction->store;
+    struct block_head *head = &transaction->head;
+    size_t room = record->length + (record->kind == RECORD_COMMAND ? APPLY_GROWTH_MAX : 0);
+    struct record stored;
+    uint8_t *at;
+    ptrdiff_t length;
+    int rc = 0;
+
+    if (head->count > 0 && transaction->records_bytes + room > BLOCK_BYTES_MAX)
+        rc = block_finish(transaction);
+    if (rc == 0 && head->count == 0 && store_block_reserve(store, sizeof *head + room) != 0)
+        rc = error_lmdb(ENOMEM, "making room for operation %" PRIu64, record->seq);
+    if (rc != 0)
+        return rc;
+
+    at = store->block + sizeof *head + transaction->records_bytes;
+    CHECK(at + room <= store->block + store->block_bytes_allocated);
+    length = apply_operation(record, encoded, at, room);
+    if (length < 0)
+        return error_lmdb((int)-length, "applying operation %" PRIu64, record->seq);
+    CHECK(record_decode(at, (size_t)length, &stored) == RECORD_OK);
+    CHECK(stored.seq == record->seq);
+    if (head->count == 0)
+        head->first_seq = record->seq;
+    head->count++;
+    head->last_seq = record->seq;
+    head->last_time_ns = record->time_ns;
+    transaction->records_bytes += (size_t)length;
+    return topic_set_add(&store->topics, &stored);
+}
+
+/* Operations come from a ring that other processes write: each is checked before it is kept. */
+static int operations_add(struct transaction *transaction, const uint8_t *records, size_t bytes)
+{
+    struct store_meta *meta = &transaction->meta;
+    size_t offset = 0;
+    struct record record;
+
+    transaction->head = (struct block_head){.version = BLOCK_VERSION};
+    topic_set_clear(&transaction->store->topics);
+    while (offset < bytes) {
+        uint64_t seq = meta->committed_seq + 1;
+        int rc;
+
+        if (record_decode(records + offset, bytes - offset, &record) != RECORD_OK ||
+            !record_verify(records + offset))
+            return error_set(-EBADMSG, "operation %" PRIu64 " is damaged in the ring", seq);
+        if (record.seq != seq)
+            return error_set(-EBADMSG, "operation %" PRIu64 " follows %" PRIu64 " in the ring",
+                             record.seq, seq - 1);
+        rc = operation_add(transaction, &record, records + offset);
+        if (rc != 0)
+            return rc;
+        meta->committed_seq = seq;
+        meta->committed_time_ns = record.time_ns;
+        offset += record.length;
+    }
+    return block_finish(transaction);
+}
+
+/* --- the calls ------------------------------------------------------------------------------ */
+
+/* A small step, but more than what comes in: else a busy log would outgrow its bound. */
+static struct retention_budget budget_beside(const struct retention_budget *written)
+{
+    struct retention_budget budget = {
+        .blocks = 2 * written->blocks,
+        .bytes = 2 * written->bytes,
+        .entries = 2 * written->entries,
+    };
+
+    if (budget.blocks < RETENTION_STEP_BLOCKS)
+        budget.blocks = RETENTION_STEP_BLOCKS;
+    if (budget.bytes < RETENTION_STEP_BYTES)
+        budget.bytes = RETENTION_STEP_BYTES;
+    if (budget.entries < RETENTION_STEP_ENTRIES)
+        budget.entries = RETENTION_STEP_ENTRIES;
+    return budget;
+}
+
+static int transaction_trim(struct transaction *transaction, const struct retention *retention,
+                            uint64_t *ret_count)
+{
+    const struct retention_budget budget = budget_beside(&transaction->written);
+    const struct retention_step step = {
+        .store = transaction->store,
+        .txn = transaction->txn,
+        .meta = &transaction->meta,
+        .now_ns = now_ns(),
+    };
+
+    return retention_trim(&step, retention, &budget, ret_count);
+}
+
+int commit_operations(struct store *store, const void *records, size_t bytes, uint64_t end_pos,
+                      const struct retention *retention, struct store_meta *ret_meta)
+{
+    struct transaction transaction;
+    uint64_t trimmed_count;
+    int rc;
+
+    CHECK(bytes > 0);
+    rc = transaction_begin(store, &transaction);
+    if (rc != 0)
+        return rc;
+    CHECK(end_pos >= transaction.meta.committed_pos);
+    rc = operations_add(&transaction, records, bytes);
+    if (rc == 0)
+        rc = transaction_trim(&transaction, retention, &trimmed_count);
+    transaction.meta.committed_pos = end_pos;
+    transaction.meta.is_clean = 0; /* a drain sets it again */
+    return transaction_end(&transaction, rc, ret_meta);
+}
+
+ptrdiff_t commit_trim(struct store *store, const struct retention *retention,
+                      struct store_meta *ret_meta)
+{
+    struct transaction transaction;
+    uint64_t trimmed_count = 0;
+    int rc = transaction_begin(store, &transaction);
+
+    if (rc != 0)
+        return rc;
+    rc = transaction_trim(&transaction, retention, &trimmed_count);
+    if (rc == 0 && trimmed_count == 0) {
+        mdb_txn_abort(transaction.txn);
+        *ret_meta = store->meta;
+        return 0;
+    }
+    rc = transaction_end(&transaction, rc, ret_meta);
+    return rc == 0 ? (ptrdiff_t)trimmed_count : rc;
+}
+
+int commit_new_epoch(struct store *store, uint64_t epoch, struct store_meta *ret_meta)
+{
+    struct transaction transaction;
+    int rc;
+
+    CHECK(epoch != 0);
+    rc = transaction_begin(store, &transaction);
+    if (rc != 0)
+        return rc;
+    rc = epoch_add(store, transaction.txn, transaction.meta.committed_seq + 1, epoch);
+    transaction.meta.epoch = epoch;
+    transaction.meta.is_clean = 0;
+    return transaction_end(&transaction, rc, ret_meta);
+}
+
+int commit_clean_mark(struct store *store, bool is_clean, struct store_meta *ret_meta)
+{
+    struct transaction transaction;
+    int rc = transaction_begin(store, &transaction);
+
+    if (rc != 0)
+        return rc;
+    transaction.meta.is_clean = is_clean ? 1 : 0;
+    return transaction_end(&transaction, rc, ret_meta);
+}

@@ -1,0 +1,290 @@
+#include "store/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bus/check.h"
+#include "store/epoch.h"
+#include "store/error.h"
+#include "store/layout.h"
+
+static void snapshot_check(const struct store *store)
+{
+    store_check(store);
+    CHECK(store->is_snapshot_open);
+}
+
+static int log_get(struct store *store, MDB_val *key, MDB_val *data, MDB_cursor_op op)
+{
+    int rc = mdb_cursor_get(store->log_cursor, key, data, op);
+
+    if (rc == MDB_NOTFOUND)
+        return -ENOENT;
+    return rc == 0 ? 0 : error_lmdb(rc, "reading the log");
+}
+
+/*
+ * Puts the cursor on the block that holds @seq (no seq is missing between two blocks), or on the
+ * oldest block when @seq is older. Touches no page of the block itself.
+ */
+static int block_find(struct store *store, uint64_t seq, uint64_t *ret_first_seq, MDB_val *ret_data)
+{
+    uint64_t wanted = seq;
+    MDB_val key = key_of(&wanted);
+    int rc;
+
+    if (seq > store->snapshot_meta.committed_seq || store->snapshot_meta.log_count == 0)
+        return -ENOENT;
+    rc = log_get(store, &key, ret_data, MDB_SET_RANGE);
+    if (rc == 0 && key_read(&key) > seq) {
+        MDB_val before_key = key;
+        MDB_val before_data;
+
+        rc = log_get(store, &before_key, &before_data, MDB_PREV);
+        if (rc == 0) {
+            key = before_key;
+            *ret_data = before_data;
+        } else if (rc == -ENOENT) {
+            rc = 0; /* @seq has been trimmed: the oldest block it is */
+        }
+    } else if (rc == -ENOENT) {
+        rc = log_get(store, &key, ret_data, MDB_LAST);
+    }
+    if (rc == -ENOENT)
+        return error_set(-EBADMSG, "the log is damaged: operation %llu is missing",
+                         (unsigned long long)seq);
+    if (rc != 0)
+        return rc;
+    *ret_first_seq = key_read(&key);
+    return 0;
+}
+
+int log_block_at(struct store *store, uint64_t seq, struct block *ret_block)
+{
+    struct block block;
+    uint64_t first_seq;
+    MDB_val data;
+    int rc;
+
+    snapshot_check(store);
+    rc = block_find(store, seq, &first_seq, &data);
+    if (rc != 0)
+        return rc;
+    if (block_decode(data.mv_data, data.mv_size, &block) != 0 || block.head.first_seq != first_seq)
+        return error_set(-EBADMSG, "the log's block at %llu is damaged",
+                         (unsigned long long)first_seq);
+    if (block.head.last_seq < seq)
+        return error_set(-EBADMSG, "the log is damaged: operation %llu is missing",
+                         (unsigned long long)seq);
+    if (store->verified_first_seq != first_seq) {
+        if (!block_verify(data.mv_data, data.mv_size))
+            return error_set(-EBADMSG, "the log's block at %llu is damaged: its check fails",
+                             (unsigned long long)first_seq);
+        store->verified_first_seq = first_seq;
+    }
+    *ret_block = block;
+    return 0;
+}
+
+int log_topic_block_at(struct store *store, const char *topic, size_t topic_bytes, uint64_t seq,
+                       uint64_t *ret_block_first_seq)
+{
+    struct topic_place place;
+    int rc;
+
+    snapshot_check(store);
+    rc = topic_index_find(store->topic_cursor, topic, topic_bytes, seq, &place);
+    if (rc == 0)
+        *ret_block_first_seq = place.block_first_seq;
+    return rc;
+}
+
+void log_prefetch(struct store *store, uint64_t seq)
+{
+    uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t lead;
+    uint64_t first_seq;
+    MDB_val data;
+
+    snapshot_check(store);
+    if (block_find(store, seq, &first_seq, &data) != 0)
+        return;
+    lead = (uintptr_t)data.mv_data % page_bytes;
+    /* Advice only: without it the page is read when it is touched. */
+    (void)madvise((uint8_t *)data.mv_data - lead, data.mv_size + lead, MADV_WILLNEED);
+}
+
+/* The first event of the topic in the block at @block_first_seq, which the index says is there. */
+static int topic_first_in(struct store *store, const char *topic, size_t topic_bytes,
+                          uint64_t block_first_seq, uint64_t *ret_seq)
+{
+    struct block block;
+    struct record record;
+    size_t offset = 0;
+    int rc = log_block_at(store, block_first_seq, &block);
+
+    if (rc != 0)
+        return rc;
+    while (block_next(&block, &offset, &record) == RECORD_OK) {
+        if ((record.flags & RECORD_FAILED) == 0 && record_has_topic(&record, topic, topic_bytes)) {
+            *ret_seq = record.seq;
+            return 0;
+        }
+    }
+    return error_set(-EBADMSG, "the topic index is damaged: block %llu does not hold '%.*s'",
+                     (unsigned long long)block_first_seq, (int)topic_bytes, topic);
+}
+
+static int trimmed_read(struct store *store, const char *topic, size_t topic_bytes,
+                        uint64_t *ret_seq)
+{
+    MDB_val key = val_of(topic, topic_bytes);
+    MDB_val data;
+    int rc = mdb_get(store->snapshot, store->db.trimmed, &key, &data);
+
+    if (rc == MDB_NOTFOUND) {
+        *ret_seq = 0;
+        return 0;
+    }
+    if (rc != 0)
+        return error_lmdb(rc, "reading what was trimmed");
+    if (data.mv_size != sizeof *ret_seq)
+        return error_set(-EBADMSG, "what was trimmed of '%.*s' is damaged", (int)topic_bytes,
+                         topic);
+    memcpy(ret_seq, data.mv_data, sizeof *ret_seq);
+    return 0;
+}
+
+int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
+                   struct log_topic *ret_topic)
+{
+    struct log_topic info = {.oldest_seq = 0};
+    struct topic_place place;
+    int rc;
+
+    snapshot_check(store);
+    if (topic_bytes < 1 || topic_bytes > RECORD_TOPIC_BYTES_MAX) {
+        *ret_topic = info;
+        return 0;
+    }
+    rc = trimmed_read(store, topic, topic_bytes, &info.trimmed_seq);
+    if (rc != 0)
+        return rc;
+    rc = topic_index_last(store->topic_cursor, topic, topic_bytes, &place);
+    if (rc == 0) {
+        info.last_seq = place.topic_last_seq;
+        rc = topic_index_find(store->topic_cursor, topic, topic_bytes, 0, &place);
+        if (rc == 0)
+            rc = topic_first_in(store, topic, topic_bytes, place.block_first_seq, &info.oldest_seq);
+    } else if (rc == -ENOENT) {
+        rc = 0; /* none is kept */
+    }
+    if (rc != 0)
+        return rc;
+    *ret_topic = info;
+    return 0;
+}
+
+/* --- the list of topics --------------------------------------------------------------------- */
+
+/* A place in the names' order. One byte longer than any name: longer ones need not be kept. */
+struct list_start {
+    char text[RECORD_TOPIC_BYTES_MAX + 1];
+    size_t bytes;
+};
+
+static struct list_start list_start_of(const char *text, size_t bytes)
+{
+    struct list_start start = {.bytes = bytes};
+
+    if (start.bytes > sizeof start.text)
+        start.bytes = sizeof start.text;
+    if (start.bytes > 0)
+        memcpy(start.text, text, start.bytes);
+    return start;
+}
+
+static int name_compare(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+    size_t common = a_bytes < b_bytes ? a_bytes : b_bytes;
+    int order = common > 0 ? memcmp(a, b, common) : 0;
+
+    if (order != 0)
+        return order;
+    return a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
+}
+
+/* Stands on the first topic at or behind both, but not on @after itself. */
+static int list_seek(struct store *store, const struct list_start *prefix,
+                     const struct list_start *after, MDB_val *name, MDB_val *data)
+{
+    bool is_after = name_compare(after->text, after->bytes, prefix->text, prefix->bytes) >= 0;
+    struct list_start start = is_after ? *after : *prefix;
+    int rc;
+
+    if (start.bytes == 0)
+        return mdb_cursor_get(store->topic_cursor, name, data, MDB_FIRST);
+    *name = val_of(start.text, start.bytes);
+    rc = mdb_cursor_get(store->topic_cursor, name, data, MDB_SET_RANGE);
+    if (rc == 0 && after->bytes > 0 &&
+        name_compare(name->mv_data, name->mv_size, after->text, after->bytes) == 0)
+        rc = mdb_cursor_get(store->topic_cursor, name, data, MDB_NEXT_NODUP);
+    return rc;
+}
+
+int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes, const char *after,
+                    size_t after_bytes, size_t limit, log_topic_function *on_topic, void *user)
+{
+    struct list_start from = list_start_of(prefix, prefix_bytes);
+    struct list_start behind = list_start_of(after, after_bytes);
+    struct topic_place place;
+    MDB_val name;
+    MDB_val data;
+    int rc;
+
+    snapshot_check(store);
+    if (limit == 0 || prefix_bytes > RECORD_TOPIC_BYTES_MAX)
+        return 0;
+    rc = list_seek(store, &from, &behind, &name, &data);
+    for (size_t count = 0; rc == 0 && count < limit; count++) {
+        if (name.mv_size < from.bytes || memcmp(name.mv_data, from.text, from.bytes) != 0)
+            return 0;
+        rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_LAST_DUP);
+        if (rc != 0)
+            break;
+        rc = topic_place_read(&data, &place);
+        if (rc != 0)
+            return rc;
+        if (!on_topic(user, name.mv_data, name.mv_size, place.topic_last_seq))
+            return 0;
+        rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_NEXT_NODUP);
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return error_lmdb(rc, "listing topics");
+    return 0;
+}
+
+/* --- epochs --------------------------------------------------------------------------------- */
+
+int log_epoch_judge(struct store *store, uint64_t epoch, uint64_t seq, uint64_t tail_seq,
+                    enum epoch_verdict *ret_verdict)
+{
+    uint64_t end_seq = tail_seq;
+    int rc = 0;
+
+    snapshot_check(store);
+    if (epoch == 0)
+        rc = -ENOENT; /* no epoch is 0 */
+    else if (epoch != store->snapshot_meta.epoch)
+        rc = epoch_end(store, store->snapshot, epoch, &end_seq);
+    if (rc == -ENOENT) {
+        *ret_verdict = EPOCH_UNKNOWN;
+        return 0;
+    }
+    if (rc != 0)
+        return rc;
+    *ret_verdict = seq <= end_seq ? EPOCH_GOOD : EPOCH_PAST;
+    return 0;
+}
