@@ -48,25 +48,29 @@ export function fieldOf(pid, name) {
   return Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)[1]);
 }
 
-/** The inode of the server's end of a TCP connection over 127.0.0.1, or undefined. */
-function inodeOf(serverPort, clientPort) {
+const ESTABLISHED = '01';
+
+/** Inodes of the server's ends of connections over 127.0.0.1: all, or that of one client's port. */
+function inodesOf(serverPort, clientPort) {
   const end = (port) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
-    const fields = line.trim().split(/\s+/);
-    if (fields[1] === end(serverPort) && fields[2] === end(clientPort)) {
-      return fields[9];
-    }
-  }
-  return undefined;
+  return fs
+    .readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, remote, state]) => {
+      const isOurs = local === end(serverPort) && state === ESTABLISHED;
+      return isOurs && (clientPort === undefined || remote === end(clientPort));
+    })
+    .map((fields) => fields[9]);
 }
 
-/** Which of the processes holds the server's end of that connection. */
-export function holderOf(processes, serverPort, clientPort) {
-  const wanted = `socket:[${inodeOf(serverPort, clientPort)}]`;
-  return processes.find(({ pid }) =>
+/** Which of the processes hold the server's ends of these connections. */
+export function holdersOf(processes, serverPort, clientPort) {
+  const wanted = new Set(inodesOf(serverPort, clientPort).map((inode) => `socket:[${inode}]`));
+  return processes.filter(({ pid }) =>
     fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
       try {
-        return fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === wanted;
+        return wanted.has(fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
       } catch {
         return false; // closed since the folder was read
       }

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
 import { EventStream, RawConnection, request } from './http.mjs';
-import { childrenOf, holderOf, isAlive, kill, lookAt } from './processes.mjs';
+import { childrenOf, holdersOf, isAlive, kill, lookAt } from './processes.mjs';
 import { until, within } from './until.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -198,13 +198,17 @@ export class Server {
     return this.remember().find(({ title }) => title === 'sluice: store writer');
   }
 
-  /** The worker (a number) that serves this client. */
+  /** The worker (a number) that serves this client; without one, that of the only connection. */
   async workerOf(client) {
     const workers = this.workers();
-    const holder = await until(() => holderOf(workers, this.port, client.socket.localPort), {
-      what: 'a worker that holds the connection',
-    });
-    return workers.indexOf(holder);
+    const holders = await until(
+      () => {
+        const found = holdersOf(workers, this.port, client?.socket.localPort);
+        return found.length === 1 && found;
+      },
+      { what: 'one worker that holds the connection' },
+    );
+    return workers.indexOf(holders[0]);
   }
 
   signal(name) {

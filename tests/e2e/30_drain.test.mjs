@@ -1,0 +1,274 @@
+// SIGTERM and SIGINT: clients are warned, newcomers refused, work goes on (DESIGN section 7).
+import { assertError } from './lib/shapes.mjs';
+import { assert, test } from './lib/test.mjs';
+import { until } from './lib/until.mjs';
+
+const isShutdown = { type: 'shutdown', message: 'Server is shutting down' };
+
+async function untilDraining(server) {
+  await until(async () => (await server.request('GET', '/health')).status === 503, {
+    what: '503 from /health',
+  });
+}
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  test(`${signal} ends a server without clients at once`, async ({ start }) => {
+    const server = await start({ workers: 2 });
+    server.signal(signal);
+    assert.equal(await server.end(), 0);
+  });
+}
+
+test('clients of each protocol are warned, and leave one by one in their own time', async ({
+  start,
+}) => {
+  const server = await start({ workers: 2 });
+  const room = await server.room('ann');
+  const broker = await server.broker();
+  const stream = await server.events('/topics/news');
+  await broker.ping();
+  server.signal('SIGTERM');
+  await server.logged(/shutdown: draining 3 connections, deadline 1800 s/);
+
+  const warnings = [
+    await room.next(isShutdown),
+    await broker.next(isShutdown),
+    (await stream.next({ event: 'shutdown' })).message,
+  ];
+  for (const warning of warnings) {
+    assert.equal(warning.type, 'shutdown');
+    assert.equal(warning.message, 'Server is shutting down');
+    assert.ok(warning.remaining_seconds > 1700 && warning.remaining_seconds <= 1800);
+    assert.match(warning.time, /Z$/);
+  }
+
+  room.terminate();
+  await server.logged(/client left, 2 remain/);
+  await broker.close();
+  await server.logged(/client left, 1 remain/);
+  stream.terminate();
+  assert.equal(await server.end(), 0);
+});
+
+test('/health says that the server drains, /health/live that it lives', async ({ start }) => {
+  const server = await start();
+  const client = await server.broker();
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  await untilDraining(server);
+  const answer = await server.request('GET', '/health');
+  assert.equal(answer.status, 503);
+  assert.equal(answer.json.status, 'draining');
+  assert.equal(answer.json.shutdown_in_progress, true);
+  assert.equal(answer.json.active_connections, 1);
+  assert.ok(answer.json.remaining_seconds > 1700 && answer.json.remaining_seconds <= 1800);
+  assert.equal((await server.request('GET', '/health/live')).status, 200);
+});
+
+test('newcomers are refused, each in its protocol', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const client = await server.broker();
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  await untilDraining(server);
+
+  for (const target of ['/ws/late', '/ws', '/broker']) {
+    const late = await server.socket(target);
+    assert.equal(await late.closeCode(), 1001, target);
+  }
+
+  // EventSource gives up for good on anything but 200.
+  const stream = await server.events('/topics/news');
+  assert.equal(stream.status, 200);
+  assert.match((await stream.next()).retry, /^\d+$/);
+  await stream.ended;
+
+  for (const [method, target] of [
+    ['GET', '/topics'],
+    ['GET', '/topics/news'],
+    ['POST', '/topics/news'],
+  ]) {
+    const answer = await server.request(method, target);
+    assertError(answer, 503);
+    assert.match(answer.headers['retry-after'], /^\d+$/);
+    assert.equal(answer.headers.connection, 'close');
+  }
+});
+
+test('whoever is connected goes on working, on every worker', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const rooms = await server.onEachWorker(() => server.room());
+  const brokers = await server.onEachWorker(() => server.broker());
+  await brokers[1].subscribe('news');
+  server.signal('SIGTERM');
+  for (const client of [...rooms, ...brokers]) {
+    await client.next(isShutdown);
+  }
+
+  const { seq } = await brokers[0].publish('news', 'in the drain', { durable: true });
+  assert.equal((await brokers[1].next({ type: 'message' })).seq, seq);
+  assert.equal((await brokers[0].subscribe('late', { since: 0 })).status, 'subscribed');
+  rooms[0].send('still here');
+  assert.equal((await rooms[1].next({ type: 'message' })).data, 'still here');
+});
+
+test('a request begun before the signal is served; an idle connection holds nothing up', async ({
+  start,
+}) => {
+  const server = await start();
+  const idle = await server.raw();
+  idle.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+  await idle.response();
+  const busy = await server.raw();
+  const body = '"published in a drain"';
+  busy.write(
+    `POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+  );
+  const client = await server.broker();
+  await client.subscribe('news');
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  await untilDraining(server);
+  busy.write(body.slice(5));
+  assert.equal((await busy.response()).status, 201);
+  assert.equal((await client.next({ type: 'message' })).data, JSON.parse(body));
+  await idle.rest();
+  await client.close();
+  assert.equal(await server.end(), 0);
+});
+
+test('what was published before and in a drain is there afterwards, in the same epoch', async ({
+  start,
+}) => {
+  const server = await start();
+  const client = await server.broker();
+  const { epoch } = await client.ping();
+  const before = await client.publish('news', 'before');
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  const during = await client.publish('news', 'during');
+  await client.close();
+  assert.equal(await server.end(), 0);
+
+  await server.restart();
+  const page = await server.history('news');
+  assert.equal(page.epoch, epoch);
+  assert.deepEqual(
+    page.events.map(({ seq, data }) => [seq, data]),
+    [
+      [before.seq, 'before'],
+      [during.seq, 'during'],
+    ],
+  );
+  const reader = await server.broker();
+  assert.equal((await reader.subscribe('news', { since: before.seq, epoch })).recovered, true);
+  assert.equal((await reader.next()).data, 'during');
+  assert.equal((await reader.publish('news', 'after')).seq, during.seq + 1);
+});
+
+test('at the deadline whoever is left gets 1001, and the exit status is 0', async ({ start }) => {
+  const server = await start({ workers: 2, args: ['--drain-timeout', '1s'] });
+  const clients = [await server.room(), await server.broker()];
+  const stream = await server.events('/topics/news');
+  server.signal('SIGTERM');
+  await server.logged(/shutdown: draining 3 connections, deadline 1 s/);
+  for (const client of clients) {
+    assert.equal(await client.closeCode(), 1001);
+  }
+  await stream.ended;
+  assert.equal(await server.end(), 0);
+  assert.ok(
+    server.allLines.some((line) => /warning/i.test(line) && /\b3\b/.test(line)),
+    `a warning that counts the 3 left in:\n${server.stderr}`,
+  );
+});
+
+test('at the deadline a client that does not answer the close is cut off', async ({ start }) => {
+  const server = await start({ args: ['--drain-timeout', '500ms'] });
+  const client = await server.broker();
+  client.socket.pause();
+  server.signal('SIGTERM');
+  assert.equal(await server.end(), 0);
+});
+
+test('a second signal cuts the wait short', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const client = await server.broker();
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  server.signal('SIGTERM');
+  assert.equal(await client.closeCode(), 1001);
+  assert.equal(await server.end(), 0);
+});
+
+test('the master tells every 10 seconds how it stands', async ({ start }) => {
+  const server = await start();
+  await server.broker();
+  server.signal('SIGTERM');
+  await server.logged(/draining 1 connection/);
+  // Connections left, seconds elapsed, seconds until the deadline.
+  const line = await server.logged(/\b1\b.*\b1[0-9]\b.*\b17[0-9][0-9]\b/);
+  assert.ok(line);
+});
+
+test('drain_spread closes clients evenly instead of waiting for them', async ({ start }) => {
+  const server = await start({ workers: 2, args: ['--drain-spread', '2s'] });
+  const clients = [];
+  for (let i = 0; i < 4; i++) {
+    clients.push(await server.broker());
+  }
+  server.signal('SIGTERM');
+  const codes = await Promise.all(clients.map((client) => client.closeCode()));
+  assert.deepEqual(codes, [1001, 1001, 1001, 1001]);
+  assert.equal(await server.end(), 0);
+});
+
+test('drain_accept goes on serving newcomers while /health already says 503', async ({ start }) => {
+  const server = await start({ args: ['--drain-accept', '1h'] });
+  const client = await server.broker();
+  server.signal('SIGTERM');
+  await untilDraining(server);
+  const late = await server.broker();
+  await late.subscribe('news');
+  await client.publish('news', 'for all');
+  assert.equal((await late.next({ type: 'message' })).data, 'for all');
+  assert.equal((await server.request('GET', '/topics')).status, 200);
+  server.signal('SIGTERM');
+  assert.equal(await late.closeCode(), 1001);
+  assert.equal(await server.end(), 0);
+});
+
+test('a drain under publishing loses nothing that was acknowledged', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const writers = await server.onEachWorker(() => server.broker());
+  const acknowledged = [];
+  let isDone = false;
+  const publishing = writers.map(async (writer) => {
+    for (let i = 0; !isDone; i++) {
+      acknowledged.push((await writer.publish('news', i)).seq);
+    }
+    await writer.close();
+  });
+  await until(() => acknowledged.length > 50);
+  server.signal('SIGTERM');
+  await writers[0].next(isShutdown);
+  const count = acknowledged.length;
+  await until(() => acknowledged.length > count + 50);
+  isDone = true;
+  await Promise.all(publishing);
+  server.terminateClients();
+  assert.equal(await server.end(), 0);
+
+  await server.restart();
+  const stored = [];
+  for (let since = 0, more = true; more; since = stored.at(-1)) {
+    const page = await server.history('news', `?since=${since}&limit=1000`);
+    stored.push(...page.events.map(({ seq }) => seq));
+    more = page.more;
+  }
+  assert.deepEqual(
+    stored,
+    acknowledged.sort((a, b) => a - b),
+  );
+});

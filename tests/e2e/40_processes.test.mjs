@@ -1,0 +1,273 @@
+// Master, workers and store writer: who they are, and what happens when one dies (DESIGN 2, 7).
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { childrenOf, fieldOf, isAlive, kill } from './lib/processes.mjs';
+import { Server, makeDirectory } from './lib/server.mjs';
+import { numbers } from './lib/shapes.mjs';
+import { assert, test } from './lib/test.mjs';
+import { until, within } from './lib/until.mjs';
+
+/** Waits until another process has the place of one that has gone. */
+function successor(find, gone, options) {
+  return until(
+    () => {
+      const process = find();
+      return process && process.pid !== gone.pid && process;
+    },
+    { what: `another ${gone.title}`, ...options },
+  );
+}
+
+async function storedSeqs(server, topic) {
+  const seqs = [];
+  for (let since = 0, more = true; more; since = seqs.at(-1)) {
+    const page = await server.history(topic, `?since=${since}&limit=1000`);
+    seqs.push(...page.events.map(({ seq }) => seq));
+    more = page.more;
+  }
+  return seqs;
+}
+
+test('each process says in its title what it is', async ({ start }) => {
+  const server = await start({ workers: 3 });
+  const titles = () =>
+    childrenOf(server.pid)
+      .map(({ title }) => title)
+      .sort();
+  assert.deepEqual(titles(), [
+    'sluice: store writer',
+    'sluice: worker 0',
+    'sluice: worker 1',
+    'sluice: worker 2',
+  ]);
+  const title = fs.readFileSync(`/proc/${server.pid}/cmdline`, 'utf8');
+  assert.equal(title.replace(/\0+$/, ''), 'sluice: master');
+});
+
+test('a worker that dies takes only its own clients with it, and is replaced', async ({
+  start,
+}) => {
+  const server = await start({ workers: 2 });
+  const [lost, kept] = await server.onEachWorker(() => server.broker());
+  await lost.subscribe('news');
+  await kept.subscribe('news');
+  const { seq } = await lost.publish('news', 'before');
+  await kept.next({ seq });
+
+  const worker = server.workers()[0];
+  kill(worker);
+  assert.equal(await lost.closeCode(), 1006);
+  const next = await successor(() => server.workers().find((w) => w.title === worker.title), worker);
+  assert.equal(next.title, 'sluice: worker 0');
+
+  const [fresh] = await server.onEachWorker(() => server.broker());
+  await fresh.subscribe('news', { since: seq - 1 });
+  assert.equal((await fresh.next()).data, 'before');
+  await fresh.publish('news', 'after');
+  assert.equal((await fresh.next({ type: 'message' })).data, 'after');
+  assert.equal((await kept.next({ type: 'message' })).data, 'after');
+  assert.equal((await server.health()).workers[0].pid, next.pid);
+});
+
+test('/health and /topics forget the clients of a dead worker', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const clients = await server.onEachWorker(() => server.broker());
+  const extra = server.clients.size - clients.length;
+  await server.post('news', '1');
+  for (const client of clients) {
+    await client.subscribe('news');
+  }
+  const counts = async () => {
+    const { topics } = (await server.request('GET', '/topics')).json;
+    return [(await server.health()).active_connections, topics[0].subscribers];
+  };
+  await until(async () => (await counts()).join() === `${clients.length + extra},2`);
+  const worker = server.workers()[1];
+  kill(worker);
+  await clients[1].closed;
+  await successor(() => server.workers()[1], worker);
+  await until(async () => (await counts())[1] === 1, { what: 'one subscriber less' });
+  await until(async () => (await counts())[0] < clients.length + extra);
+});
+
+test('a worker that keeps dying keeps coming back', async ({ start }) => {
+  const server = await start({ workers: 1 });
+  for (let i = 0; i < 4; i++) {
+    const worker = await until(() => server.workers()[0], { timeout: 40_000 });
+    kill(worker);
+    await successor(() => server.workers()[0], worker, { timeout: 40_000 });
+  }
+  const client = await until(() => server.broker(), { timeout: 40_000 });
+  assert.equal((await client.publish('news', 1)).status, 'published');
+});
+
+test('a writer that dies is replaced, and nothing acknowledged is lost or doubled', async ({
+  start,
+}) => {
+  const server = await start({ workers: 2 });
+  const client = await server.broker();
+  await client.subscribe('news');
+  const seqs = [];
+  for (let round = 0; round < 3; round++) {
+    const writer = await until(() => server.writer());
+    for (const index of numbers(0, 50)) {
+      client.send({ action: 'publish', topic: 'news', message: index });
+    }
+    kill(writer);
+    // Published while there is no writer, and committed by the next one.
+    const { seq } = await client.publish('news', 'durable', { durable: true });
+    seqs.push(seq);
+    await successor(() => server.writer(), writer);
+  }
+  const total = 3 * 51;
+  const seen = [];
+  while (seen.length < total) {
+    seen.push((await client.next({ type: 'message' })).seq);
+  }
+  assert.deepEqual(seen, numbers(seen[0], total));
+  assert.deepEqual(await storedSeqs(server, 'news'), seen);
+  assert.equal(seen.at(-1), seqs.at(-1));
+});
+
+test('the death of the master takes all with it, and the next start goes on', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const client = await server.broker();
+  const { epoch } = await client.ping();
+  const seqs = [];
+  for (const index of numbers(0, 200)) {
+    seqs.push((await client.publish('news', index)).seq);
+  }
+  const family = server.remember();
+  assert.equal(family.length, 3);
+  await server.kill();
+  assert.deepEqual(family.filter(isAlive), []);
+  assert.equal(await client.closeCode(), 1006);
+
+  await server.restart();
+  assert.deepEqual(await storedSeqs(server, 'news'), seqs);
+  const next = await server.broker();
+  assert.equal((await next.publish('news', 'on')).seq, seqs.at(-1) + 1);
+  assert.equal((await next.ping()).epoch, epoch, 'all was there: no new epoch');
+});
+
+test('everything killed at once under publishing loses nothing acknowledged', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const acknowledged = [];
+  for (let round = 0; round < 3; round++) {
+    const writers = await server.onEachWorker(() => server.broker());
+    const goal = acknowledged.length + 200;
+    const publishing = writers.map(async (writer) => {
+      try {
+        for (let i = 0; ; i++) {
+          acknowledged.push((await writer.publish('news', i)).seq);
+        }
+      } catch {
+        // killed
+      }
+    });
+    await until(() => acknowledged.length > goal);
+    for (const process of [...server.remember(), server.master].sort(() => Math.random() - 0.5)) {
+      kill(process);
+    }
+    await server.end();
+    await Promise.all(publishing);
+    await server.restart();
+  }
+  const stored = await storedSeqs(server, 'news');
+  assert.deepEqual(stored, numbers(1, stored.length), 'no hole, no double');
+  const kept = new Set(stored);
+  assert.equal(new Set(acknowledged).size, acknowledged.length, 'no seq given twice');
+  assert.deepEqual(
+    acknowledged.filter((seq) => !kept.has(seq)),
+    [],
+  );
+});
+
+test('a second server on the same data is refused and told who has it', async ({
+  start,
+  prepare,
+}) => {
+  const server = await start();
+  const second = prepare({ data: server.data });
+  await assert.rejects(second.start());
+  assert.equal(second.exit.code, 1);
+  assert.match(second.stderr, new RegExp(`\\b${server.pid}\\b`));
+  const client = await server.broker();
+  assert.equal((await client.publish('news', 1, { durable: true })).status, 'published');
+});
+
+test('a worker whose loop stands still is replaced', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const [lost, kept] = await server.onEachWorker(() => server.broker());
+  const worker = server.workers()[0];
+  kill(worker, 'SIGSTOP');
+  await kept.subscribe('news');
+  await kept.publish('news', 'meanwhile');
+  assert.equal((await kept.next({ type: 'message' })).data, 'meanwhile');
+  await successor(() => server.workers().find((w) => w.title === worker.title), worker, {
+    timeout: 40_000,
+  });
+  await within(lost.closed, 'the stopped worker to be gone');
+  assert.ok(!isAlive(worker));
+});
+
+test('a writer whose loop stands still is replaced', async ({ start }) => {
+  const server = await start();
+  const client = await server.broker();
+  await client.publish('news', 1, { durable: true });
+  const writer = server.writer();
+  // Outside a commit: one that a disk holds up is left alone.
+  kill(writer, 'SIGSTOP');
+  await successor(() => server.writer(), writer, { timeout: 40_000 });
+  assert.equal((await client.publish('news', 2, { durable: true })).status, 'published');
+});
+
+test('without clients to serve, the processes still turn', async ({ start }) => {
+  const server = await start();
+  const before = server.remember().map(({ pid }) => pid);
+  const { uptime_seconds: began } = await server.health();
+  await until(async () => (await server.health()).uptime_seconds > began + 12, { timeout: 60_000 });
+  assert.deepEqual(
+    server.remember().map(({ pid }) => pid),
+    before,
+  );
+});
+
+test(
+  '--user: the processes run as that user, also after a death and a restart',
+  { skip: os.userInfo().uid !== 0 && 'needs root' },
+  async ({ start, cleanup }) => {
+    const nobody = Number(/^nobody:[^:]*:(\d+):/m.exec(fs.readFileSync('/etc/passwd', 'utf8'))[1]);
+    const directory = makeDirectory();
+    cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
+    fs.chmodSync(directory, 0o755);
+    const data = path.join(directory, 'data');
+    fs.mkdirSync(data);
+    fs.chownSync(data, nobody, nobody);
+
+    const server = new Server({ data, args: ['--user', 'nobody'] });
+    cleanup(() => server.dispose());
+    fs.chmodSync(server.runDir, 0o777);
+    await server.start();
+    const everybodyIsNobody = () => {
+      for (const { pid, title } of server.remember()) {
+        assert.equal(fieldOf(pid, 'Uid'), nobody, title);
+        assert.equal(fieldOf(pid, 'Gid'), nobody === 65534 ? 65534 : fieldOf(pid, 'Gid'), title);
+      }
+    };
+    everybodyIsNobody();
+    const client = await server.broker();
+    const { seq } = await client.publish('news', 1, { durable: true });
+    for (const find of [() => server.workers()[0], () => server.writer()]) {
+      const process = find();
+      kill(process);
+      await successor(find, process);
+    }
+    everybodyIsNobody();
+    await server.kill();
+    await server.restart();
+    everybodyIsNobody();
+    assert.deepEqual(await storedSeqs(server, 'news'), [seq]);
+  },
+);

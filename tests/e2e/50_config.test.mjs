@@ -1,0 +1,186 @@
+// Command line, environment and file (PROTOCOLS section 7).
+import fs from 'node:fs';
+import path from 'node:path';
+import { freePort, makeDirectory, runSluice } from './lib/server.mjs';
+import { assert, test } from './lib/test.mjs';
+
+function writeFile(cleanup, lines) {
+  const directory = makeDirectory();
+  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const file = path.join(directory, 'sluice.conf');
+  fs.writeFileSync(file, `${lines.join('\n')}\n`);
+  return file;
+}
+
+test('--version and --help say so on standard output', async () => {
+  const version = await runSluice(['--version']);
+  assert.equal(version.code, 0);
+  assert.match(version.stdout, /^sluice \d+\.\d+\.\d+\n$/);
+  assert.equal(version.stderr, '');
+
+  const help = await runSluice(['--help']);
+  assert.equal(help.code, 0);
+  for (const option of ['--listen', '-l', '--workers', '-w', '--data', '-d', '--config', '-c']) {
+    assert.ok(help.stdout.includes(option), option);
+  }
+  for (const text of ['--drain-timeout', '30m', '--ring-size', '32M', '127.0.0.1:8000']) {
+    assert.ok(help.stdout.includes(text), text);
+  }
+  assert.equal(help.stderr, '');
+});
+
+test('a wrong option ends with 2 and is named', async () => {
+  const cases = [
+    [['--nonsense'], /nonsense/],
+    [['--workers', '0'], /workers/],
+    [['--workers', '1000'], /workers/],
+    [['--workers', 'many'], /workers.*many/],
+    [['--workers'], /workers/],
+    [['--listen', 'nowhere'], /listen.*nowhere/],
+    [['--listen', '127.0.0.1:99999'], /listen.*99999/],
+    [['--ring-size', '3M'], /ring-size/],
+    [['--ring-size', '1K'], /ring-size/],
+    [['--drain-timeout', '5 parsecs'], /drain-timeout.*parsecs/],
+    [['--durability', 'maybe'], /durability.*maybe/],
+    [['--log-level', 'loud'], /log-level.*loud/],
+    [['--max-message', '-1'], /max-message/],
+    [['--config', '/nowhere/sluice.conf'], /\/nowhere\/sluice\.conf/],
+    [['stray'], /stray/],
+  ];
+  for (const [args, message] of cases) {
+    const result = await runSluice([...args, '--check-config']);
+    assert.equal(result.code, 2, `${args.join(' ')}: ${result.stderr}`);
+    assert.match(result.stderr, message);
+    assert.equal(result.stdout, '');
+  }
+});
+
+test('every wrong value is named, not the first alone', async ({ cleanup }) => {
+  const file = writeFile(cleanup, ['workers = none', '', 'tick = soon']);
+  const result = await runSluice(['--config', file, '--ring-size', '3M', '--check-config'], {
+    env: { SLUICE_DURABILITY: 'maybe' },
+  });
+  assert.equal(result.code, 2);
+  for (const message of [/workers.*none/, /tick.*soon/, /ring-size/, /SLUICE_DURABILITY.*maybe/]) {
+    assert.match(result.stderr, message);
+  }
+});
+
+test('an error in a file is told with file and line', async ({ cleanup }) => {
+  const cases = [
+    [['# comment', 'tick = 10s', 'workers = none'], 3],
+    [['[section]', 'no_such_option = 1'], 2],
+    [['workers = 2', 'this is no setting'], 2],
+  ];
+  for (const [lines, line] of cases) {
+    const file = writeFile(cleanup, lines);
+    const result = await runSluice(['-c', file, '--check-config']);
+    assert.equal(result.code, 2, result.stderr);
+    assert.ok(result.stderr.includes(`${file}:${line}`), result.stderr);
+  }
+});
+
+test('a wrong value in the environment is told by the name of the variable', async () => {
+  for (const [name, value] of [
+    ['SLUICE_WORKERS', 'none'],
+    ['SLUICE_DRAIN_TIMEOUT', '1 fortnight'],
+  ]) {
+    const result = await runSluice(['--check-config'], { env: { [name]: value } });
+    assert.equal(result.code, 2);
+    assert.ok(result.stderr.includes(name), result.stderr);
+  }
+});
+
+test('--check-config of what is well ends with 0 and starts nothing', async ({ cleanup }) => {
+  const file = writeFile(cleanup, ['[server]', 'workers = 3', 'drain_timeout = 5m', 'tick = 0']);
+  const directory = makeDirectory();
+  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const result = await runSluice(['-c', file, '--check-config'], { cwd: directory });
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(fs.readdirSync(directory), []);
+});
+
+test('an option wins over the environment, the environment over the file', async ({
+  start,
+  cleanup,
+}) => {
+  const file = writeFile(cleanup, ['workers = 3', 'max_message = 100', 'max_subscriptions = 1']);
+  const args = ['--config', file, '--max-message', '300'];
+  const env = { SLUICE_MAX_MESSAGE: '200', SLUICE_MAX_SUBSCRIPTIONS: '2', SLUICE_WORKERS: '4' };
+  const server = await start({ workers: 2, args, env }); // the harness gives --workers 2
+  assert.equal(server.workers().length, 2);
+
+  assert.equal((await server.post('t', 'x'.repeat(300), 'text/plain')).status, 201);
+  assert.equal((await server.post('t', 'x'.repeat(301), 'text/plain')).status, 413);
+
+  const client = await server.broker();
+  await client.subscribe('a');
+  assert.equal((await client.subscribe('b')).status, 'subscribed');
+  assert.equal((await client.subscribe('c')).code, 'too_many_subscriptions');
+});
+
+test('a file may have sections, comments, sizes and times', async ({ start, cleanup }) => {
+  const file = writeFile(cleanup, [
+    '; limits of a small machine',
+    '[limits]',
+    'max_message = 1K',
+    '[drain]',
+    'drain_timeout = 90s',
+    'log_connections = off',
+  ]);
+  const server = await start({ args: ['-c', file] });
+  assert.equal((await server.post('t', 'x'.repeat(1024), 'text/plain')).status, 201);
+  assert.equal((await server.post('t', 'x'.repeat(1025), 'text/plain')).status, 413);
+  await server.broker();
+  server.signal('SIGTERM');
+  await server.logged(/deadline 90 s/);
+});
+
+test('a server may listen in more than one place', async ({ start }) => {
+  const second = await freePort();
+  const server = await start({ args: ['--listen', `127.0.0.1:${second}`] });
+  const { pid } = server.workers()[0];
+  const first = server.port;
+  for (const port of [first, second]) {
+    server.port = port;
+    const health = await server.health();
+    assert.equal(health.workers[0].pid, pid);
+  }
+  server.port = first;
+});
+
+test('a place that is taken is named, and the exit status is 1', async ({ start, prepare }) => {
+  const server = await start();
+  const second = prepare({ port: server.port });
+  await assert.rejects(second.start());
+  assert.equal(second.exit.code, 1);
+  assert.ok(second.stderr.includes(`127.0.0.1:${server.port}`), second.stderr);
+});
+
+test('a ring larger than its place is refused at start, with the reason', async ({ prepare }) => {
+  const server = prepare({ ring: '16G', args: ['--run-dir', '/proc'] });
+  await assert.rejects(server.start());
+  assert.notEqual(server.exit.code, 0);
+  assert.match(server.stderr, /\/proc/);
+});
+
+test('the log can be JSON, one object per line, and as quiet as wanted', async ({ prepare }) => {
+  const server = prepare({ args: ['--log-format', 'json'] });
+  await server.start();
+  for (const line of server.allLines) {
+    const entry = JSON.parse(line);
+    assert.equal(typeof entry.message, 'string', line);
+    assert.match(entry.level, /^(debug|info|warning|error)$/);
+  }
+});
+
+test('--echo serves /echo, which otherwise is not there', async ({ start }) => {
+  const without = await start();
+  await assert.rejects(without.socket('/echo'), { status: 404 });
+  const server = await start({ args: ['--echo'] });
+  const client = await server.socket('/echo', { isRaw: true });
+  client.send('as it came');
+  assert.equal(await client.next(/./), 'as it came');
+  client.ws.send(Buffer.from([0, 255]));
+  assert.deepEqual([...(await client.next((data) => Buffer.isBuffer(data)))], [0, 255]);
+});
