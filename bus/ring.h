@@ -40,9 +40,10 @@ struct ring_appended {
  * @records is 8-byte aligned and is not changed; all of them have one time.
  *
  *   0                 *ret says how many
- *   -EAGAIN           the ring is full, or the lock was not had within 2 ms: try when woken for
- * room -EMSGSIZE         the first record is over a quarter of the ring -ENOSPC           refused:
- * storage full (bus_refusal) -ENOTRECOVERABLE  the lock is lost; the master will restart all
+ *   -EAGAIN           the ring is full, or the lock was not had within 2 ms: try when woken
+ *   -EMSGSIZE         the first record is over a quarter of the ring
+ *   -ENOSPC           refused: storage full (bus_refusal)
+ *   -ENOTRECOVERABLE  the lock is lost; the master will restart all
  */
 int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_appended *ret);
 
