@@ -1,0 +1,95 @@
+#include "bus_fixture.h"
+
+#include <string.h>
+
+#include "bus/stats.h"
+
+static void every_stat_has_a_name_of_its_own_and_help(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        const struct stat_info *info = stat_info((enum stat_id)i);
+
+        assert_non_null(info->name);
+        assert_non_null(info->help);
+        assert_true(strlen(info->help) > 0);
+        assert_int_equal(strspn(info->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(info->name));
+        /* Prometheus: a counter's name says that it is one. */
+        assert_int_equal(strstr(info->name, "_total") == NULL, info->is_gauge);
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(info->name, stat_info((enum stat_id)j)->name);
+    }
+}
+
+static void sums_go_over_all_slots(void **state)
+{
+    struct fixture *f = *state;
+
+    stat_add(f->bus, BUS_SLOT_MASTER, STAT_ACCEPTED, 1);
+    stat_add(f->bus, 7, STAT_ACCEPTED, 10);
+    stat_add(f->bus, BUS_SLOT_COUNT - 1, STAT_ACCEPTED, 100);
+    stat_add(f->bus, 7, STAT_REFUSED, 1000);
+    assert_int_equal(stat_get(f->bus, 7, STAT_ACCEPTED), 10);
+    assert_int_equal(stat_sum(f->bus, STAT_ACCEPTED), 111);
+    assert_int_equal(stat_sum(f->bus, STAT_REFUSED), 1000);
+}
+
+static void a_gauge_goes_down_too(void **state)
+{
+    struct fixture *f = *state;
+
+    stat_add(f->bus, 7, STAT_CLIENTS, 3);
+    stat_add(f->bus, 8, STAT_CLIENTS, 4);
+    stat_add(f->bus, 7, STAT_CLIENTS, -2);
+    assert_int_equal(stat_get(f->bus, 7, STAT_CLIENTS), 1);
+    assert_int_equal(stat_sum(f->bus, STAT_CLIENTS), 5);
+}
+
+static void a_death_clears_the_gauges_and_keeps_the_counters(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        stat_add(f->bus, 7, (enum stat_id)i, 5);
+        stat_add(f->bus, 8, (enum stat_id)i, 6);
+    }
+    stat_clear_gauges(f->bus, 7);
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        const bool is_gauge = stat_info((enum stat_id)i)->is_gauge;
+
+        assert_int_equal(stat_get(f->bus, 7, (enum stat_id)i), is_gauge ? 0 : 5);
+        assert_int_equal(stat_get(f->bus, 8, (enum stat_id)i), 6);
+    }
+}
+
+static void count_no_stat(void *user)
+{
+    stat_add(user, 7, STAT_COUNT, 1);
+}
+
+static void count_in_no_slot(void *user)
+{
+    stat_add(user, BUS_SLOT_COUNT, STAT_CLIENTS, 1);
+}
+
+static void what_is_not_there_is_not_counted(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(fixture_aborts(count_no_stat, f->bus));
+    assert_true(fixture_aborts(count_in_no_slot, f->bus));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define STATS_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        cmocka_unit_test(every_stat_has_a_name_of_its_own_and_help),
+        STATS_TEST(sums_go_over_all_slots),
+        STATS_TEST(a_gauge_goes_down_too),
+        STATS_TEST(a_death_clears_the_gauges_and_keeps_the_counters),
+        STATS_TEST(what_is_not_there_is_not_counted),
+    };
+
+    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
