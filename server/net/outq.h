@@ -5,7 +5,8 @@
  *          to it, so a burst for one subscriber is one iovec. An empty queue owns no memory.
  * Limits   the queue itself refuses nothing: its owner judges outq_pinned_bytes after a flush.
  *          That is what the queue keeps alive (whole arenas, counted once per run of neighbours,
- *          and 16 bytes per range), not only what it will send, so that a bound on it bounds memory.
+ *          and 16 bytes per range), not only what it will send, so that a bound on it bounds
+ *          memory. At most OUTQ_RANGES_MAX ranges.
  * Memory   outq_push takes a reference on the arena; outq_consume and outq_done drop them.
  */
 #ifndef SERVER_NET_OUTQ_H
@@ -18,6 +19,10 @@
 
 #include "server/net/arena.h"
 
+enum {
+    OUTQ_RANGES_MAX = 32 * 1024,
+};
+
 struct outq {
     struct range *ranges; /* ring of capacity entries; NULL when empty */
     uint16_t capacity;    /* a power of two, or 0 */
@@ -26,11 +31,15 @@ struct outq {
     uint16_t reserved;
     uint32_t bytes;        /* still to be sent */
     uint32_t pinned_bytes; /* kept alive by it */
+    uint64_t sent_bytes;   /* ever; sent_bytes + bytes is where the next range will end up */
 };
 
 void outq_init(struct outq *queue);
 void outq_done(struct outq *queue);
-/* 0; -ENOMEM; -ENOBUFS: 32,768 ranges or 4 GiB are queued (the owner has not judged for too long). */
+/*
+ * 0; -ENOMEM; -ENOBUFS: OUTQ_RANGES_MAX ranges or 4 GiB are queued (the owner has not judged for
+ * too long). An empty range is nothing.
+ */
 int outq_push(struct outq *queue, struct range range);
 /* Copies @bytes into @writer's arena and queues them: single replies, control frames. */
 int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size);

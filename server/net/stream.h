@@ -11,12 +11,14 @@
  *          some is consumed; a user for whom that can never happen has to close.
  * Output   push ranges to `out`, then stream_dirty: at the end of the turn every dirty stream is
  *          flushed with one writev of up to STREAM_IOV_MAX ranges (more while the socket takes
- *          them, bounded per turn). on_drained is called when a queue that was not empty at the
- *          end of a flush has become at most half of the limit, or empty.
- * End      stream_finish: what is queued is sent, then the write side is shut, the peer's end is
- *          awaited for at most STREAM_LINGER_NS, then closed. stream_abort: at once. Either way
- *          on_close is called exactly once, never from inside a call of the user's own (it
- *          comes from the loop), and is the last call; the stream is gone after it.
+ *          them, bounded per turn). on_drained is called after a flush that leaves at most
+ *          drained_bytes pinned, if an earlier one left more (or wants_drained was set by hand).
+ * End      stream_finish: what is queued is sent (aborted when nothing moves for STREAM_STUCK_NS),
+ *          then the write side is shut and the peer's end awaited for at most STREAM_LINGER_NS;
+ *          what it still sends is thrown away. stream_abort: at once. Either way on_close is
+ *          called exactly once, never from inside a call of the user's own (it comes from the
+ *          loop), and is the last call; the stream is gone after it. on_data, on_end and
+ *          on_drained are not called after either.
  * Callers  the worker's own thread.
  */
 #ifndef SERVER_NET_STREAM_H
@@ -32,19 +34,21 @@ struct stream;
 
 enum {
     STREAM_IOV_MAX = 64,
+    STREAM_DRAINED_BYTES = 128 * 1024, /* drained_bytes unless the user sets it */
 };
 #define STREAM_LINGER_NS INT64_C(2000000000)
+#define STREAM_STUCK_NS  INT64_C(10000000000)
 
 enum stream_close_reason {
     STREAM_CLOSED_BY_PEER, /* end of input after which we closed, or reset */
     STREAM_CLOSED_BY_US,
-    STREAM_CLOSED_ERROR,   /* errno in stream_error() */
+    STREAM_CLOSED_ERROR, /* its errno: tcp_error */
 };
 
 /* The user's side; may be changed at any time (an upgrade): stream_set_user. */
 struct stream_handlers {
     size_t (*on_data)(void *user, const uint8_t *bytes, size_t size);
-    void (*on_end)(void *user); /* the peer will send no more; NULL: stream_finish is called */
+    void (*on_end)(void *user);     /* the peer will send no more; NULL: stream_finish is called */
     void (*on_drained)(void *user); /* may be NULL */
     void (*on_close)(void *user, enum stream_close_reason reason);
 };
@@ -62,11 +66,16 @@ struct stream {
     void *user;
     struct outq out;
     uint32_t hold_bytes_max; /* most bytes kept unconsumed; set by the user */
+    uint32_t drained_bytes;  /* when on_drained is called, in outq_pinned_bytes; set by the user */
+    bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;
     bool is_dirty;
-    bool is_finishing; /* stream_finish was called: nothing more may be queued */
+    bool is_finishing; /* stream_finish was called: what is queued from now on is dropped */
     bool is_closed;    /* on_close is due or done */
 };
+
+/* What a new stream begins with; for those that make streams. */
+void stream_init(struct stream *stream, const struct stream_operations *operations);
 
 static inline void stream_set_user(struct stream *stream, const struct stream_handlers *handlers,
                                    void *user)
@@ -86,7 +95,10 @@ static inline void stream_pause(struct stream *stream)
     stream->operations->pause(stream, true);
 }
 
-/* May call on_data later in this turn or the next, never from inside. */
+/*
+ * Gives what is kept (to a new user too: call it after stream_set_user). May call on_data later in
+ * this turn or in the next, never from inside.
+ */
 static inline void stream_resume(struct stream *stream)
 {
     stream->operations->pause(stream, false);
@@ -104,10 +116,13 @@ static inline void stream_abort(struct stream *stream)
 
 /*
  * Queues a copy of @bytes (a reply, a control frame) and marks the stream dirty. When that fails
- * for want of memory the stream is aborted: half a reply is worse than none.
+ * for want of memory the stream is aborted: half a reply is worse than none. Does nothing once the
+ * stream is finishing or closed. The copies of all streams share arenas.
  */
 void stream_write(struct stream *stream, const void *bytes, size_t size);
 /* Queues a shared range likewise. */
 void stream_push(struct stream *stream, struct range range);
+/* Lets go of the arena that stream_write is filling: tests, and a worker that ends. */
+void stream_copies_clear(void);
 
 #endif

@@ -4,14 +4,14 @@
  * Set      struct tcp_set is one worker's: all its streams, the list of dirty ones, one shared read
  *          buffer. tcp_flush sends what is queued on every dirty stream, tcp_reap calls on_close of
  *          those that ended and frees them. Both are called by the worker between turns.
- * Memory   an idle connection costs sizeof(struct tcp_stream) and nothing else: kept input,
- *          queues and parsers are borrowed while they are needed.
+ * Memory   an idle connection costs sizeof(struct tcp_stream) (200 bytes at most) and nothing
+ *          else: kept input, queues and parsers are borrowed while they are needed.
  * Limits   at most TCP_READ_BYTES are read from one stream per turn, at most TCP_WRITE_BYTES
- *          written; at most TCP_ACCEPT_MAX connections accepted per listener and turn. A stream
- *          whose queue makes no progress for write_timeout_ns is aborted only if its user asked
- *          for it (HTTP responses); subscribers become lagging instead.
- * Accept   out of descriptors (EMFILE, ENFILE): the listener rests for 100 ms and goes on; the
- *          spare descriptor trick refuses the newcomer cleanly.
+ *          written; at most TCP_ACCEPT_MAX connections accepted per listener and turn. A queue
+ *          that makes no progress is its user's affair (sent_bytes of the queue tells): HTTP gives
+ *          up after write_timeout_ns, subscribers become lagging.
+ * Accept   out of descriptors (EMFILE, ENFILE): a spare one is given up to refuse newcomers
+ *          cleanly, and the listener rests for 100 ms.
  */
 #ifndef SERVER_NET_TCP_H
 #define SERVER_NET_TCP_H
@@ -32,6 +32,7 @@ enum {
     TCP_READ_BYTES = 64 * 1024,
     TCP_WRITE_BYTES = 1024 * 1024,
     TCP_ACCEPT_MAX = 64,
+    TCP_REAP_MAX = 1024,
     TCP_ADDRESS_TEXT_MAX = 64, /* "[addr]:port", "unix" */
 };
 
@@ -39,7 +40,8 @@ enum {
 struct tcp_counts {
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t queued_bytes; /* in all output queues now */
+    uint64_t queued_bytes; /* in all output queues, as their last flushes left them */
+    uint64_t refused;      /* newcomers closed for want of descriptors or memory */
     uint32_t open_count;
 };
 
@@ -53,6 +55,12 @@ void tcp_set_close(struct tcp_set *set);
  */
 typedef void tcp_accept_function(void *user, struct stream *stream);
 
+/*
+ * A stream over a connected, non-blocking socket, which is the stream's from now on (not after an
+ * error).
+ */
+int tcp_stream_open(struct tcp_set *set, int fd, struct stream **ret_stream);
+
 /* @fd: a listening, non-blocking socket that stays the caller's. */
 int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void *user,
                struct tcp_listener **ret_listener);
@@ -62,15 +70,20 @@ void tcp_listener_close(struct tcp_listener *listener);
 
 /* Sends what is queued on every dirty stream, one writev each in the ordinary case. */
 void tcp_flush(struct tcp_set *set);
-/* Finishes off streams that have ended; true if some remain for the next turn. */
+/*
+ * Calls on_close of streams that have ended and frees them, at most TCP_REAP_MAX; true if some
+ * remain for the next turn.
+ */
 bool tcp_reap(struct tcp_set *set);
-/* True when a stream has kept input to be given in the next turn: the worker must not sleep. */
+/* True when there is input to give, output to send or a stream to reap: do not sleep. */
 bool tcp_has_work(const struct tcp_set *set);
 const struct tcp_counts *tcp_counts(const struct tcp_set *set);
 
 /* "127.0.0.1:5000" of a stream's peer, for logs. Works for streams of a tcp_set only. */
 void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes);
+/* AF_INET, AF_INET6 or AF_UNIX (without a path). */
 void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address);
+/* The errno that ended it, 0 if none did. */
 int tcp_error(const struct stream *stream);
 
 #endif

@@ -19,9 +19,9 @@ typedef void timer_function(struct timer *timer);
 
 struct timer {
     struct timer *next;
-    struct timer **link;     /* what points at this timer; NULL: not running */
+    struct timer **link; /* what points at this timer; NULL: not running */
     uint32_t due_tick;
-    uint32_t kind;           /* index of its callback: timer_wheel_register */
+    uint32_t kind; /* index of its callback: timer_wheel_register */
 };
 
 enum {
@@ -36,12 +36,21 @@ void timer_wheel_close(struct timer_wheel *wheel);
 uint32_t timer_wheel_register(struct timer_wheel *wheel, timer_function *on_fire);
 
 void timer_init(struct timer *timer, uint32_t kind);
-/* Starts or moves it: fires @delay_ns from now on. */
+/* Starts or moves it: fires @delay_ns from the wheel's now on. */
 void timer_start(struct timer_wheel *wheel, struct timer *timer, int64_t delay_ns);
 void timer_stop(struct timer *timer);
 bool timer_is_running(const struct timer *timer);
 
-/* The loop: fires what is due. Returns ns until the next one (INT64_MAX: none). */
+/* --- for the loop ---------------------------------------------------------------------------- */
+
+/* What timer_start counts from; fires nothing. Time never goes back. */
+void timer_wheel_set_now(struct timer_wheel *wheel, int64_t now_ns);
+/* Fires what is due. Returns as timer_wheel_next. Not from inside on_fire. */
 int64_t timer_wheel_advance(struct timer_wheel *wheel, int64_t now_ns);
+/*
+ * ns from @now_ns until the wheel has to be looked at again, INT64_MAX if it is empty. It may be
+ * sooner than the next timer (one that was stopped, or is rounds away), never later.
+ */
+int64_t timer_wheel_next(const struct timer_wheel *wheel, int64_t now_ns);
 
 #endif

@@ -1,0 +1,224 @@
+#include "server/net/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define UNIX_PREFIX "unix:"
+#define TLS_PREFIX  "tls:"
+
+static int refuse(const char **ret_reason, const char *reason)
+{
+    *ret_reason = reason;
+    return -EINVAL;
+}
+
+static int parse_unix(const char *path, struct address *ret_address, const char **ret_reason)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    size_t bytes = strlen(path);
+
+    if (bytes == 0)
+        return refuse(ret_reason, "unix: needs a path");
+    if (bytes >= sizeof un.sun_path)
+        return refuse(ret_reason, "the path is too long for a unix socket (107 bytes at most)");
+    memcpy(un.sun_path, path, bytes + 1);
+    *ret_address = (struct address){
+        .bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1),
+    };
+    memcpy(&ret_address->storage, &un, sizeof un);
+    return 0;
+}
+
+/* Digits only, 0 to 65535. */
+static int parse_port(const char *text, uint16_t *ret_port)
+{
+    unsigned port = 0;
+
+    if (*text == '\0' || strlen(text) > 5)
+        return -EINVAL;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return -EINVAL;
+        port = port * 10 + (unsigned)(*text - '0');
+    }
+    if (port > UINT16_MAX)
+        return -EINVAL;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static bool parse_ipv4(const char *host, uint16_t port, struct address *ret_address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &in.sin_addr) != 1)
+        return false;
+    *ret_address = (struct address){.bytes = sizeof in};
+    memcpy(&ret_address->storage, &in, sizeof in);
+    return true;
+}
+
+static bool parse_ipv6(const char *host, uint16_t port, struct address *ret_address)
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+    if (inet_pton(AF_INET6, host, &in6.sin6_addr) != 1)
+        return false;
+    *ret_address = (struct address){.bytes = sizeof in6};
+    memcpy(&ret_address->storage, &in6, sizeof in6);
+    return true;
+}
+
+int address_parse(const char *text, struct address *ret_address, const char **ret_reason)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *host_begin = text;
+    const char *colon;
+    size_t host_bytes;
+    uint16_t port;
+
+    if (strncmp(text, TLS_PREFIX, strlen(TLS_PREFIX)) == 0)
+        return refuse(ret_reason, "this build cannot listen with TLS: leave out tls:");
+    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+        return parse_unix(text + strlen(UNIX_PREFIX), ret_address, ret_reason);
+    colon = strrchr(text, ':');
+    if (colon == NULL || parse_port(colon + 1, &port) != 0)
+        return refuse(ret_reason, "a port from 0 to 65535 must follow the last colon");
+    host_bytes = (size_t)(colon - text);
+    if (*text == '[') {
+        if (host_bytes < 2 || colon[-1] != ']')
+            return refuse(ret_reason, "] is missing");
+        host_begin++;
+        host_bytes -= 2;
+    }
+    if (host_bytes >= sizeof host)
+        return refuse(ret_reason, "not an IP address");
+    memcpy(host, host_begin, host_bytes);
+    host[host_bytes] = '\0';
+    if (*text == '[')
+        return parse_ipv6(host, port, ret_address) ? 0 : refuse(ret_reason, "not an IPv6 address");
+    if (strchr(host, ':') != NULL)
+        return refuse(ret_reason, "an IPv6 address must stand in brackets: [::1]:8000");
+    return parse_ipv4(host, port, ret_address)
+               ? 0
+               : refuse(ret_reason, "not an IP address (host names are not looked up)");
+}
+
+/* Whether a unix socket's file is left over from a process that is gone. */
+static bool is_stale(const struct address *address)
+{
+    bool is_refused;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    is_refused = connect(fd, (const struct sockaddr *)&address->storage, address->bytes) != 0 &&
+                 errno == ECONNREFUSED;
+    (void)close(fd); /* it was only a question */
+    return is_refused;
+}
+
+static int bind_address(int fd, const struct address *address)
+{
+    const struct sockaddr *name = (const struct sockaddr *)&address->storage;
+
+    if (bind(fd, name, address->bytes) == 0)
+        return 0;
+    if (errno != EADDRINUSE || name->sa_family != AF_UNIX)
+        return -errno;
+    if (!is_stale(address))
+        return -EADDRINUSE;
+    if (unlink(((const struct sockaddr_un *)(const void *)name)->sun_path) != 0)
+        return -errno;
+    return bind(fd, name, address->bytes) == 0 ? 0 : -errno;
+}
+
+int address_listen(const struct address *address, int *ret_fd)
+{
+    int on = 1;
+    int rc = 0;
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+        rc = -errno;
+    if (rc == 0 && address->storage.ss_family == AF_INET6 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
+        rc = -errno;
+    if (rc == 0)
+        rc = bind_address(fd, address);
+    if (rc == 0 && listen(fd, ADDRESS_BACKLOG) != 0)
+        rc = -errno;
+    if (rc != 0) {
+        (void)close(fd); /* nothing was done with it */
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int listener_open(const char *text, int *ret_fd, const char **ret_reason)
+{
+    struct address address;
+    int rc = address_parse(text, &address, ret_reason);
+
+    return rc != 0 ? rc : address_listen(&address, ret_fd);
+}
+
+int address_of_socket(int fd, struct address *ret_address)
+{
+    struct address address = {.bytes = sizeof address.storage};
+
+    if (getsockname(fd, (struct sockaddr *)&address.storage, &address.bytes) != 0)
+        return -errno;
+    *ret_address = address;
+    return 0;
+}
+
+void address_text(const struct address *address, char *buf, size_t buf_bytes)
+{
+    char host[INET6_ADDRSTRLEN] = "?"; /* stays, should inet_ntop fail */
+
+    if (address->storage.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&address->storage;
+
+        (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        (void)snprintf(buf, buf_bytes, "%s:%u", host, (unsigned)ntohs(in->sin_port));
+    } else if (address->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 =
+            (const struct sockaddr_in6 *)(const void *)&address->storage;
+
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+        (void)snprintf(buf, buf_bytes, "[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&address->storage;
+
+        (void)snprintf(buf, buf_bytes, UNIX_PREFIX "%s", un->sun_path);
+    }
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    if (address->storage.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&address->storage;
+
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 =
+            (const struct sockaddr_in6 *)(const void *)&address->storage;
+
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    }
+    return true;
+}

@@ -1,0 +1,176 @@
+#include "server/net/outq.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/check.h"
+
+enum {
+    CAPACITY_MIN = 4,
+};
+
+static_assert((CAPACITY_MIN & (CAPACITY_MIN - 1)) == 0, "indices are masked");
+static_assert(OUTQ_RANGES_MAX <= UINT16_MAX, "count and capacity are 16 bits");
+
+void outq_init(struct outq *queue)
+{
+    *queue = (struct outq){0};
+}
+
+static struct range *range_at(const struct outq *queue, unsigned index)
+{
+    return &queue->ranges[(queue->head + index) & (queue->capacity - 1u)];
+}
+
+/* What @range pins when @neighbour (before or behind it; NULL: none) is queued too. */
+static uint32_t pinned_by(const struct range *range, const struct range *neighbour)
+{
+    uint32_t bytes = sizeof *range;
+
+    if (neighbour == NULL || neighbour->arena != range->arena)
+        bytes += (uint32_t)sizeof *range->arena + range->arena->capacity;
+    return bytes;
+}
+
+void outq_done(struct outq *queue)
+{
+    for (unsigned i = 0; i < queue->count; i++)
+        arena_unref(range_at(queue, i)->arena);
+    free(queue->ranges);
+    queue->ranges = NULL;
+    queue->capacity = 0;
+    queue->head = 0;
+    queue->count = 0;
+    queue->bytes = 0;
+    queue->pinned_bytes = 0;
+}
+
+static int grow(struct outq *queue)
+{
+    unsigned capacity = queue->capacity == 0 ? CAPACITY_MIN : queue->capacity * 2u;
+    unsigned until_wrap = queue->capacity - (unsigned)queue->head;
+    struct range *ranges;
+
+    if (capacity > OUTQ_RANGES_MAX)
+        return -ENOBUFS;
+    ranges = malloc(capacity * sizeof *ranges);
+    if (ranges == NULL)
+        return -ENOMEM;
+    if (queue->count > 0) {
+        if (until_wrap > queue->count)
+            until_wrap = queue->count;
+        memcpy(ranges, queue->ranges + queue->head, until_wrap * sizeof *ranges);
+        memcpy(ranges + until_wrap, queue->ranges, (queue->count - until_wrap) * sizeof *ranges);
+    }
+    free(queue->ranges);
+    queue->ranges = ranges;
+    queue->capacity = (uint16_t)capacity;
+    queue->head = 0;
+    return 0;
+}
+
+int outq_push(struct outq *queue, struct range range)
+{
+    struct range *last = queue->count > 0 ? range_at(queue, queue->count - 1u) : NULL;
+    uint32_t pinned;
+
+    if (range.length == 0)
+        return 0;
+    CHECK(range.arena != NULL);
+    CHECK(range.length <= range.arena->capacity);
+    CHECK(range.offset <= range.arena->capacity - range.length);
+    if (range.length > UINT32_MAX - queue->bytes)
+        return -ENOBUFS;
+    if (last != NULL && last->arena == range.arena && last->offset + last->length == range.offset) {
+        last->length += range.length;
+        queue->bytes += range.length;
+        return 0;
+    }
+    pinned = pinned_by(&range, last);
+    if (pinned > UINT32_MAX - queue->pinned_bytes)
+        return -ENOBUFS;
+    if (queue->count == queue->capacity) {
+        int rc = grow(queue);
+
+        if (rc != 0)
+            return rc;
+    }
+    arena_ref(range.arena);
+    *range_at(queue, queue->count) = range;
+    queue->count++;
+    queue->bytes += range.length;
+    queue->pinned_bytes += pinned;
+    return 0;
+}
+
+int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size)
+{
+    uint8_t *room;
+
+    if (size == 0)
+        return 0;
+    room = arena_writer_reserve(writer, size);
+    if (room == NULL)
+        return -ENOMEM;
+    memcpy(room, bytes, size);
+    return outq_push(queue, arena_writer_commit(writer, size));
+}
+
+int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count)
+{
+    int count = queue->count < iov_count ? queue->count : iov_count;
+
+    for (int i = 0; i < count; i++) {
+        const struct range *range = range_at(queue, (unsigned)i);
+
+        iov[i].iov_base = range->arena->bytes + range->offset;
+        iov[i].iov_len = range->length;
+    }
+    return count;
+}
+
+static void pop_front(struct outq *queue)
+{
+    struct range front = *range_at(queue, 0);
+    const struct range *next = queue->count > 1 ? range_at(queue, 1) : NULL;
+
+    queue->pinned_bytes -= pinned_by(&front, next);
+    queue->head = (uint16_t)((queue->head + 1u) & (queue->capacity - 1u));
+    queue->count--;
+    arena_unref(front.arena);
+}
+
+void outq_consume(struct outq *queue, size_t bytes)
+{
+    CHECK(bytes <= queue->bytes);
+    queue->bytes -= (uint32_t)bytes;
+    queue->sent_bytes += bytes;
+    while (bytes > 0) {
+        struct range *front = range_at(queue, 0);
+
+        if (bytes < front->length) {
+            front->offset += (uint32_t)bytes;
+            front->length -= (uint32_t)bytes;
+            return;
+        }
+        bytes -= front->length;
+        pop_front(queue);
+    }
+    if (queue->count == 0) {
+        CHECK(queue->bytes == 0);
+        CHECK(queue->pinned_bytes == 0);
+        outq_done(queue);
+    }
+}
+
+bool outq_is_empty(const struct outq *queue)
+{
+    return queue->count == 0;
+}
+
+uint32_t outq_pinned_bytes(const struct outq *queue)
+{
+    return queue->pinned_bytes;
+}

@@ -1,0 +1,47 @@
+#include "server/net/stream.h"
+
+#include "server/net/arena.h"
+
+/* What stream_write copies to; its arenas are shared by all streams of the process. */
+static struct arena_writer copies;
+
+void stream_init(struct stream *stream, const struct stream_operations *operations)
+{
+    *stream = (struct stream){
+        .operations = operations,
+        .drained_bytes = STREAM_DRAINED_BYTES,
+    };
+    outq_init(&stream->out);
+}
+
+static bool is_open(const struct stream *stream)
+{
+    return !stream->is_finishing && !stream->is_closed;
+}
+
+void stream_write(struct stream *stream, const void *bytes, size_t size)
+{
+    if (!is_open(stream))
+        return;
+    if (outq_push_copy(&stream->out, &copies, bytes, size) != 0) {
+        stream_abort(stream);
+        return;
+    }
+    stream_dirty(stream);
+}
+
+void stream_push(struct stream *stream, struct range range)
+{
+    if (!is_open(stream))
+        return;
+    if (outq_push(&stream->out, range) != 0) {
+        stream_abort(stream);
+        return;
+    }
+    stream_dirty(stream);
+}
+
+void stream_copies_clear(void)
+{
+    arena_writer_done(&copies);
+}

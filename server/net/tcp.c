@@ -1,0 +1,612 @@
+#include "server/net/tcp.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "bus/check.h"
+#include "server/net/tcp_internal.h"
+
+static_assert(sizeof(struct tcp_stream) <= 200, "an idle connection is small");
+
+static struct tcp_stream *tcp_of(const struct stream *stream)
+{
+    /* struct stream is the first member: the operations below are only ever given ours. */
+    return (struct tcp_stream *)(uintptr_t)stream;
+}
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+static void add_dirty(struct tcp_stream *tcp)
+{
+    struct tcp_list *list = &tcp->set->dirty;
+
+    if (tcp->stream.is_dirty)
+        return;
+    tcp->stream.is_dirty = true;
+    tcp->dirty_next = NULL;
+    if (list->first == NULL)
+        list->first = tcp;
+    else
+        list->last->dirty_next = tcp;
+    list->last = tcp;
+}
+
+static void add_work(struct tcp_stream *tcp)
+{
+    struct tcp_list *list = &tcp->set->work;
+
+    if (tcp->is_working)
+        return;
+    tcp->is_working = true;
+    tcp->work_next = NULL;
+    if (list->first == NULL)
+        list->first = tcp;
+    else
+        list->last->work_next = tcp;
+    list->last = tcp;
+    loop_defer(tcp->set->loop, &tcp->set->task);
+}
+
+/* --- ending ----------------------------------------------------------------------------------- */
+
+static void drop_held(struct tcp_stream *tcp)
+{
+    free(tcp->held);
+    tcp->held = NULL;
+}
+
+/* The only place where a stream becomes closed; tcp_reap does the rest. */
+static void close_stream(struct tcp_stream *tcp, enum stream_close_reason reason, int error)
+{
+    struct tcp_set *set = tcp->set;
+
+    if (tcp->stream.is_closed)
+        return;
+    tcp->stream.is_closed = true;
+    tcp->reason = (uint8_t)reason;
+    tcp->error = (uint16_t)error;
+    timer_stop(&tcp->timer);
+    loop_forget(set->loop, &tcp->source);
+    (void)close(tcp->source.fd); /* what is lost with it is lost anyway */
+    tcp->source.fd = -1;
+    if (!tcp->is_giving)
+        drop_held(tcp); /* else on_data is reading it */
+    outq_done(&tcp->stream.out);
+    set->counts.queued_bytes -= tcp->counted_bytes;
+    tcp->counted_bytes = 0;
+    set->counts.open_count--;
+    DL_DELETE(set->open, tcp);
+    DL_APPEND(set->closed, tcp);
+    set->unreported_count++;
+}
+
+static void close_for_error(struct tcp_stream *tcp, int error)
+{
+    bool is_peer = error == ECONNRESET || error == EPIPE;
+
+    close_stream(tcp, is_peer ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
+}
+
+/* Everything has been sent: shuts the write side and waits for the peer to do the same. */
+static void shut(struct tcp_stream *tcp)
+{
+    if (tcp->is_shut)
+        return;
+    tcp->is_shut = true;
+    if (tcp->has_ended || shutdown(tcp->source.fd, SHUT_WR) != 0) {
+        close_stream(tcp, tcp->has_ended ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_BY_US, 0);
+        return;
+    }
+    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_LINGER_NS);
+    if (tcp->is_readable)
+        add_work(tcp); /* unread input would turn our end into a reset */
+}
+
+static void on_finish_timer(struct timer *timer)
+{
+    struct tcp_stream *tcp =
+        (struct tcp_stream *)(void *)((char *)timer - offsetof(struct tcp_stream, timer));
+    uint32_t sent_bytes = (uint32_t)tcp->stream.out.sent_bytes;
+
+    if (tcp->is_shut || sent_bytes == tcp->stuck_mark) {
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+        return;
+    }
+    tcp->stuck_mark = sent_bytes;
+    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_STUCK_NS);
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+/* Appends to the kept input, which the next call of on_data begins with. */
+static int hold(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
+{
+    size_t held_bytes = tcp->held != NULL ? tcp->held->size : 0;
+    size_t needed = held_bytes + size;
+
+    if (tcp->held == NULL || needed > tcp->held->capacity) {
+        struct held *held = needed < UINT32_MAX ? realloc(tcp->held, sizeof *held + needed) : NULL;
+
+        if (held == NULL)
+            return -ENOMEM;
+        held->capacity = (uint32_t)needed;
+        tcp->held = held;
+    }
+    memcpy(tcp->held->bytes + held_bytes, bytes, size);
+    tcp->held->size = (uint32_t)needed;
+    return 0;
+}
+
+static void consume_held(struct tcp_stream *tcp, size_t consumed)
+{
+    struct held *held = tcp->held;
+
+    if (consumed == held->size) {
+        drop_held(tcp);
+        return;
+    }
+    memmove(held->bytes, held->bytes + consumed, held->size - consumed);
+    held->size -= (uint32_t)consumed;
+}
+
+/* Gives the kept input and, behind it, @bytes; keeps what the user leaves. */
+static void give_input(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
+{
+    struct stream *stream = &tcp->stream;
+    bool was_held = tcp->held != NULL;
+    size_t consumed;
+
+    if (stream->is_finishing)
+        return; /* nobody wants it any more */
+    if (was_held) {
+        if (size > 0 && hold(tcp, bytes, size) != 0) {
+            close_stream(tcp, STREAM_CLOSED_ERROR, ENOMEM);
+            return;
+        }
+        bytes = tcp->held->bytes;
+        size = tcp->held->size;
+    }
+    if (size == 0)
+        return;
+    tcp->is_giving = true;
+    consumed = stream->handlers->on_data(stream->user, bytes, size);
+    tcp->is_giving = false;
+    CHECK(consumed <= size);
+    if (stream->is_closed || stream->is_finishing)
+        drop_held(tcp);
+    else if (was_held)
+        consume_held(tcp, consumed);
+    else if (consumed < size && hold(tcp, bytes + consumed, size - consumed) != 0)
+        close_stream(tcp, STREAM_CLOSED_ERROR, ENOMEM);
+}
+
+static void on_input_end(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->stream;
+
+    tcp->has_ended = true;
+    tcp->is_readable = false;
+    if (tcp->is_shut)
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+    else if (stream->is_finishing)
+        return; /* closed when the rest has been sent */
+    else if (stream->handlers->on_end != NULL)
+        stream->handlers->on_end(stream->user);
+    else
+        stream_finish(stream);
+}
+
+static bool may_read(const struct tcp_stream *tcp)
+{
+    const struct stream *stream = &tcp->stream;
+
+    if (stream->is_closed || !tcp->is_readable)
+        return false;
+    if (stream->is_finishing)
+        return true;
+    if (stream->is_paused)
+        return false;
+    return tcp->held == NULL || tcp->held->size <= stream->hold_bytes_max;
+}
+
+/* One read: at most TCP_READ_BYTES. */
+static void read_input(struct tcp_stream *tcp)
+{
+    struct tcp_set *set = tcp->set;
+    ssize_t got = recv(tcp->source.fd, set->buffer, sizeof set->buffer, 0);
+
+    if (got < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            tcp->is_readable = false;
+        else if (errno != EINTR)
+            close_for_error(tcp, errno);
+    } else if (got == 0) {
+        on_input_end(tcp);
+    } else {
+        /* A short read has emptied the socket; the peer's end may stand right behind it. */
+        if ((size_t)got < sizeof set->buffer && !tcp->has_hung_up)
+            tcp->is_readable = false;
+        set->counts.bytes_in += (uint64_t)got;
+        give_input(tcp, set->buffer, (size_t)got);
+    }
+    if (may_read(tcp))
+        add_work(tcp);
+}
+
+static void on_work(struct loop_task *task)
+{
+    struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
+    struct tcp_stream *tcp = set->work.first;
+
+    set->work = (struct tcp_list){0};
+    while (tcp != NULL) {
+        struct tcp_stream *next = tcp->work_next;
+
+        tcp->is_working = false;
+        /* One that is closed is only taken off the list, so that tcp_reap can free it. */
+        if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
+            give_input(tcp, NULL, 0);
+        if (may_read(tcp))
+            read_input(tcp);
+        tcp = next;
+    }
+}
+
+static int socket_error(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return errno;
+    return error;
+}
+
+static void on_socket(struct loop_source *source, uint32_t events)
+{
+    struct tcp_stream *tcp =
+        (struct tcp_stream *)(void *)((char *)source - offsetof(struct tcp_stream, source));
+    struct stream *stream = &tcp->stream;
+
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        tcp->is_readable = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        tcp->has_hung_up = true;
+    if ((events & EPOLLOUT) != 0 && !tcp->is_writable) {
+        tcp->is_writable = true;
+        if (!outq_is_empty(&stream->out))
+            add_dirty(tcp);
+    }
+    if ((events & EPOLLERR) != 0 && stream->is_paused) {
+        /* A reset: nobody is there to be answered, whatever is waiting to be read. */
+        close_for_error(tcp, socket_error(tcp->source.fd));
+        return;
+    }
+    if (!tcp->is_working && may_read(tcp))
+        read_input(tcp);
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static size_t iovec_bytes(const struct iovec *iov, int count)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    return bytes;
+}
+
+/* Sends while the socket takes everything, up to TCP_WRITE_BYTES. */
+static void send_queue(struct tcp_stream *tcp)
+{
+    struct outq *queue = &tcp->stream.out;
+    size_t budget = TCP_WRITE_BYTES;
+
+    while (!outq_is_empty(queue) && tcp->is_writable && budget > 0) {
+        struct iovec iov[STREAM_IOV_MAX];
+        int count = outq_iovec(queue, iov, STREAM_IOV_MAX);
+        size_t offered = iovec_bytes(iov, count);
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+        ssize_t sent = sendmsg(tcp->source.fd, &message, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                close_for_error(tcp, errno);
+                return;
+            }
+            tcp->is_writable = false;
+            return;
+        }
+        outq_consume(queue, (size_t)sent);
+        tcp->set->counts.bytes_out += (uint64_t)sent;
+        budget -= (size_t)sent < budget ? (size_t)sent : budget;
+        if ((size_t)sent < offered)
+            tcp->is_writable = false; /* full: epoll tells when it no longer is */
+    }
+}
+
+/* After a flush: tells the user that there is room again, if it had to be told. */
+static void judge_drained(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->stream;
+
+    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
+        stream->wants_drained = true;
+        return;
+    }
+    if (!stream->wants_drained)
+        return;
+    stream->wants_drained = false;
+    if (!stream->is_finishing && stream->handlers->on_drained != NULL)
+        stream->handlers->on_drained(stream->user);
+}
+
+static void flush(struct tcp_stream *tcp)
+{
+    struct outq *queue = &tcp->stream.out;
+
+    send_queue(tcp);
+    if (tcp->stream.is_closed)
+        return;
+    tcp->set->counts.queued_bytes += (uint64_t)queue->bytes - tcp->counted_bytes;
+    tcp->counted_bytes = queue->bytes;
+    if (outq_is_empty(queue) && tcp->stream.is_finishing) {
+        shut(tcp);
+        return;
+    }
+    if (!outq_is_empty(queue) && tcp->is_writable)
+        add_dirty(tcp); /* the budget is spent; more in the next turn */
+    judge_drained(tcp);
+}
+
+void tcp_flush(struct tcp_set *set)
+{
+    struct tcp_stream *tcp = set->dirty.first;
+
+    set->dirty = (struct tcp_list){0};
+    while (tcp != NULL) {
+        struct tcp_stream *next = tcp->dirty_next;
+
+        tcp->stream.is_dirty = false;
+        if (!tcp->stream.is_closed)
+            flush(tcp);
+        tcp = next;
+    }
+}
+
+/* --- operations of struct stream -------------------------------------------------------------- */
+
+static void tcp_dirty(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+
+    /* A full socket is flushed when epoll says so, not once a turn. */
+    if (!stream->is_closed && tcp->is_writable)
+        add_dirty(tcp);
+}
+
+static void tcp_pause(struct stream *stream, bool is_paused)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+
+    if (stream->is_closed || stream->is_finishing)
+        return;
+    stream->is_paused = is_paused;
+    if (!is_paused && (tcp->is_giving || tcp->held != NULL || tcp->is_readable))
+        add_work(tcp);
+}
+
+static void tcp_finish(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+
+    if (stream->is_closed || stream->is_finishing)
+        return;
+    stream->is_finishing = true;
+    stream->is_paused = false;
+    if (!tcp->is_giving)
+        drop_held(tcp);
+    if (outq_is_empty(&stream->out)) {
+        shut(tcp);
+        return;
+    }
+    tcp->stuck_mark = (uint32_t)stream->out.sent_bytes;
+    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_STUCK_NS);
+    tcp_dirty(stream);
+    if (tcp->is_readable)
+        add_work(tcp);
+}
+
+static void tcp_abort(struct stream *stream)
+{
+    close_stream(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
+}
+
+static const struct stream_operations tcp_operations = {
+    .dirty = tcp_dirty,
+    .pause = tcp_pause,
+    .finish = tcp_finish,
+    .abort = tcp_abort,
+};
+
+/* --- streams and their set -------------------------------------------------------------------- */
+
+static void remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address)
+{
+    peer->family = address->ss_family;
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+
+        memcpy(peer->address, &in->sin_addr, sizeof in->sin_addr);
+        peer->port = ntohs(in->sin_port);
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+
+        memcpy(peer->address, &in6->sin6_addr, sizeof in6->sin6_addr);
+        peer->port = ntohs(in6->sin6_port);
+    }
+}
+
+int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *address,
+                   struct stream **ret_stream)
+{
+    struct tcp_stream *tcp = calloc(1, sizeof *tcp);
+    int rc;
+
+    if (tcp == NULL)
+        return -ENOMEM;
+    stream_init(&tcp->stream, &tcp_operations);
+    tcp->set = set;
+    tcp->is_writable = true; /* until a send says otherwise */
+    tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
+    timer_init(&tcp->timer, set->finish_kind);
+    remember_peer(&tcp->peer, address);
+    rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    if (rc != 0) {
+        free(tcp);
+        return rc;
+    }
+    DL_APPEND(set->open, tcp);
+    set->counts.open_count++;
+    *ret_stream = &tcp->stream;
+    return 0;
+}
+
+int tcp_stream_open(struct tcp_set *set, int fd, struct stream **ret_stream)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof address;
+
+    if (getpeername(fd, (struct sockaddr *)&address, &bytes) != 0)
+        return -errno;
+    return tcp_stream_new(set, fd, &address, ret_stream);
+}
+
+int tcp_set_open(struct loop *loop, struct tcp_set **ret_set)
+{
+    struct tcp_set *set = calloc(1, sizeof *set);
+
+    if (set == NULL)
+        return -ENOMEM;
+    set->loop = loop;
+    set->task.on_run = on_work;
+    set->finish_kind = timer_wheel_register(loop_timers(loop), on_finish_timer);
+    set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);
+    set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not having one is no error */
+    *ret_set = set;
+    return 0;
+}
+
+static void report_close(struct tcp_stream *tcp)
+{
+    const struct stream *stream = &tcp->stream;
+
+    tcp->is_reported = true;
+    tcp->set->unreported_count--;
+    if (stream->handlers != NULL)
+        stream->handlers->on_close(stream->user, (enum stream_close_reason)tcp->reason);
+}
+
+bool tcp_reap(struct tcp_set *set)
+{
+    struct tcp_stream *tcp = set->closed;
+    unsigned reported = 0;
+
+    while (tcp != NULL && reported < TCP_REAP_MAX) {
+        struct tcp_stream *next;
+
+        if (!tcp->is_reported) {
+            report_close(tcp);
+            reported++;
+        }
+        next = tcp->next; /* not before: on_close may close others, which are appended */
+        if (!tcp->stream.is_dirty && !tcp->is_working) {
+            DL_DELETE(set->closed, tcp);
+            drop_held(tcp);
+            free(tcp);
+        }
+        tcp = next;
+    }
+    return set->unreported_count > 0;
+}
+
+void tcp_set_close(struct tcp_set *set)
+{
+    if (set == NULL)
+        return;
+    while (set->listeners != NULL)
+        tcp_listener_close(set->listeners);
+    do {
+        while (set->open != NULL)
+            close_stream(set->open, STREAM_CLOSED_BY_US, 0);
+        /* What the lists hold is closed: walking them lets go of it. */
+        tcp_flush(set);
+        loop_cancel(set->loop, &set->task);
+        on_work(&set->task);
+        (void)tcp_reap(set); /* in steps of TCP_REAP_MAX, until nothing is left */
+    } while (set->closed != NULL || set->open != NULL);
+    loop_cancel(set->loop, &set->task);
+    if (set->spare_fd >= 0)
+        (void)close(set->spare_fd); /* of /dev/null */
+    stream_copies_clear();
+    free(set);
+}
+
+bool tcp_has_work(const struct tcp_set *set)
+{
+    return set->dirty.first != NULL || set->work.first != NULL || set->unreported_count > 0;
+}
+
+const struct tcp_counts *tcp_counts(const struct tcp_set *set)
+{
+    return &set->counts;
+}
+
+void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address)
+{
+    const struct tcp_peer *peer = &tcp_of(stream)->peer;
+
+    *ret_address = (struct sockaddr_storage){.ss_family = peer->family};
+    if (peer->family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret_address;
+
+        memcpy(&in->sin_addr, peer->address, sizeof in->sin_addr);
+        in->sin_port = htons(peer->port);
+    } else if (peer->family == AF_INET6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret_address;
+
+        memcpy(&in6->sin6_addr, peer->address, sizeof in6->sin6_addr);
+        in6->sin6_port = htons(peer->port);
+    }
+}
+
+void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
+{
+    const struct tcp_peer *peer = &tcp_of(stream)->peer;
+    char address[INET6_ADDRSTRLEN] = "?";
+
+    if (peer->family != AF_INET && peer->family != AF_INET6) {
+        (void)snprintf(buf, buf_bytes, "unix");
+        return;
+    }
+    (void)inet_ntop(peer->family, peer->address, address, sizeof address); /* "?" stays */
+    (void)snprintf(buf, buf_bytes, peer->family == AF_INET ? "%s:%u" : "[%s]:%u", address,
+                   (unsigned)peer->port);
+}
+
+int tcp_error(const struct stream *stream)
+{
+    return tcp_of(stream)->error;
+}

@@ -1,0 +1,82 @@
+/*
+ * server/net/tcp_internal.h - what tcp.c and tcp_listener.c share; nobody else includes it.
+ *
+ * Sockets  edge-triggered, registered once for everything: is_readable and is_writable remember
+ *          what epoll said until a call says otherwise, so pausing and a full socket cost no
+ *          system call.
+ * Lists    a stream is in `open` or `closed`, and besides may stand in `dirty` (to be flushed) and
+ *          in `work` (to be read in the next turn). One that is closed is freed when those two,
+ *          which are only walked as a whole, have let go of it.
+ */
+#ifndef SERVER_NET_TCP_INTERNAL_H
+#define SERVER_NET_TCP_INTERNAL_H
+
+#include "server/net/tcp.h"
+#include "server/net/timer.h"
+
+/* Input that nobody has consumed. */
+struct held {
+    uint32_t size;
+    uint32_t capacity;
+    uint8_t bytes[];
+};
+
+struct tcp_peer {
+    uint8_t address[16]; /* IPv4 in the first four */
+    uint16_t port;
+    uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
+};
+
+struct tcp_stream {
+    struct stream stream;
+    struct loop_source source;
+    struct tcp_set *set;
+    struct tcp_stream *prev; /* open or closed */
+    struct tcp_stream *next;
+    struct tcp_stream *dirty_next;
+    struct tcp_stream *work_next;
+    struct held *held;
+    struct timer timer;     /* runs while finishing */
+    uint32_t counted_bytes; /* what queued_bytes of the set knows of this queue */
+    uint32_t stuck_mark;    /* low half of out.sent_bytes when the timer was started */
+    struct tcp_peer peer;
+    uint16_t error;
+    uint8_t reason; /* enum stream_close_reason, once closed */
+    bool is_readable : 1;
+    bool is_writable : 1;
+    bool has_hung_up : 1; /* the peer's end is in the socket, perhaps behind data */
+    bool has_ended : 1;   /* and has been read */
+    bool is_shut : 1;     /* our end has been sent */
+    bool is_giving : 1;   /* inside on_data */
+    bool is_working : 1;  /* in the list `work` */
+    bool is_reported : 1; /* on_close has been called */
+};
+
+struct tcp_list {
+    struct tcp_stream *first;
+    struct tcp_stream *last;
+};
+
+struct tcp_set {
+    struct loop *loop;
+    struct tcp_stream *open; /* utlist */
+    struct tcp_stream *closed;
+    struct tcp_list dirty;
+    struct tcp_list work;
+    struct loop_task task; /* reads those in `work` */
+    struct tcp_listener *listeners;
+    struct tcp_counts counts;
+    uint32_t finish_kind; /* timers */
+    uint32_t rest_kind;
+    uint32_t unreported_count; /* streams in `closed` whose on_close is due */
+    int spare_fd;              /* given up to refuse newcomers; -1: none */
+    uint8_t buffer[TCP_READ_BYTES];
+};
+
+/* As tcp_stream_open, the peer's address being known. */
+int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *address,
+                   struct stream **ret_stream);
+/* The callback of rest_kind: a listener has rested. */
+void tcp_listener_rested(struct timer *timer);
+
+#endif

@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "bus/check.h"
+#include "server/net/tcp_internal.h"
+
+#define REST_NS INT64_C(100000000)
+
+struct tcp_listener {
+    struct loop_source source;
+    struct tcp_set *set;
+    tcp_accept_function *on_accept;
+    void *user;
+    struct timer timer; /* runs while it rests */
+    struct tcp_listener *prev;
+    struct tcp_listener *next;
+    bool is_enabled;
+};
+
+static void update_watch(struct tcp_listener *listener)
+{
+    bool is_wanted = listener->is_enabled && !timer_is_running(&listener->timer);
+
+    /* Out of memory for the epoll entry: rest, then try again. */
+    if (loop_watch(listener->set->loop, &listener->source,
+                   is_wanted ? EPOLLIN | EPOLLEXCLUSIVE : 0) != 0)
+        timer_start(loop_timers(listener->set->loop), &listener->timer, REST_NS);
+}
+
+static void rest(struct tcp_listener *listener)
+{
+    timer_start(loop_timers(listener->set->loop), &listener->timer, REST_NS);
+    update_watch(listener);
+}
+
+void tcp_listener_rested(struct timer *timer)
+{
+    update_watch(
+        (struct tcp_listener *)(void *)((char *)timer - offsetof(struct tcp_listener, timer)));
+}
+
+/*
+ * Out of descriptors: newcomers would hang in the queue without a word. Gives up the spare one to
+ * take each and close it at once.
+ */
+static void refuse_newcomers(struct tcp_listener *listener)
+{
+    struct tcp_set *set = listener->set;
+
+    if (set->spare_fd < 0)
+        return;
+    (void)close(set->spare_fd); /* of /dev/null */
+    for (int i = 0; i < TCP_ACCEPT_MAX; i++) {
+        int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0)
+            break;
+        set->counts.refused++;
+        (void)close(fd); /* that is the answer */
+    }
+    set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* False: this one newcomer went away, or the network said something about it; go on. */
+static bool ends_accepting(struct tcp_listener *listener, int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return true;
+    case EMFILE:
+    case ENFILE:
+        refuse_newcomers(listener);
+        rest(listener);
+        return true;
+    case ENOBUFS:
+    case ENOMEM:
+        rest(listener);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_newcomers(struct loop_source *source, uint32_t events)
+{
+    struct tcp_listener *listener =
+        (struct tcp_listener *)(void *)((char *)source - offsetof(struct tcp_listener, source));
+    struct tcp_set *set = listener->set;
+
+    (void)events; /* there is only one */
+    /* on_accept may disable the listener (a worker that has enough), not close it. */
+    for (int i = 0; i < TCP_ACCEPT_MAX && listener->is_enabled; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t bytes = sizeof address;
+        struct stream *stream;
+        int fd = accept4(listener->source.fd, (struct sockaddr *)&address, &bytes,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (ends_accepting(listener, errno))
+                break;
+            continue;
+        }
+        if (tcp_stream_new(set, fd, &address, &stream) != 0) {
+            set->counts.refused++;
+            (void)close(fd); /* that is the answer */
+            continue;
+        }
+        listener->on_accept(listener->user, stream);
+        CHECK(stream->handlers != NULL || stream->is_finishing || stream->is_closed);
+    }
+}
+
+int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void *user,
+               struct tcp_listener **ret_listener)
+{
+    struct tcp_listener *listener = calloc(1, sizeof *listener);
+    int on = 1;
+    int rc;
+
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->source = (struct loop_source){.on_event = on_newcomers, .fd = fd};
+    listener->set = set;
+    listener->on_accept = on_accept;
+    listener->user = user;
+    listener->is_enabled = true;
+    timer_init(&listener->timer, set->rest_kind);
+    /* Accepted sockets inherit it; a unix socket has none, which is as good. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    rc = loop_watch(set->loop, &listener->source, EPOLLIN | EPOLLEXCLUSIVE);
+    if (rc != 0) {
+        free(listener);
+        return rc;
+    }
+    DL_APPEND(set->listeners, listener);
+    *ret_listener = listener;
+    return 0;
+}
+
+void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled)
+{
+    listener->is_enabled = is_enabled;
+    update_watch(listener);
+}
+
+void tcp_listener_close(struct tcp_listener *listener)
+{
+    if (listener == NULL)
+        return;
+    timer_stop(&listener->timer);
+    loop_forget(listener->set->loop, &listener->source);
+    DL_DELETE(listener->set->listeners, listener);
+    free(listener);
+}
