@@ -4,7 +4,7 @@
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libhttp-parser-dev libinih-dev
     liblmdb-dev libssl-dev libsystemd-dev libwslay-dev libxxhash-dev uthash-dev)
 PACKAGES_TEST=(libcmocka-dev)
-PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck)
+PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)
 
 # Progress and trouble; the only thing on standard output is what a script is for.
@@ -53,10 +53,11 @@ run_logged() {
     rm -f "$log"
 }
 
-# build DIRECTORY TARGET -- MESON-OPTION... : sets DIRECTORY up once, then builds what changed.
-# An empty TARGET is everything. An interrupted or outdated setup is made anew.
+# build DIRECTORY TARGETS -- MESON-OPTION... : sets DIRECTORY up once, then builds what changed.
+# TARGETS are separated by spaces; none is everything. An interrupted or outdated setup is made anew.
 build() {
-    local directory=$1 target=$2 source
+    local directory=$1 targets source
+    read -ra targets <<<"$2"
     shift 3
     source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     if [ "$(cat "$directory/sluice-options" 2>/dev/null)" != "$source $*" ]; then
@@ -65,5 +66,5 @@ build() {
         run_logged setup meson setup "$directory" "$source" "$@"
         printf '%s\n' "$source $*" >"$directory/sluice-options"
     fi
-    run_logged build ninja -C "$directory" ${target:+"$target"}
+    run_logged build ninja -C "$directory" "${targets[@]}"
 }
