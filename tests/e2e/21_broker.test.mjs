@@ -104,7 +104,7 @@ test('subscribing again is answered and changes nothing', async ({ start }) => {
   );
 });
 
-test('a wrong request is answered with its error, and the connection goes on', async ({ start }) => {
+test('a wrong request gets its error, and the connection goes on', async ({ start }) => {
   const server = await start();
   const client = await server.broker();
   await client.subscribe('news');

@@ -58,7 +58,8 @@ test('a worker that dies takes only its own clients with it, and is replaced', a
   const worker = server.workers()[0];
   kill(worker);
   assert.equal(await lost.closeCode(), 1006);
-  const next = await successor(() => server.workers().find((w) => w.title === worker.title), worker);
+  const byTitle = () => server.workers().find(({ title }) => title === worker.title);
+  const next = await successor(byTitle, worker);
   assert.equal(next.title, 'sluice: worker 0');
 
   const [fresh] = await server.onEachWorker(() => server.broker());
@@ -205,9 +206,8 @@ test('a worker whose loop stands still is replaced', async ({ start }) => {
   await kept.subscribe('news');
   await kept.publish('news', 'meanwhile');
   assert.equal((await kept.next({ type: 'message' })).data, 'meanwhile');
-  await successor(() => server.workers().find((w) => w.title === worker.title), worker, {
-    timeout: 40_000,
-  });
+  const byTitle = () => server.workers().find(({ title }) => title === worker.title);
+  await successor(byTitle, worker, { timeout: 40_000 });
   await within(lost.closed, 'the stopped worker to be gone');
   assert.ok(!isAlive(worker));
 });
