@@ -321,6 +321,14 @@ static int entries_sync(const struct store *store)
     return rc;
 }
 
+/* A reader cannot begin a store; LMDB would try, and fail with EBADF. */
+static bool data_file_is_begun(int dir_fd)
+{
+    struct stat file;
+
+    return fstatat(dir_fd, STORE_FILE_DATA, &file, 0) == 0 && file.st_size > 0;
+}
+
 static int store_fill(struct store *store, const struct store_options *options)
 {
     uint64_t store_id;
@@ -339,7 +347,7 @@ static int store_fill(struct store *store, const struct store_options *options)
         rc = files_make_dir(store->dir_fd, STORE_DIR);
         if (rc != 0)
             return error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR);
-    } else if (!files_exists(store->dir_fd, STORE_FILE_DATA)) {
+    } else if (!data_file_is_begun(store->dir_fd)) {
         return error_set(-ENOENT, "%s holds no store yet", options->data_dir);
     }
     rc = environment_open(store, options->data_dir);
