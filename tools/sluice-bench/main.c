@@ -1,0 +1,38 @@
+/*
+ * sluice-bench: a load generator for Sluice. In reading order: options (the command line),
+ * coordinator (the phases of a run), client (one process and its connections), load (when to
+ * publish), receiver (what has come), measure (the server's costs), report.
+ */
+#include <stdlib.h>
+
+#include "tools/sluice-bench/coordinator.h"
+#include "tools/sluice-bench/options.h"
+#include "tools/sluice-bench/report.h"
+
+#define EXIT_USAGE 2
+
+int main(int argc, char **argv)
+{
+    struct options options;
+
+    switch (options_read(argc, argv, &options)) {
+    case OPTIONS_DONE:
+        return EXIT_SUCCESS;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+
+    struct coordinator_result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        return EXIT_FAILURE;
+    int status = EXIT_FAILURE;
+    if (coordinator_run(&options, result) == 0) {
+        report_print(&result->report, &options);
+        if (report_is_clean(&result->report))
+            status = EXIT_SUCCESS;
+    }
+    free(result);
+    return status;
+}
