@@ -17,7 +17,7 @@ struct event {
     size_t topic_bytes;
     uint64_t seq;
     int64_t time_ns;
-    unsigned flags; /* enum record_flag */
+    unsigned flags;      /* enum record_flag */
     const char *payload; /* JSON */
     size_t payload_bytes;
 };
@@ -25,6 +25,8 @@ struct event {
 enum {
     ENCODINGS_MAX = 8,
     EVENT_TIME_BYTES = 27, /* 2026-01-31T12:00:00.123456Z, without quotes or terminator */
+    EVENT_EPOCH_BYTES = 16,
+    EVENT_DECIMAL_BYTES_MAX = 20,
 };
 
 struct encoding {
@@ -37,9 +39,9 @@ struct encoding {
 
 /* RFC 3339 UTC with microseconds; writes EVENT_TIME_BYTES. The date part is cached. */
 void event_time(char *out, int64_t time_ns);
-/* Digits of @value; returns their count (at most 20). */
+/* Digits of @value; returns their count (at most EVENT_DECIMAL_BYTES_MAX). */
 size_t event_decimal(char *out, uint64_t value);
-/* 16 hex digits, as epochs are written. */
+/* EVENT_EPOCH_BYTES hex digits, as epochs are written. */
 void event_epoch(char *out, uint64_t epoch);
 
 #endif

@@ -35,9 +35,9 @@ struct topics_options {
     struct store *store; /* this worker's read-only one */
     struct topic_counts *counts;
     unsigned slot;
-    const uint32_t *queue_bytes_max;       /* --max-queue; read at each use: a reload may change it */
-    const uint32_t *subscriptions_max;     /* --max-subscriptions */
-    const bool *deliver_committed_only;    /* durability = committed */
+    const uint32_t *queue_bytes_max;    /* --max-queue; read at each use: a reload may change it */
+    const uint32_t *subscriptions_max;  /* --max-subscriptions */
+    const bool *deliver_committed_only; /* durability = committed */
 };
 
 int topics_open(const struct topics_options *options, struct topics **ret_topics);
@@ -48,20 +48,24 @@ unsigned topics_register_encoding(struct topics *topics, const struct encoding *
 /* --- subscribers -------------------------------------------------------------------------- */
 
 struct subscriber_handlers {
-    /* Retention overtook it (or what it resumed from): the next event it gets is @oldest or later. */
+    /*
+     * Retention overtook it: the next event it gets is @oldest or later. May queue on the stream,
+     * finish or abort it, and unsubscribe from this very topic; nothing else.
+     */
     void (*on_gap)(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
 };
 
-/* Embedded in a protocol's session (40 bytes or so); zeroed by subscriber_init. */
+/* Embedded in a protocol's session (48 bytes); zeroed by subscriber_init. */
 struct subscriber {
     struct stream *stream;
     const struct subscriber_handlers *handlers;
     void *user;
     struct subscription *subscriptions; /* list */
-    struct catch_up *catch_up;          /* its shared cursor while something is lagging; else NULL */
+    struct catch_up *catch_up; /* its shared cursor while something is lagging; else NULL */
     uint16_t subscription_count;
     uint8_t encoding;
-    bool is_judged; /* in the list of those to be judged after the flush */
+    bool is_judged;        /* in the list of those to be judged after the flush ... */
+    uint32_t judged_index; /* ... at this place */
 };
 
 void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsigned encoding,
@@ -126,6 +130,7 @@ uint64_t topics_cursor_seq(const struct topics *topics);
  */
 bool topic_name_is_valid(const char *name, size_t bytes);
 /* Subscribers of it over all workers. */
-uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes);
+uint64_t topics_subscriber_count(const struct topics *topics, const char *topic,
+                                 size_t topic_bytes);
 
 #endif

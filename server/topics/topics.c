@@ -1,0 +1,229 @@
+#include "server/topics/topics.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bus/check.h"
+#include "bus/shm.h"
+#include "bus/topic_counts.h"
+#include "server/topics/state.h"
+#include "store/log.h"
+
+int topics_open(const struct topics_options *options, struct topics **ret_topics)
+{
+    struct topics *topics = calloc(1, sizeof *topics);
+    struct ring_position limit;
+    int rc = -ENOMEM;
+
+    if (topics == NULL)
+        return -ENOMEM;
+    topics->options = *options;
+    subscription_table_init(&topics->table);
+    rc = catch_up_set_open(&topics->catch_up);
+    if (rc != 0)
+        goto fail;
+    rc = log_reader_open(options->bus, options->store, &topics->reader);
+    if (rc != 0)
+        goto fail;
+
+    limit = topics_limit(topics);
+    topics->cursor = (struct log_cursor){.seq = limit.seq, .pos = limit.pos, .has_pos = true};
+    *ret_topics = topics;
+    return 0;
+
+fail:
+    topics_close(topics);
+    return rc;
+}
+
+void topics_close(struct topics *topics)
+{
+    if (topics == NULL)
+        return;
+    for (unsigned i = 0; i < topics->encoding_count; i++)
+        arena_writer_done(&topics->encodings[i].writer);
+    catch_up_set_close(&topics->catch_up);
+    log_reader_close(topics->reader);
+    subscription_table_done(&topics->table);
+    free(topics->judged);
+    free(topics);
+}
+
+unsigned topics_register_encoding(struct topics *topics, const struct encoding *encoding)
+{
+    CHECK(topics->encoding_count < ENCODINGS_MAX);
+    topics->encodings[topics->encoding_count].encoding = encoding;
+    return topics->encoding_count++;
+}
+
+/* --- subscribers ------------------------------------------------------------------------------ */
+
+void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsigned encoding,
+                     const struct subscriber_handlers *handlers, void *user)
+{
+    CHECK(encoding < ENCODINGS_MAX);
+    *subscriber = (struct subscriber){
+        .stream = stream, .handlers = handlers, .user = user, .encoding = (uint8_t)encoding};
+}
+
+/* Out of wherever it is: live, lagging, or neither. */
+static void end_subscription(struct topics *topics, struct subscription *subscription)
+{
+    if (subscription->is_lagging)
+        catch_up_remove(topics, subscription);
+    else if (subscription->live_index != UINT32_MAX)
+        subscription_leave_live(subscription);
+    topic_counts_add(topics->options.counts, topics->options.slot, subscription->topic->hash, -1);
+    topics_count(topics, STAT_SUBSCRIPTIONS, -1);
+    subscription_remove(&topics->table, subscription);
+}
+
+void subscriber_done(struct topics *topics, struct subscriber *subscriber)
+{
+    while (subscriber->subscriptions != NULL)
+        end_subscription(topics, subscriber->subscriptions);
+    CHECK(subscriber->catch_up == NULL);
+    delivery_forget(topics, subscriber);
+}
+
+uint64_t topics_position(const struct topics *topics, const struct subscriber *subscriber)
+{
+    if (subscriber->catch_up == NULL)
+        return topics->cursor.seq;
+    return subscriber->catch_up->cursor.seq;
+}
+
+/* --- subscribing ------------------------------------------------------------------------------ */
+
+/* What can be given of what was asked for. */
+static int judge_resume(struct topics *topics, const struct record_topic *topic,
+                        const struct resume *resume, struct subscribed *ret)
+{
+    struct store *store = topics->options.store;
+    uint64_t tail_seq = ring_tail(topics->options.bus).seq;
+    enum epoch_verdict verdict = resume->since <= tail_seq ? EPOCH_GOOD : EPOCH_PAST;
+    struct log_topic info = {0};
+    int rc = store_snapshot_begin(store, ring_committed(topics->options.bus).seq);
+
+    if (rc == 0 && resume->has_epoch)
+        rc = log_epoch_judge(store, resume->epoch, resume->since, tail_seq, &verdict);
+    if (rc == 0)
+        rc = log_topic_info(store, topic->name, topic->bytes, &info);
+    if (rc != 0)
+        return rc;
+    ret->has_recovered = true;
+    ret->recovered = verdict == EPOCH_GOOD && info.trimmed_seq <= resume->since;
+    ret->seq = resume->since;
+    if (ret->recovered)
+        return 0;
+    rc = catch_up_oldest(topics, topic->name, topic->bytes, &ret->gap_oldest);
+    if (rc != 0)
+        return rc;
+    ret->seq = ret->gap_oldest - 1;
+    return 0;
+}
+
+/* From behind the last operation that somebody may have seen delivered or acknowledged. */
+static void begin_now(const struct topics *topics, struct subscribed *ret)
+{
+    uint64_t limit_seq = topics_limit(topics).seq;
+
+    ret->seq = limit_seq > topics->cursor.seq ? limit_seq : topics->cursor.seq;
+}
+
+/* Makes a new subscription live behind @seq, or lets it lag when the worker is already past that. */
+static int start_subscription(struct topics *topics, struct subscription *subscription,
+                              uint64_t seq)
+{
+    struct log_cursor from = {.seq = seq};
+
+    subscription->position = seq;
+    if (seq >= topics->cursor.seq)
+        return subscription_go_live(subscription);
+    return catch_up_add(topics, subscription, &from);
+}
+
+static int subscribe_anew(struct topics *topics, struct subscriber *subscriber,
+                          const struct record_topic *topic, uint64_t seq)
+{
+    struct subscription *subscription;
+    uint64_t count = subscriber->subscription_count;
+    int rc;
+
+    if (count >= *topics->options.subscriptions_max || count == UINT16_MAX)
+        return -E2BIG;
+    subscription = subscription_add(&topics->table, subscriber, topic->name, topic->bytes);
+    if (subscription == NULL)
+        return -ENOMEM;
+    rc = start_subscription(topics, subscription, seq);
+    if (rc != 0) {
+        subscription_remove(&topics->table, subscription);
+        return rc;
+    }
+    topic_counts_add(topics->options.counts, topics->options.slot, subscription->topic->hash, 1);
+    topics_count(topics, STAT_SUBSCRIPTIONS, 1);
+    return 0;
+}
+
+static struct subscription *find_own(const struct topics *topics,
+                                     const struct subscriber *subscriber,
+                                     const struct record_topic *name)
+{
+    struct topic *topic = subscription_table_find(&topics->table, name->name, name->bytes);
+
+    return topic == NULL ? NULL : subscription_find(subscriber, topic);
+}
+
+int topics_subscribe(struct topics *topics, struct subscriber *subscriber, const char *topic,
+                     size_t topic_bytes, const struct resume *resume, struct subscribed *ret)
+{
+    const struct record_topic name = {.name = topic, .bytes = topic_bytes};
+    struct subscribed answer = {.epoch = bus_epoch(topics->options.bus)};
+    int rc = 0;
+
+    CHECK(subscriber->encoding < topics->encoding_count);
+    if (find_own(topics, subscriber, &name) != NULL) {
+        if (resume->has_since)
+            return -EEXIST;
+        answer.was_subscribed = true;
+        answer.seq = topics_position(topics, subscriber);
+        *ret = answer;
+        return 0;
+    }
+    if (resume->has_since)
+        rc = judge_resume(topics, &name, resume, &answer);
+    else
+        begin_now(topics, &answer);
+    if (rc == 0)
+        rc = subscribe_anew(topics, subscriber, &name, answer.seq);
+    if (rc != 0)
+        return rc;
+    topics_count(topics, STAT_GAPS, answer.gap_oldest != 0 ? 1 : 0);
+    *ret = answer;
+    return 0;
+}
+
+int topics_unsubscribe(struct topics *topics, struct subscriber *subscriber, const char *topic,
+                       size_t topic_bytes)
+{
+    const struct record_topic name = {.name = topic, .bytes = topic_bytes};
+    struct subscription *subscription = find_own(topics, subscriber, &name);
+
+    if (subscription == NULL)
+        return -ENOENT;
+    end_subscription(topics, subscription);
+    return 0;
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+uint64_t topics_cursor_seq(const struct topics *topics)
+{
+    return topics->cursor.seq;
+}
+
+uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes)
+{
+    return topic_counts_sum(topics->options.counts, topics->options.bus,
+                            topic_hash(topic, topic_bytes));
+}
