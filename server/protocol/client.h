@@ -4,6 +4,8 @@
  * A client is a WebSocket, an event stream or a raw TCP connection; its session embeds a struct
  * client. The drain (server/drain.c) walks them in bounded steps; each leaves by client_leave,
  * which counts down and, while draining, logs how many remain on the whole server.
+ * Callers  client_join, client_leave: the protocols. The walk: the drain. All in the worker's thread.
+ * Memory   nothing is allocated; a struct client belongs to its session and leaves before it is freed.
  */
 #ifndef SERVER_PROTOCOL_CLIENT_H
 #define SERVER_PROTOCOL_CLIENT_H
@@ -20,14 +22,16 @@ struct client_operations {
     void (*warn)(struct client *client, uint32_t remaining_seconds);
     /* Closes it politely: 1001, or what its protocol has. */
     void (*close)(struct client *client);
+    /* Looks whether its reading, held by service_hold, may go on. NULL: it is never held. */
+    void (*go_on)(struct client *client);
 };
 
 struct client {
     const struct client_operations *operations;
     struct client *next;
-    struct client **link;
-    uint32_t joined_s;  /* CLOCK_MONOTONIC seconds */
-    uint32_t warned;    /* the drain that has warned it: 0 none */
+    struct client **link; /* what points at this client */
+    uint32_t joined_s;    /* CLOCK_MONOTONIC seconds */
+    uint32_t warned;      /* the drain that has warned it: 0 none */
 };
 
 struct clients {
@@ -36,19 +40,28 @@ struct clients {
     size_t count;
     struct bus *bus;
     unsigned slot;
-    /* Set by the worker; called when a client has left (for the log and the drain). May be NULL. */
+    /*
+     * Set by the worker; called when a client has come, and when one has left (for the log and the
+     * drain), with the name that it gave itself (NULL: none). Either may be NULL.
+     */
+    void (*on_joined)(void *user, const struct client *client, const char *name);
     void (*on_left)(void *user, const struct client *client, const char *name);
     void *user;
 };
 
 void clients_init(struct clients *clients, struct bus *bus, unsigned slot);
-void client_join(struct clients *clients, struct client *client,
-                 const struct client_operations *operations);
 /* @name: the client's own, for the log; may be NULL. */
+void client_join(struct clients *clients, struct client *client,
+                 const struct client_operations *operations, const char *name);
 void client_leave(struct clients *clients, struct client *client, const char *name);
+/* Seconds since it joined: for the log. */
+uint32_t client_age_s(const struct client *client);
 
 typedef void client_visit_function(void *user, struct client *client);
-/* Visits every client once over several calls of at most @step; 1 when the walk is done, else 0. */
+/*
+ * Visits every client once over several calls of at most @step; 1 when the walk is done, else 0.
+ * Who joins during a walk is not visited by it. @visit may make clients leave.
+ */
 void clients_walk_begin(struct clients *clients);
 int clients_walk(struct clients *clients, size_t step, client_visit_function *visit, void *user);
 

@@ -3,6 +3,11 @@
  *
  * One struct service per worker, made by worker.c; protocols keep a pointer to it. Each protocol is
  * a pair of files with one or two entry points, named at the end; the router calls them.
+ * Callers  the worker: service_start before its first client; once per turn, after publisher_turn and
+ *          before the flush, service_turn; service_stop when all clients are gone. It ends
+ *          the store's snapshot at the end of each turn: history and the list of topics begin one.
+ * Memory   the worker owns the struct (zeroed before it is filled); what is below the line in it
+ *          belongs to service.c.
  */
 #ifndef SERVER_PROTOCOL_SERVICE_H
 #define SERVER_PROTOCOL_SERVICE_H
@@ -11,16 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/http/http.h"
+#include "server/net/timer.h"
 #include "server/protocol/client.h"
 
 struct bus;
-struct http_exchange;
 struct log_reader;
 struct loop;
 struct publisher;
 struct store;
 struct stream;
-struct timer_wheel;
 struct topics;
 struct websocket_set;
 
@@ -52,26 +57,58 @@ struct service {
     struct clients clients;
     unsigned slot;
     unsigned worker_index;
+    bool is_refusing; /* draining, drain_accept over: newcomers as PROTOCOLS section 1 says */
+    bool is_full;     /* max-connections are reached: newcomers get 1013 or 503 */
+
+    /* --- of the protocols ----------------------------------------------------------------- */
     unsigned room_encoding; /* numbers from topics_register_encoding */
     unsigned broker_encoding;
     unsigned line_encoding;
     unsigned event_stream_encoding;
-    struct waiting_request *waiting; /* HTTP requests that wait for a commit or read on: topics_http.c */
+    uint32_t event_stream_timer; /* kind */
+    struct timer tick_timer;
+    uint64_t turn; /* counted by service_turn */
+    char *scratch; /* for one message at a time: service_scratch */
+    size_t scratch_bytes;
+    struct held_client *held; /* whose reading waits for their output to drain */
+    size_t held_count;
+    size_t held_capacity;
+    struct pending_publish *pendings; /* free ones: broker.c */
+    size_t pending_count;
+    struct waiting_request *waiting; /* HTTP requests that read on or wait for a commit */
+    struct waiting_request **waiting_end;
 };
 
-/* Registers encodings and timers; once, before the first client. */
+/* Registers encodings and timers; once, before the first client. 0 or -ENOMEM. */
 int service_start(struct service *service);
-/* Once per loop turn: the room's tick, requests that wait; true when it wants another turn at once. */
+/* Frees what service.c keeps. No client and no request may be left. */
+void service_stop(struct service *service);
+/* Once per loop turn: requests that wait, reading that may go on; true when it wants another turn. */
 bool service_turn(struct service *service, int64_t now_ns);
 /* Whether a wait for a commit is under way: or-ed into what the worker sleeps for. */
 unsigned service_wake_reasons(const struct service *service);
+
+/* Seconds until the drain's deadline, rounded up; 0 when there is none or it has passed. */
+uint32_t service_remaining_seconds(const struct service *service);
+/* CLOCK_REALTIME, for the times that clients see. */
+int64_t service_realtime_ns(void);
+/*
+ * At least @bytes of memory that stay valid until the next call; NULL: no memory. For the message that
+ * is being handled, never kept.
+ */
+char *service_scratch(struct service *service, size_t bytes);
+/*
+ * Looks at @client (operations->go_on) in the next turn but one, after a flush. False: no memory,
+ * then the client must not be held.
+ */
+bool service_hold(struct service *service, struct client *client);
+/* Forgets it, when it leaves. */
+void service_release(struct service *service, const struct client *client);
 
 /* http_handlers.on_request of the worker: routes one request (router.c). @user: the service. */
 void router_on_request(void *user, struct http_exchange *exchange);
 
 /* --- entry points of the protocols ------------------------------------------------------------ */
-
-struct http_text;
 
 /* @rest: the path behind `/ws` (empty, or `/id`), raw. */
 void room_serve(struct service *service, struct http_exchange *exchange, struct http_text rest);
@@ -79,7 +116,8 @@ void broker_serve(struct service *service, struct http_exchange *exchange);
 void broker_line_serve(struct service *service, struct stream *stream); /* raw TCP */
 void echo_serve(struct service *service, struct http_exchange *exchange);
 /* @rest: the path behind `/topics` (empty, or `/name`), raw. */
-void topics_http_serve(struct service *service, struct http_exchange *exchange, struct http_text rest);
+void topics_http_serve(struct service *service, struct http_exchange *exchange,
+                       struct http_text rest);
 void event_stream_serve(struct service *service, struct http_exchange *exchange, const char *topic,
                         size_t topic_bytes);
 void health_serve(struct service *service, struct http_exchange *exchange, bool is_live_only);

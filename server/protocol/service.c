@@ -1,0 +1,221 @@
+#include "server/protocol/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bus/check.h"
+#include "bus/shm.h"
+#include "bus/wake.h"
+#include "server/protocol/broker.h"
+#include "server/protocol/event_stream.h"
+#include "server/protocol/frames.h"
+#include "server/protocol/room.h"
+#include "server/protocol/waiting.h"
+#include "server/topics/topics.h"
+
+#define SECOND_NS INT64_C(1000000000)
+/* How often a worker looks whether the room's tick is due: a fraction of the interval. */
+#define TICK_LOOKS       20
+#define TICK_LOOK_NS_MIN (SECOND_NS / 10)
+#define TICK_LOOK_NS_MAX (SECOND_NS / 2)
+
+enum {
+    SCRATCH_BYTES_MIN = 64 * 1024,
+    SCRATCH_BYTES_KEPT = 1024 * 1024, /* a larger one is given back at the end of the turn */
+};
+
+/* A client whose reading was held because it did not take its answers. */
+struct held_client {
+    struct client *client; /* NULL: released */
+    uint64_t turn;         /* in which that was */
+};
+
+static struct service *service_of_timer(struct timer *timer)
+{
+    return (struct service *)(void *)((char *)timer - offsetof(struct service, tick_timer));
+}
+
+static int64_t boottime_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_BOOTTIME, &now); /* this clock cannot fail */
+    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+int64_t service_realtime_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* this clock cannot fail */
+    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+/* --- the room's tick -------------------------------------------------------------------------- */
+
+static void tick_timer_start(struct service *service)
+{
+    int64_t look_ns = service->limits.tick_ns / TICK_LOOKS;
+
+    if (look_ns < TICK_LOOK_NS_MIN)
+        look_ns = TICK_LOOK_NS_MIN;
+    if (look_ns > TICK_LOOK_NS_MAX || service->limits.tick_ns == 0)
+        look_ns = TICK_LOOK_NS_MAX; /* a reload may turn it on */
+    timer_start(service->timers, &service->tick_timer, look_ns);
+}
+
+/*
+ * The interval runs on whether or not somebody is in the room, so that who comes in does not get
+ * a tick at once.
+ */
+static void on_tick_timer(struct timer *timer)
+{
+    struct service *service = service_of_timer(timer);
+
+    if (service->limits.tick_ns > 0 &&
+        bus_claim_tick(service->bus, boottime_ns(), service->limits.tick_ns))
+        room_tick(service);
+    tick_timer_start(service);
+}
+
+/* --- held clients ----------------------------------------------------------------------------- */
+
+bool service_hold(struct service *service, struct client *client)
+{
+    if (service->held_count == service->held_capacity) {
+        size_t capacity = service->held_capacity == 0 ? 16 : service->held_capacity * 2;
+        struct held_client *grown = realloc(service->held, capacity * sizeof *grown);
+
+        if (grown == NULL)
+            return false;
+        service->held = grown;
+        service->held_capacity = capacity;
+    }
+    service->held[service->held_count++] = (struct held_client){client, service->turn};
+    return true;
+}
+
+void service_release(struct service *service, const struct client *client)
+{
+    for (size_t i = 0; i < service->held_count; i++) {
+        if (service->held[i].client == client)
+            service->held[i].client = NULL;
+    }
+}
+
+/* Those held since before the last flush: it has either emptied their queue, or on_drained comes. */
+static void held_turn(struct service *service)
+{
+    size_t kept_count = 0;
+
+    for (size_t i = 0; i < service->held_count; i++) {
+        struct held_client held = service->held[i];
+
+        if (held.client == NULL)
+            continue;
+        if (held.turn + 1 < service->turn)
+            held.client->operations->go_on(held.client);
+        else
+            service->held[kept_count++] = held;
+    }
+    service->held_count = kept_count;
+}
+
+/* --- the turn --------------------------------------------------------------------------------- */
+
+int service_start(struct service *service)
+{
+    CHECK(service->clients.bus != NULL); /* clients_init comes first */
+    CHECK(service->limits.message_bytes_max > 0);
+
+    frames_init(service->bus);
+    service->room_encoding =
+        topics_register_encoding(service->topics, frames_encoding(FRAMES_ROOM));
+    service->broker_encoding =
+        topics_register_encoding(service->topics, frames_encoding(FRAMES_BROKER));
+    service->line_encoding =
+        topics_register_encoding(service->topics, frames_encoding(FRAMES_LINE));
+    service->event_stream_encoding =
+        topics_register_encoding(service->topics, frames_encoding(FRAMES_EVENT_STREAM));
+
+    service->waiting = NULL;
+    service->waiting_end = &service->waiting;
+    if (service_scratch(service, SCRATCH_BYTES_MIN) == NULL)
+        return -ENOMEM;
+
+    event_stream_start(service);
+    timer_init(&service->tick_timer, timer_wheel_register(service->timers, on_tick_timer));
+    tick_timer_start(service);
+    return 0;
+}
+
+void service_stop(struct service *service)
+{
+    CHECK(service->clients.count == 0);
+    CHECK(service->waiting == NULL);
+
+    timer_stop(&service->tick_timer);
+    broker_pool_clear(service);
+    free(service->held);
+    service->held = NULL;
+    service->held_count = 0;
+    service->held_capacity = 0;
+    free(service->scratch);
+    service->scratch = NULL;
+    service->scratch_bytes = 0;
+}
+
+static void scratch_shrink(struct service *service)
+{
+    if (service->scratch_bytes <= SCRATCH_BYTES_KEPT)
+        return;
+    free(service->scratch);
+    service->scratch = NULL;
+    service->scratch_bytes = 0;
+}
+
+bool service_turn(struct service *service, int64_t now_ns)
+{
+    bool has_more;
+
+    service->turn++;
+    scratch_shrink(service);
+    held_turn(service);
+    has_more = waiting_turn(service, now_ns);
+    return has_more || service->held_count > 0;
+}
+
+unsigned service_wake_reasons(const struct service *service)
+{
+    return waiting_is_for_commit(service) ? (unsigned)WAKE_COMMIT : 0u;
+}
+
+uint32_t service_remaining_seconds(const struct service *service)
+{
+    int64_t deadline_ns = bus_drain_deadline_ns(service->bus);
+    int64_t left_ns = deadline_ns - boottime_ns();
+
+    if (deadline_ns == 0 || left_ns <= 0)
+        return 0;
+    return (uint32_t)((left_ns + SECOND_NS - 1) / SECOND_NS);
+}
+
+char *service_scratch(struct service *service, size_t bytes)
+{
+    size_t grown_bytes =
+        service->scratch_bytes < SCRATCH_BYTES_MIN ? SCRATCH_BYTES_MIN : service->scratch_bytes;
+    char *grown;
+
+    if (bytes <= service->scratch_bytes)
+        return service->scratch;
+    while (grown_bytes < bytes)
+        grown_bytes *= 2;
+    grown = malloc(grown_bytes); /* nothing in it is worth a copy */
+    if (grown == NULL)
+        return NULL;
+    free(service->scratch);
+    service->scratch = grown;
+    service->scratch_bytes = grown_bytes;
+    return grown;
+}
