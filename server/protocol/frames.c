@@ -1,0 +1,156 @@
+#include "server/protocol/frames.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "bus/check.h"
+#include "bus/record.h"
+#include "bus/shm.h"
+#include "bus/stats.h"
+#include "server/json/json.h"
+#include "server/protocol/put.h"
+#include "server/websocket/websocket.h"
+
+enum {
+    /* What stands around topic and payload: member names, seq, time, a tick's text and number. */
+    MESSAGE_OVERHEAD_BYTES = 192,
+    /* `id: EPOCH-SEQ\ndata: ` and the empty line. */
+    BLOCK_OVERHEAD_BYTES = 64,
+};
+
+/* One per process: encodings have no word of their own, and a worker has one bus. */
+static const struct bus *frames_bus;
+
+void frames_init(const struct bus *bus)
+{
+    frames_bus = bus;
+}
+
+static size_t message_bytes_max(const struct event *event)
+{
+    return MESSAGE_OVERHEAD_BYTES + json_quoted_bytes_max(event->topic_bytes) +
+           event->payload_bytes;
+}
+
+static char *put_seq_and_time(char *out, const struct event *event)
+{
+    out = put_literal(out, ",\"seq\":");
+    out = put_decimal(out, event->seq);
+    out = put_literal(out, ",\"time\":\"");
+    out = put_time(out, event->time_ns);
+    return put_literal(out, "\"}");
+}
+
+static char *put_broker_message(char *out, const struct event *event)
+{
+    out = put_literal(out, "{\"type\":\"message\",\"topic\":");
+    out = put_quoted(out, event->topic, event->topic_bytes);
+    out = put_literal(out, ",\"data\":");
+    out = put_bytes(out, event->payload, event->payload_bytes);
+    return put_seq_and_time(out, event);
+}
+
+/* A flag says that room.c wrote it; that it is an object is looked at all the same. */
+static bool is_from_room(const struct event *event)
+{
+    return (event->flags & RECORD_FROM_ROOM) != 0 && event->payload_bytes > 2 &&
+           event->payload[0] == '{' && event->payload[event->payload_bytes - 1] == '}';
+}
+
+static char *put_room_message(char *out, const struct event *event)
+{
+    if ((event->flags & RECORD_TICK) != 0) {
+        out = put_literal(out, "{\"type\":\"tick\",\"message\":\"Periodic broadcast\","
+                               "\"active_connections\":");
+        out = put_decimal(out, stat_sum(frames_bus, STAT_ROOM_CLIENTS));
+    } else if (is_from_room(event)) {
+        /* The members `from` and `data` as they stand in the payload. */
+        out = put_literal(out, "{\"type\":\"message\",");
+        out = put_bytes(out, event->payload + 1, event->payload_bytes - 2);
+    } else {
+        out = put_literal(out, "{\"type\":\"message\",\"from\":null,\"data\":");
+        out = put_bytes(out, event->payload, event->payload_bytes);
+    }
+    return put_seq_and_time(out, event);
+}
+
+static size_t websocket_bytes_max(const struct event *event)
+{
+    return WEBSOCKET_HEAD_BYTES_MAX + message_bytes_max(event);
+}
+
+/*
+ * The head's size depends on what follows it, which is known when it is written: it is written
+ * where it belongs for the likeliest size and moved when that was wrong.
+ */
+static size_t encode_websocket(const struct event *event, uint8_t *out,
+                               char *(*put_message)(char *out, const struct event *event))
+{
+    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
+    size_t likely_bytes = websocket_frame_head(head, event->topic_bytes + event->payload_bytes +
+                                                         MESSAGE_OVERHEAD_BYTES / 2);
+    char *text = (char *)out + likely_bytes;
+    size_t size = (size_t)(put_message(text, event) - text);
+    size_t head_bytes = websocket_frame_head(head, size);
+
+    if (head_bytes != likely_bytes)
+        memmove(out + head_bytes, text, size);
+    memcpy(out, head, head_bytes);
+    CHECK(head_bytes + size <= websocket_bytes_max(event));
+    return head_bytes + size;
+}
+
+static size_t encode_room(const struct event *event, uint8_t *out)
+{
+    return encode_websocket(event, out, put_room_message);
+}
+
+static size_t encode_broker(const struct event *event, uint8_t *out)
+{
+    return encode_websocket(event, out, put_broker_message);
+}
+
+static size_t line_bytes_max(const struct event *event)
+{
+    return message_bytes_max(event) + 1;
+}
+
+static size_t encode_line(const struct event *event, uint8_t *out)
+{
+    char *end = put_broker_message((char *)out, event);
+
+    end = put_literal(end, "\n");
+    return (size_t)(end - (char *)out);
+}
+
+static size_t event_stream_bytes_max(const struct event *event)
+{
+    return message_bytes_max(event) + BLOCK_OVERHEAD_BYTES;
+}
+
+static size_t encode_event_stream(const struct event *event, uint8_t *out)
+{
+    char *end = (char *)out;
+
+    end = put_literal(end, "id: ");
+    end = put_epoch(end, bus_epoch(frames_bus));
+    end = put_literal(end, "-");
+    end = put_decimal(end, event->seq);
+    end = put_literal(end, "\ndata: ");
+    end = put_broker_message(end, event);
+    end = put_literal(end, "\n\n");
+    return (size_t)(end - (char *)out);
+}
+
+const struct encoding *frames_encoding(enum frames_kind kind)
+{
+    static const struct encoding encodings[] = {
+        [FRAMES_ROOM] = {"room", websocket_bytes_max, encode_room},
+        [FRAMES_BROKER] = {"broker", websocket_bytes_max, encode_broker},
+        [FRAMES_LINE] = {"line", line_bytes_max, encode_line},
+        [FRAMES_EVENT_STREAM] = {"event-stream", event_stream_bytes_max, encode_event_stream},
+    };
+
+    CHECK((size_t)kind < sizeof encodings / sizeof *encodings);
+    return &encodings[kind];
+}

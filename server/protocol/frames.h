@@ -1,0 +1,32 @@
+/*
+ * server/protocol/frames.h - an event as the bytes that subscribers of each protocol get.
+ *
+ * Shape    four encodings (server/topics/event.h), each giving a frame that is ready to send and the
+ *          same for all its subscribers: room and broker messages as WebSocket text frames, broker
+ *          messages as lines, broker messages as blocks of an event stream (PROTOCOLS 2 to 4).
+ * Callers  the worker's delivery and catch-up, by the registered numbers; frames_init before.
+ * Memory   the caller's; frame_bytes_max says how much.
+ */
+#ifndef SERVER_PROTOCOL_FRAMES_H
+#define SERVER_PROTOCOL_FRAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/topics/event.h"
+
+struct bus;
+
+/* Where the room's size (in ticks) and the epoch (in event stream ids) are read. */
+void frames_init(const struct bus *bus);
+
+enum frames_kind {
+    FRAMES_ROOM,
+    FRAMES_BROKER,
+    FRAMES_LINE,
+    FRAMES_EVENT_STREAM,
+};
+
+const struct encoding *frames_encoding(enum frames_kind kind);
+
+#endif
