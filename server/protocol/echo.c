@@ -1,0 +1,95 @@
+/*
+ * /echo: sends every message back as it came, for conformance suites; only with --echo.
+ */
+#include <stdlib.h>
+
+#include "bus/stats.h"
+#include "server/net/stream.h"
+#include "server/protocol/answer.h"
+#include "server/protocol/service.h"
+#include "server/protocol/session.h"
+#include "server/websocket/websocket.h"
+
+enum {
+    FINAL_BINARY = 0x82, /* RFC 6455 section 5.2: FIN, opcode 2 */
+};
+
+static void send_binary(struct websocket *websocket, const uint8_t *bytes, size_t size)
+{
+    struct stream *stream = websocket_stream(websocket);
+    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
+    size_t head_bytes = websocket_frame_head(head, size);
+
+    if (websocket_is_closing(websocket))
+        return;
+    head[0] = FINAL_BINARY;
+    stream_write(stream, head, head_bytes);
+    if (size > 0)
+        stream_write(stream, bytes, size);
+}
+
+static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t size)
+{
+    struct session *session = user;
+
+    stat_add(session->service->bus, session->service->slot, STAT_MESSAGES_IN, 1);
+    if (is_text)
+        websocket_send_text(session->websocket, bytes, size);
+    else
+        send_binary(session->websocket, bytes, size);
+    return session_wants_more(session);
+}
+
+static void on_drained(void *user)
+{
+    session_go_on(user);
+}
+
+static void on_close(void *user, int code)
+{
+    (void)code;
+    session_done(user, NULL);
+    free(user);
+}
+
+/* Its peer compares what comes back: a notice would be taken for an echo. */
+static void warn(struct client *client, uint32_t remaining_seconds)
+{
+    (void)client;
+    (void)remaining_seconds;
+}
+
+static const struct client_operations operations = {
+    .protocol = "echo",
+    .warn = warn,
+    .close = session_close,
+    .go_on = session_client_go_on,
+};
+
+static const struct websocket_handlers websocket_handlers = {
+    .on_message = on_message,
+    .on_drained = on_drained,
+    .on_close = on_close,
+};
+
+void echo_serve(struct service *service, struct http_exchange *exchange)
+{
+    struct session_options options = {.service = service, .operations = &operations};
+    struct session *session;
+
+    if (!session_check_upgrade(service, exchange))
+        return;
+    session = malloc(sizeof *session);
+    if (session == NULL) {
+        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        return;
+    }
+    options.websocket =
+        websocket_accept(service->websockets, exchange, NULL, &websocket_handlers, session);
+    if (options.websocket == NULL) {
+        free(session);
+        return;
+    }
+    options.stream = websocket_stream(options.websocket);
+    session_init(session, &options);
+}

@@ -1,0 +1,175 @@
+#include "server/protocol/session.h"
+
+#include <assert.h>
+
+#include "bus/check.h"
+#include "bus/stats.h"
+#include "server/net/stream.h"
+#include "server/protocol/answer.h"
+#include "server/protocol/broker_message.h"
+#include "server/protocol/service.h"
+#include "server/topics/publisher.h"
+#include "server/websocket/websocket.h"
+
+static_assert(sizeof(struct session) <= 104, "an idle room client costs little (DESIGN section 6)");
+
+void session_init(struct session *session, const struct session_options *options)
+{
+    *session = (struct session){
+        .service = options->service,
+        .websocket = options->websocket,
+    };
+    subscriber_init(&session->subscriber, options->stream, options->encoding, options->handlers,
+                    session);
+    client_join(&options->service->clients, &session->client, options->operations, options->name);
+}
+
+void session_done(struct session *session, const char *name)
+{
+    struct service *service = session->service;
+
+    subscriber_done(service->topics, &session->subscriber);
+    if (session->pending_count > 0)
+        publisher_cancel(service->publisher, session);
+    if (session->is_held)
+        service_release(service, &session->client);
+    client_leave(&service->clients, &session->client, name);
+}
+
+void session_send(struct session *session, const char *text, size_t size)
+{
+    if (session->websocket != NULL) {
+        websocket_send_text(session->websocket, text, size);
+    } else if (!session->subscriber.stream->is_finishing) {
+        stream_write(session->subscriber.stream, text, size);
+        stream_write(session->subscriber.stream, "\n", 1);
+    }
+}
+
+static bool is_output_full(const struct session *session)
+{
+    return outq_pinned_bytes(&session->subscriber.stream->out) >
+           session->service->limits.queue_bytes_max;
+}
+
+/* Its answers will come, and with them session_go_on. */
+static bool is_publishing_held(const struct session *session)
+{
+    return session->pending_count >= SESSION_PENDING_MAX ||
+           (session->pending_count > 0 && publisher_is_blocked(session->service->publisher));
+}
+
+bool session_wants_more(struct session *session)
+{
+    CHECK(!session->is_held);
+    if (is_publishing_held(session)) {
+        session->is_held = true;
+    } else if (is_output_full(session)) {
+        /*
+         * on_drained comes only if a flush leaves something behind. Whether it does is seen after
+         * the flush; hence service_hold.
+         */
+        session->is_held = service_hold(session->service, &session->client);
+    }
+    return !session->is_held;
+}
+
+void session_go_on(struct session *session)
+{
+    if (!session->is_held || is_publishing_held(session) || is_output_full(session))
+        return;
+    session->is_held = false;
+    service_release(session->service, &session->client);
+    if (session->websocket != NULL)
+        websocket_resume(session->websocket);
+    else
+        stream_resume(session->subscriber.stream);
+}
+
+void session_client_go_on(struct client *client)
+{
+    session_go_on(session_of_client(client));
+}
+
+void session_drained(struct session *session)
+{
+    session_go_on(session);
+    subscriber_drained(session->service->topics, &session->subscriber);
+}
+
+void session_warn(struct client *client, uint32_t remaining_seconds)
+{
+    char text[BROKER_REPLY_BYTES_MAX];
+    size_t size = broker_write_shutdown(text, remaining_seconds, service_realtime_ns());
+
+    session_send(session_of_client(client), text, size);
+}
+
+void session_close(struct client *client)
+{
+    websocket_close(session_of_client(client)->websocket, WEBSOCKET_GOING_AWAY,
+                    "server is shutting down");
+}
+
+void session_send_gap(void *user, const char *topic, size_t topic_bytes, uint64_t oldest)
+{
+    char text[BROKER_REPLY_BYTES_MAX];
+    size_t size = broker_write_gap(text, topic, topic_bytes, oldest);
+
+    session_send(user, text, size);
+}
+
+/* --- newcomers -------------------------------------------------------------------------------- */
+
+static bool on_refused_message(void *user, bool is_text, const uint8_t *bytes, size_t size)
+{
+    (void)user;
+    (void)is_text;
+    (void)bytes;
+    (void)size;
+    return true;
+}
+
+static void on_refused_close(void *user, int code)
+{
+    (void)user;
+    (void)code;
+}
+
+/* Browsers do not show a refused upgrade's status to the page; a close code they do. */
+static void refuse(struct service *service, struct http_exchange *exchange, int code,
+                   const char *reason)
+{
+    static const struct websocket_handlers handlers = {
+        .on_message = on_refused_message,
+        .on_close = on_refused_close,
+    };
+    struct websocket *websocket =
+        websocket_accept(service->websockets, exchange, NULL, &handlers, NULL);
+
+    stat_add(service->bus, service->slot, STAT_REFUSED, 1);
+    if (websocket != NULL)
+        websocket_close(websocket, code, reason);
+}
+
+bool session_check_upgrade(struct service *service, struct http_exchange *exchange)
+{
+    int result = websocket_check(exchange);
+
+    if (result < 0)
+        return false; /* answered there */
+    if (result == 0) {
+        answer_error(service, exchange, 426, "upgrade_required", "this is a WebSocket endpoint",
+                     "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+        return false;
+    }
+    if (service->is_refusing) {
+        refuse(service, exchange, WEBSOCKET_GOING_AWAY, "server is shutting down");
+        return false;
+    }
+    if (service->is_full) {
+        refuse(service, exchange, WEBSOCKET_TRY_LATER, "too many connections");
+        return false;
+    }
+    return true;
+}
