@@ -1,0 +1,211 @@
+/*
+ * Who serves which path (PROTOCOLS section 1), and who is turned away at the door.
+ */
+#include <string.h>
+
+#include "bus/stats.h"
+#include "server/protocol/answer.h"
+#include "server/protocol/origin.h"
+#include "server/protocol/service.h"
+#include "server/protocol/text.h"
+
+enum route_kind {
+    ROUTE_PAGE,
+    ROUTE_ROOM,
+    ROUTE_BROKER,
+    ROUTE_ECHO,
+    ROUTE_TOPICS, /* /topics, and /topics/{topic} with another row */
+    ROUTE_TOPIC,
+    ROUTE_HEALTH,
+    ROUTE_LIVE,
+    ROUTE_METRICS,
+};
+
+enum {
+    IS_PREFIX = 1,    /* the path goes on behind it */
+    IS_WEBSOCKET = 2, /* newcomers are refused by close codes */
+    IS_MONITOR = 4,   /* always served */
+    TAKES_POST = 8,
+};
+
+static const struct route {
+    const char *path;
+    enum route_kind kind;
+    unsigned flags;
+} routes[] = {
+    {"/", ROUTE_PAGE, 0},
+    {"/ws", ROUTE_ROOM, IS_WEBSOCKET},
+    {"/ws/", ROUTE_ROOM, IS_WEBSOCKET | IS_PREFIX},
+    {"/broker", ROUTE_BROKER, IS_WEBSOCKET},
+    {"/echo", ROUTE_ECHO, IS_WEBSOCKET},
+    {"/topics", ROUTE_TOPICS, 0},
+    {"/topics/", ROUTE_TOPIC, IS_PREFIX | TAKES_POST},
+    {"/health", ROUTE_HEALTH, IS_MONITOR},
+    {"/health/live", ROUTE_LIVE, IS_MONITOR},
+    {"/metrics", ROUTE_METRICS, IS_MONITOR},
+};
+
+/* The built-in page: what there is, and how to try it. */
+static const char page[] =
+    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Sluice</title>\n"
+    "<h1>Sluice " SLUICE_VERSION "</h1>\n<ul>\n"
+    "<li><code>/ws/{client_id}</code> WebSocket: the room</li>\n"
+    "<li><code>/broker</code> WebSocket: subscribe and publish, in JSON</li>\n"
+    "<li><code>/topics/{topic}</code> POST publishes, GET gives history or an event stream</li>\n"
+    "<li><a href=\"/topics\">/topics</a> the topics</li>\n"
+    "<li><a href=\"/health\">/health</a>, <a href=\"/metrics\">/metrics</a></li>\n"
+    "</ul>\n</html>\n";
+
+static const struct route *find_route(const struct service *service, struct http_text path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *route = &routes[i];
+        size_t size = strlen(route->path);
+        bool is_long_enough =
+            (route->flags & IS_PREFIX) != 0 ? path.size >= size : path.size == size;
+
+        if (!is_long_enough || memcmp(path.bytes, route->path, size) != 0)
+            continue;
+        return route->kind == ROUTE_ECHO && !service->limits.is_echo_served ? NULL : route;
+    }
+    return NULL;
+}
+
+static const char *allowed_methods(const struct route *route)
+{
+    return (route->flags & TAKES_POST) != 0 ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS";
+}
+
+static void answer_options(struct service *service, struct http_exchange *exchange,
+                           const struct route *route)
+{
+    char lines[ANSWER_HEADERS_BYTES_MAX];
+    struct text more = {0};
+    struct http_response response = {.status = 204, .headers = lines};
+
+    text_printf(&more,
+                "Allow: %s\r\nAccess-Control-Allow-Methods: %s\r\n"
+                "Access-Control-Allow-Headers: Content-Type, Last-Event-ID\r\n"
+                "Access-Control-Max-Age: 600\r\n",
+                allowed_methods(route), allowed_methods(route));
+    text_add(&more, "", 1); /* terminated */
+    if (text_is_whole(&more)) {
+        answer_headers(service, exchange, more.bytes, lines);
+        http_respond(exchange, &response);
+    } else {
+        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+    }
+    text_done(&more);
+}
+
+static bool is_allowed(const struct route *route, enum http_method method)
+{
+    return method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD ||
+           (method == HTTP_METHOD_POST && (route->flags & TAKES_POST) != 0);
+}
+
+static void answer_wrong_method(struct service *service, struct http_exchange *exchange,
+                                const struct route *route)
+{
+    answer_error(service, exchange, 405, "method_not_allowed", "this path has other methods",
+                 (route->flags & TAKES_POST) != 0 ? "Allow: GET, HEAD, POST, OPTIONS\r\n"
+                                                  : "Allow: GET, HEAD, OPTIONS\r\n");
+}
+
+static void serve_page(struct service *service, struct http_exchange *exchange)
+{
+    struct text body = {0};
+
+    text_add(&body, page, sizeof page - 1);
+    answer_text(service, exchange, 200, "text/html; charset=utf-8", &body, NULL);
+    text_done(&body);
+}
+
+/* Whether what browsers guard by Origin is asked for by a page that may not. */
+static bool is_foreign(const struct service *service, const struct http_exchange *exchange,
+                       const struct route *route)
+{
+    struct http_text origin;
+
+    return (http_request(exchange)->method == HTTP_METHOD_POST ||
+            (route->flags & IS_WEBSOCKET) != 0) &&
+           origin_judge(&service->limits, exchange, &origin) == ORIGIN_FOREIGN;
+}
+
+/* WebSockets and event streams are refused in ways of their own, where they are served. */
+static bool is_turned_away(const struct service *service, const struct http_exchange *exchange,
+                           const struct route *route)
+{
+    const struct http_request *request = http_request(exchange);
+    bool is_event_stream = route->kind == ROUTE_TOPIC && request->method != HTTP_METHOD_POST &&
+                           http_accepts(request, "text/event-stream");
+
+    if ((route->flags & (IS_MONITOR | IS_WEBSOCKET)) != 0)
+        return false;
+    if (service->is_refusing)
+        return !is_event_stream && !http_exchange_is_old(exchange);
+    return service->is_full;
+}
+
+static void dispatch(struct service *service, struct http_exchange *exchange,
+                     const struct route *route)
+{
+    struct http_text rest = http_request(exchange)->path;
+    size_t behind = strlen(route->path) - ((route->flags & IS_PREFIX) != 0 ? 1 : 0);
+
+    rest.bytes += behind; /* an entry point's rest begins with the slash */
+    rest.size -= behind;
+    switch (route->kind) {
+    case ROUTE_PAGE:
+        serve_page(service, exchange);
+        break;
+    case ROUTE_ROOM:
+        room_serve(service, exchange, rest);
+        break;
+    case ROUTE_BROKER:
+        broker_serve(service, exchange);
+        break;
+    case ROUTE_ECHO:
+        echo_serve(service, exchange);
+        break;
+    case ROUTE_TOPICS:
+    case ROUTE_TOPIC:
+        topics_http_serve(service, exchange, rest);
+        break;
+    case ROUTE_HEALTH:
+        health_serve(service, exchange, false);
+        break;
+    case ROUTE_LIVE:
+        health_serve(service, exchange, true);
+        break;
+    case ROUTE_METRICS:
+        metrics_serve(service, exchange);
+        break;
+    }
+}
+
+void router_on_request(void *user, struct http_exchange *exchange)
+{
+    struct service *service = user;
+    const struct http_request *request = http_request(exchange);
+    const struct route *route = find_route(service, request->path);
+
+    stat_add(service->bus, service->slot, STAT_HTTP_REQUESTS, 1);
+    if (route == NULL) {
+        answer_error(service, exchange, 404, "not_found", "there is nothing at this path", NULL);
+    } else if (request->method == HTTP_METHOD_OPTIONS) {
+        answer_options(service, exchange, route);
+    } else if (!is_allowed(route, request->method)) {
+        answer_wrong_method(service, exchange, route);
+    } else if (is_foreign(service, exchange, route)) {
+        answer_error(service, exchange, 403, "forbidden", "pages of this origin may not do that",
+                     NULL);
+    } else if (is_turned_away(service, exchange, route)) {
+        stat_add(service->bus, service->slot, STAT_REFUSED, 1);
+        answer_error(service, exchange, 503, "unavailable",
+                     service->is_refusing ? "server is shutting down" : "too many connections",
+                     NULL);
+    } else {
+        dispatch(service, exchange, route);
+    }
+}
