@@ -142,7 +142,6 @@ static const struct client_operations operations = {
     .protocol = "broker-tcp",
     .warn = session_warn,
     .close = say_goodbye,
-    .go_on = session_client_go_on,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {

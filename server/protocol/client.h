@@ -22,8 +22,6 @@ struct client_operations {
     void (*warn)(struct client *client, uint32_t remaining_seconds);
     /* Closes it politely: 1001, or what its protocol has. */
     void (*close)(struct client *client);
-    /* Looks whether its reading, held by service_hold, may go on. NULL: it is never held. */
-    void (*go_on)(struct client *client);
 };
 
 struct client {

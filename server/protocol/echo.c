@@ -63,7 +63,6 @@ static const struct client_operations operations = {
     .protocol = "echo",
     .warn = warn,
     .close = session_close,
-    .go_on = session_client_go_on,
 };
 
 static const struct websocket_handlers websocket_handlers = {

@@ -47,8 +47,7 @@ static struct event_stream *event_stream_of_timer(struct timer *timer)
 
 static void send_bytes(struct event_stream *events, const char *bytes, size_t size)
 {
-    if (!events->subscriber.stream->is_finishing)
-        stream_write(events->subscriber.stream, bytes, size);
+    stream_write(events->subscriber.stream, bytes, size);
 }
 
 /* A block that moves the client's Last-Event-ID and shows no event. */
@@ -220,6 +219,7 @@ static void serve(struct event_stream *events, struct http_exchange *exchange,
         free(events);
         return;
     }
+    stream->drained_bytes = service->limits.queue_bytes_max / 2;
     stream_set_user(stream, &stream_handlers, events);
     subscriber_init(&events->subscriber, stream, service->event_stream_encoding,
                     &subscriber_handlers, events);

@@ -164,7 +164,6 @@ static const struct client_operations operations = {
     .protocol = "room",
     .warn = session_warn,
     .close = session_close,
-    .go_on = session_client_go_on,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {

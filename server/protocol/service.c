@@ -25,12 +25,6 @@ enum {
     SCRATCH_BYTES_KEPT = 1024 * 1024, /* a larger one is given back at the end of the turn */
 };
 
-/* A client whose reading was held because it did not take its answers. */
-struct held_client {
-    struct client *client; /* NULL: released */
-    uint64_t turn;         /* in which that was */
-};
-
 static struct service *service_of_timer(struct timer *timer)
 {
     return (struct service *)(void *)((char *)timer - offsetof(struct service, tick_timer));
@@ -79,49 +73,6 @@ static void on_tick_timer(struct timer *timer)
     tick_timer_start(service);
 }
 
-/* --- held clients ----------------------------------------------------------------------------- */
-
-bool service_hold(struct service *service, struct client *client)
-{
-    if (service->held_count == service->held_capacity) {
-        size_t capacity = service->held_capacity == 0 ? 16 : service->held_capacity * 2;
-        struct held_client *grown = realloc(service->held, capacity * sizeof *grown);
-
-        if (grown == NULL)
-            return false;
-        service->held = grown;
-        service->held_capacity = capacity;
-    }
-    service->held[service->held_count++] = (struct held_client){client, service->turn};
-    return true;
-}
-
-void service_release(struct service *service, const struct client *client)
-{
-    for (size_t i = 0; i < service->held_count; i++) {
-        if (service->held[i].client == client)
-            service->held[i].client = NULL;
-    }
-}
-
-/* Those held since before the last flush: it has either emptied their queue, or on_drained comes. */
-static void held_turn(struct service *service)
-{
-    size_t kept_count = 0;
-
-    for (size_t i = 0; i < service->held_count; i++) {
-        struct held_client held = service->held[i];
-
-        if (held.client == NULL)
-            continue;
-        if (held.turn + 1 < service->turn)
-            held.client->operations->go_on(held.client);
-        else
-            service->held[kept_count++] = held;
-    }
-    service->held_count = kept_count;
-}
-
 /* --- the turn --------------------------------------------------------------------------------- */
 
 int service_start(struct service *service)
@@ -157,10 +108,6 @@ void service_stop(struct service *service)
 
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
-    free(service->held);
-    service->held = NULL;
-    service->held_count = 0;
-    service->held_capacity = 0;
     free(service->scratch);
     service->scratch = NULL;
     service->scratch_bytes = 0;
@@ -177,13 +124,8 @@ static void scratch_shrink(struct service *service)
 
 bool service_turn(struct service *service, int64_t now_ns)
 {
-    bool has_more;
-
-    service->turn++;
     scratch_shrink(service);
-    held_turn(service);
-    has_more = waiting_turn(service, now_ns);
-    return has_more || service->held_count > 0;
+    return waiting_turn(service, now_ns);
 }
 
 unsigned service_wake_reasons(const struct service *service)

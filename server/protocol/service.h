@@ -67,12 +67,8 @@ struct service {
     unsigned event_stream_encoding;
     uint32_t event_stream_timer; /* kind */
     struct timer tick_timer;
-    uint64_t turn; /* counted by service_turn */
     char *scratch; /* for one message at a time: service_scratch */
     size_t scratch_bytes;
-    struct held_client *held; /* whose reading waits for their output to drain */
-    size_t held_count;
-    size_t held_capacity;
     struct pending_publish *pendings; /* free ones: broker.c */
     size_t pending_count;
     struct waiting_request *waiting; /* HTTP requests that read on or wait for a commit */
@@ -83,7 +79,7 @@ struct service {
 int service_start(struct service *service);
 /* Frees what service.c keeps. No client and no request may be left. */
 void service_stop(struct service *service);
-/* Once per loop turn: requests that wait, reading that may go on; true when it wants another turn. */
+/* Once per loop turn: steps of the requests that wait; true when it wants another turn at once. */
 bool service_turn(struct service *service, int64_t now_ns);
 /* Whether a wait for a commit is under way: or-ed into what the worker sleeps for. */
 unsigned service_wake_reasons(const struct service *service);
@@ -97,14 +93,6 @@ int64_t service_realtime_ns(void);
  * is being handled, never kept.
  */
 char *service_scratch(struct service *service, size_t bytes);
-/*
- * Looks at @client (operations->go_on) in the next turn but one, after a flush. False: no memory,
- * then the client must not be held.
- */
-bool service_hold(struct service *service, struct client *client);
-/* Forgets it, when it leaves. */
-void service_release(struct service *service, const struct client *client);
-
 /* http_handlers.on_request of the worker: routes one request (router.c). @user: the service. */
 void router_on_request(void *user, struct http_exchange *exchange);
 

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "bus/check.h"
 #include "bus/stats.h"
 #include "server/net/stream.h"
 #include "server/protocol/answer.h"
@@ -19,6 +18,7 @@ void session_init(struct session *session, const struct session_options *options
         .service = options->service,
         .websocket = options->websocket,
     };
+    options->stream->drained_bytes = options->service->limits.queue_bytes_max / 2;
     subscriber_init(&session->subscriber, options->stream, options->encoding, options->handlers,
                     session);
     client_join(&options->service->clients, &session->client, options->operations, options->name);
@@ -31,8 +31,6 @@ void session_done(struct session *session, const char *name)
     subscriber_done(service->topics, &session->subscriber);
     if (session->pending_count > 0)
         publisher_cancel(service->publisher, session);
-    if (session->is_held)
-        service_release(service, &session->client);
     client_leave(&service->clients, &session->client, name);
 }
 
@@ -40,7 +38,7 @@ void session_send(struct session *session, const char *text, size_t size)
 {
     if (session->websocket != NULL) {
         websocket_send_text(session->websocket, text, size);
-    } else if (!session->subscriber.stream->is_finishing) {
+    } else {
         stream_write(session->subscriber.stream, text, size);
         stream_write(session->subscriber.stream, "\n", 1);
     }
@@ -52,43 +50,40 @@ static bool is_output_full(const struct session *session)
            session->service->limits.queue_bytes_max;
 }
 
-/* Its answers will come, and with them session_go_on. */
+/* Their answers will come, and with them session_go_on. */
 static bool is_publishing_held(const struct session *session)
 {
     return session->pending_count >= SESSION_PENDING_MAX ||
            (session->pending_count > 0 && publisher_is_blocked(session->service->publisher));
 }
 
+/* Whatever it has to wait for, its end calls session_go_on. */
+static bool must_wait(struct session *session)
+{
+    if (is_publishing_held(session))
+        return true;
+    if (!is_output_full(session))
+        return false;
+    session->subscriber.stream->wants_drained = true;
+    return true;
+}
+
 bool session_wants_more(struct session *session)
 {
-    CHECK(!session->is_held);
-    if (is_publishing_held(session)) {
-        session->is_held = true;
-    } else if (is_output_full(session)) {
-        /*
-         * on_drained comes only if a flush leaves something behind. Whether it does is seen after
-         * the flush; hence service_hold.
-         */
-        session->is_held = service_hold(session->service, &session->client);
-    }
+    if (!session->is_held)
+        session->is_held = must_wait(session);
     return !session->is_held;
 }
 
 void session_go_on(struct session *session)
 {
-    if (!session->is_held || is_publishing_held(session) || is_output_full(session))
+    if (!session->is_held || must_wait(session))
         return;
     session->is_held = false;
-    service_release(session->service, &session->client);
     if (session->websocket != NULL)
         websocket_resume(session->websocket);
     else
         stream_resume(session->subscriber.stream);
-}
-
-void session_client_go_on(struct client *client)
-{
-    session_go_on(session_of_client(client));
 }
 
 void session_drained(struct session *session)

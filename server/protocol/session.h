@@ -64,8 +64,6 @@ void session_send(struct session *session, const char *text, size_t size);
 bool session_wants_more(struct session *session);
 /* Resumes reading if nothing stands against it any more. */
 void session_go_on(struct session *session);
-/* client_operations.go_on. */
-void session_client_go_on(struct client *client);
 /* From on_drained of its stream. */
 void session_drained(struct session *session);
 
