@@ -6,8 +6,10 @@
  * Guard    every transaction first checks that the stored committed_seq is the one it expects;
  *          -ESTALE otherwise: another writer was here, and this one must end.
  * Errors   -ENOSPC: the disk or the map is full, nothing was committed, nothing is lost: try
- *          again after store_space_release (LMDB 0.9.24 says EIO for a full disk: the free space
- *          decides). -EIO and others: the writer ends.
+ *          again after space_ballast_release (LMDB 0.9.24 says EIO for a full disk: the free space
+ *          decides); for a full map, commit_trim until it says 0: pages that a transaction frees
+ *          serve from the second one after it on. -EBADMSG: an operation or the store is damaged.
+ *          -EIO and others: the writer ends.
  * Crashes  a death at any moment leaves the last commit.
  */
 #ifndef STORE_COMMIT_H

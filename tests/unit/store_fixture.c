@@ -23,6 +23,10 @@ struct store_fixture *store_fixture_new(const char *parent)
 {
     struct store_fixture *fixture = calloc(1, sizeof *fixture);
 
+    if (parent == NULL)
+        parent = getenv("TMPDIR");
+    if (parent == NULL)
+        parent = "/tmp";
     CHECK(fixture != NULL);
     fixture->batch = malloc(STORE_FIXTURE_BATCH_BYTES);
     CHECK(fixture->batch != NULL);
@@ -54,8 +58,7 @@ void store_fixture_free(struct store_fixture *fixture)
 
 int store_fixture_setup(void **state)
 {
-    const char *parent = getenv("TMPDIR");
-    struct store_fixture *fixture = store_fixture_new(parent != NULL ? parent : "/tmp");
+    struct store_fixture *fixture = store_fixture_new(NULL);
 
     *state = fixture;
     return store_fixture_open(fixture);

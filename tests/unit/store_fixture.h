@@ -42,7 +42,7 @@ extern const struct retention keep_all;
 int store_fixture_setup(void **state);
 int store_fixture_teardown(void **state);
 
-/* Without cmocka's help: a fixture with no store yet, in a directory under @parent. */
+/* Without cmocka's help: no store yet, in a new directory under @parent (NULL: $TMPDIR). */
 struct store_fixture *store_fixture_new(const char *parent);
 void store_fixture_free(struct store_fixture *fixture);
 

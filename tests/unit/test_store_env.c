@@ -123,7 +123,7 @@ static void a_store_under_another_id_is_refused(void **state)
 
 static void a_reader_needs_a_store_that_was_begun(void **state)
 {
-    struct store_fixture *fixture = store_fixture_new("/tmp");
+    struct store_fixture *fixture = store_fixture_new(NULL);
     const struct store_options options = {.data_dir = fixture->dir};
     struct store *store = NULL;
     uint64_t id;
@@ -140,7 +140,7 @@ static void a_reader_needs_a_store_that_was_begun(void **state)
 
 static void a_death_while_the_store_is_made_leaves_one_that_can_be_made(void **state)
 {
-    struct store_fixture *fixture = store_fixture_new("/tmp");
+    struct store_fixture *fixture = store_fixture_new(NULL);
     const struct store_options options = {.data_dir = fixture->dir};
     struct store *store = NULL;
     uint64_t id;
@@ -291,7 +291,7 @@ static uint64_t map_bytes(struct store_fixture *fixture)
 
 static void the_map_never_shrinks(void **state)
 {
-    struct store_fixture *fixture = store_fixture_new("/tmp");
+    struct store_fixture *fixture = store_fixture_new(NULL);
 
     (void)state;
     fixture->map_bytes = UINT64_C(64) << 20;
@@ -325,7 +325,7 @@ static int outgrow(struct store_fixture *fixture)
 
 static void a_reader_follows_when_the_map_has_been_made_larger(void **state)
 {
-    struct store_fixture *fixture = store_fixture_new("/tmp");
+    struct store_fixture *fixture = store_fixture_new(NULL);
     struct store *reader;
     pid_t pid;
 
