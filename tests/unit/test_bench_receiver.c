@@ -18,7 +18,7 @@
 struct fixture {
     struct options options; /* 4 subscribers of 2 topics, 2 publishers, a window of 8 */
     struct receiver receiver;
-    struct control_report report;
+    struct control_account account;
     struct control_result result;
 };
 
@@ -36,6 +36,7 @@ static int fixture_make(void **state)
         .window_count = 8,
         .pace = OPTIONS_PACE_WINDOW,
     };
+    f->account.result = &f->result;
     *state = f;
     return receiver_init(&f->receiver, &f->options, 0);
 }
@@ -52,7 +53,7 @@ static void take(struct fixture *f, uint32_t connection, uint32_t publisher, uin
 {
     struct payload_mark mark = {
         .run = RUN, .publisher = publisher, .number = number, .time_ns = 1000};
-    receiver_take(&f->receiver, connection, &mark, 1500, &f->report, &f->result);
+    receiver_take(&f->receiver, connection, &mark, 1500, &f->account);
 }
 
 static void numbers_in_order_are_new(void **state)
@@ -90,7 +91,7 @@ static void a_number_after_a_greater_one_is_late_once(void **state)
 static void a_jump_of_any_width_is_remembered_rightly(void **state)
 {
     (void)state;
-    for (uint64_t jump = 1; jump <= 2 * SEQUENCE_MEMORY; jump++) {
+    for (uint64_t jump = 1; jump <= UINT64_C(2) * SEQUENCE_MEMORY; jump++) {
         struct sequence sequence = {0};
         assert_int_equal(sequence_take(&sequence, 0), SEQUENCE_NEW);
         assert_int_equal(sequence_take(&sequence, jump), SEQUENCE_NEW);
@@ -148,8 +149,8 @@ static void a_message_is_complete_when_all_its_subscribers_have_it(void **state)
     assert_int_equal(f->receiver.publishers[0].completed, 2);
     assert_true(f->receiver.has_progress);
     assert_int_equal(f->receiver.publishers[1].completed, 0);
-    assert_int_equal(f->report.delivered, 4);
-    assert_int_equal(f->report.duplicates + f->report.order_errors, 0);
+    assert_int_equal(f->account.report.delivered, 4);
+    assert_int_equal(f->account.report.duplicates + f->account.report.order_errors, 0);
 }
 
 static void windows_follow_each_other_without_mixing(void **state)
@@ -162,7 +163,7 @@ static void windows_follow_each_other_without_mixing(void **state)
         take(f, topic + 2, 1, number);
         assert_int_equal(f->receiver.publishers[1].completed, number + 1);
     }
-    assert_int_equal(f->report.delivered, 200);
+    assert_int_equal(f->account.report.delivered, 200);
 }
 
 static void doubled_and_late_messages_are_counted_and_delivered_once(void **state)
@@ -172,9 +173,9 @@ static void doubled_and_late_messages_are_counted_and_delivered_once(void **stat
     take(f, 0, 0, 2);
     take(f, 0, 0, 0);
     take(f, 0, 0, 0);
-    assert_int_equal(f->report.delivered, 2);
-    assert_int_equal(f->report.order_errors, 1);
-    assert_int_equal(f->report.duplicates, 1);
+    assert_int_equal(f->account.report.delivered, 2);
+    assert_int_equal(f->account.report.order_errors, 1);
+    assert_int_equal(f->account.report.duplicates, 1);
 }
 
 static void what_cannot_be_is_an_order_error_and_not_delivered(void **state)
@@ -184,9 +185,9 @@ static void what_cannot_be_is_an_order_error_and_not_delivered(void **state)
     take(f, 0, 0, 1);        /* a message of the other topic */
     take(f, 0, 2, 0);        /* a publisher that there is not */
     take(f, 0, 0, 1u << 20); /* far beyond the window */
-    assert_int_equal(f->report.delivered, 0);
-    assert_int_equal(f->report.order_errors, 3);
-    assert_int_equal(f->report.duplicates, 0);
+    assert_int_equal(f->account.report.delivered, 0);
+    assert_int_equal(f->account.report.order_errors, 3);
+    assert_int_equal(f->account.report.duplicates, 0);
 }
 
 static void latency_counts_only_while_measuring(void **state)

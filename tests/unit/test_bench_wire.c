@@ -153,11 +153,12 @@ static void http_answers_of_unknown_length_are_bad(void **state)
 
 static void a_publish_over_http_is_one_request(void **state)
 {
+    struct http_target target = {.host = "h:1", .topic = "news", .is_durable = true};
     struct buffer out = {0};
     char *body;
 
     (void)state;
-    assert_int_equal(http_publish_extend(&out, "h:1", "news", true, 5, &body), 0);
+    assert_int_equal(http_publish_extend(&out, &target, 5, &body), 0);
     memcpy(body, "hello", 5);
     assert_int_equal(buffer_append(&out, "", 1), 0);
     assert_string_equal(buffer_front(&out),

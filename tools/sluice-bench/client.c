@@ -33,7 +33,7 @@
 struct client {
     const struct client_place *place;
     const struct options *options;
-    struct control_report report;
+    struct control_account account;
     struct control_report reported;
     uint64_t reported_ns;
     uint64_t now_ns; /* of this turn's last read */
@@ -70,9 +70,9 @@ static void conn_complain(struct client *client, const struct conn *conn, const 
 static void conn_lose(struct client *client, struct conn *conn, const char *why)
 {
     if (conn->state == CONN_READY) {
-        client->report.closed_count++;
+        client->account.report.closed_count++;
     } else {
-        client->report.failed_count++;
+        client->account.report.failed_count++;
         client->connecting_count--;
     }
     conn_complain(client, conn, why);
@@ -90,8 +90,8 @@ static void conn_ready(struct client *client, struct conn *conn)
 {
     conn->state = CONN_READY;
     client->connecting_count--;
-    client->report.ready_count++;
-    client->report.ready_ns = clock_now_ns();
+    client->account.report.ready_count++;
+    client->account.report.ready_ns = clock_now_ns();
 }
 
 /* Opens connections, some at a time, until all have been. */
@@ -197,23 +197,20 @@ static void on_text(struct client *client, struct conn *conn, const struct webso
     if (conn->kind == CONN_SUBSCRIBER &&
         payload_find(frame->data, frame->data_bytes, client->place->run, &client->mark_hint,
                      &mark)) {
-        receiver_take(&client->receiver, conn->number, &mark, client->now_ns, &client->report,
-                      client->place->result);
+        receiver_take(&client->receiver, conn->number, &mark, client->now_ns, &client->account);
         return;
     }
     if (conn->kind == CONN_PUBLISHER && text_begins(frame, "{\"status\":\"published\"")) {
-        load_answered(&client->load, conn->publisher, false, client->now_ns, &client->report,
-                      client->place->result);
+        load_answered(&client->load, conn->publisher, false, client->now_ns, &client->account);
         return;
     }
     if (!text_has(frame, "\"error\""))
         return; /* a tick, or a message of somebody else */
     on_refusal(client, conn, frame->data, frame->data_bytes);
     if (conn->kind == CONN_PUBLISHER)
-        load_answered(&client->load, conn->publisher, true, client->now_ns, &client->report,
-                      client->place->result);
+        load_answered(&client->load, conn->publisher, true, client->now_ns, &client->account);
     else
-        client->report.refused++;
+        client->account.report.refused++;
 }
 
 /* One frame; false when the connection is gone. */
@@ -304,7 +301,7 @@ static size_t answers_take(struct client *client, struct conn *conn, const char 
         if (status != 201)
             on_refusal(client, conn, data + taken, strcspn(data + taken, "\r\n"));
         load_answered(&client->load, conn->publisher, status != 201, client->now_ns,
-                      &client->report, client->place->result);
+                      &client->account);
         taken += answer_bytes;
     }
     return taken;
@@ -386,7 +383,7 @@ static int on_command(struct client *client)
     }
 
     bool is_measuring = command.phase == CONTROL_MEASURE;
-    client->report.phase = command.phase;
+    client->account.report.phase = command.phase;
     if (command.phase == CONTROL_PAUSE) {
         client->load.is_running = false; /* answers to what is out are still measured */
         return timer_set(client, 0);
@@ -435,7 +432,7 @@ static int progress_tell(struct client *client)
 
 static int publish(struct client *client)
 {
-    int rc = load_publish(&client->load, clock_now_ns(), &client->report);
+    int rc = load_publish(&client->load, clock_now_ns(), &client->account.report);
     if (rc < 0)
         return rc;
     for (uint32_t i = 0; i < client->load.publisher_count; i++) {
@@ -449,16 +446,16 @@ static int publish(struct client *client)
 /* Reports changes, but not more often than the coordinator needs; a new phase at once. */
 static void report_changes(struct client *client, uint64_t now_ns)
 {
-    if (memcmp(&client->report, &client->reported, sizeof client->report) == 0)
+    if (memcmp(&client->account.report, &client->reported, sizeof client->account.report) == 0)
         return;
-    if (client->report.phase == client->reported.phase &&
+    if (client->account.report.phase == client->reported.phase &&
         now_ns - client->reported_ns < REPORT_INTERVAL_MS * UINT64_C(1000000))
         return;
-    ssize_t sent = send(client->place->control_fd, &client->report, sizeof client->report,
-                        MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = send(client->place->control_fd, &client->account.report,
+                        sizeof client->account.report, MSG_DONTWAIT | MSG_NOSIGNAL);
     client->reported_ns = now_ns;
-    if (sent == (ssize_t)sizeof client->report)
-        client->reported = client->report;
+    if (sent == (ssize_t)sizeof client->account.report)
+        client->reported = client->account.report;
     else if (sent < 0 && errno != EAGAIN)
         client->has_ended = true;
 }
@@ -466,7 +463,8 @@ static void report_changes(struct client *client, uint64_t now_ns)
 static int turn(struct client *client)
 {
     struct epoll_event events[EVENTS_PER_TURN];
-    bool is_current = memcmp(&client->report, &client->reported, sizeof client->report) == 0;
+    bool is_current =
+        memcmp(&client->account.report, &client->reported, sizeof client->account.report) == 0;
     int rc = 0;
 
     int count =
@@ -534,7 +532,13 @@ static int client_init(struct client *client, const struct client_place *place)
     uint32_t process = place->process;
     int rc;
 
-    *client = (struct client){.place = place, .options = options, .epoll_fd = -1, .timer_fd = -1};
+    *client = (struct client){
+        .place = place,
+        .options = options,
+        .account.result = place->result,
+        .epoll_fd = -1,
+        .timer_fd = -1,
+    };
     rc = receiver_init(&client->receiver, options, process);
     if (rc < 0)
         return rc;

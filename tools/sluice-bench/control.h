@@ -58,4 +58,10 @@ struct control_result {
     struct histogram acknowledged; /* publish to acknowledgement */
 };
 
+/* What a client process counts into. */
+struct control_account {
+    struct control_report report;
+    struct control_result *result;
+};
+
 #endif

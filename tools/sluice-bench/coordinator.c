@@ -304,7 +304,7 @@ static int phase_connect(struct coordinator *coordinator)
 
 static int phase_hold(struct coordinator *coordinator)
 {
-    uint64_t memory_after;
+    uint64_t memory_after = 0;
     int rc = wait_until(coordinator, is_never, clock_now_ns() + coordinator->options->hold_ns);
     if (rc == 0)
         rc = memory_sample(coordinator, &memory_after);
@@ -372,15 +372,14 @@ static int phase_measure(struct coordinator *coordinator)
                     options->message_count != 0 ? 0 : coordinator->start_ns + options->duration_ns);
     if (rc == 0)
         rc = pause_all(coordinator);
-    if (rc < 0)
+    if (rc < 0 && rc != -ETIME)
         return rc;
     sleep_ns(SETTLE_NS);
-    rc = cpu_sample(coordinator, &cpu_after);
-    if (rc < 0)
-        return rc;
+    if (cpu_sample(coordinator, &cpu_after) < 0)
+        return rc < 0 ? rc : -ESRCH; /* the server has gone; it has been said */
     report->has_cpu = options->pid_count > 0;
     report->server_cpu_ns = measure_cpu_between_ns(&coordinator->cpu_before, &cpu_after);
-    return 0;
+    return rc; /* what came counts, also when some of it did not */
 }
 
 /* Ends the client processes and takes their histograms. */

@@ -6,15 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
-int http_publish_extend(struct buffer *out, const char *host, const char *topic, bool is_durable,
-                        size_t body_bytes, char **ret_body)
+int http_publish_extend(struct buffer *out, const struct http_target *target, size_t body_bytes,
+                        char **ret_body)
 {
     char head[512];
     char *room;
     int bytes = snprintf(head, sizeof head,
                          "POST /topics/%s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\n"
                          "Content-Length: %zu\r\n\r\n",
-                         topic, is_durable ? "?durable=true" : "", host, body_bytes);
+                         target->topic, target->is_durable ? "?durable=true" : "", target->host,
+                         body_bytes);
     if (bytes < 0 || (size_t)bytes >= sizeof head)
         return -ENAMETOOLONG;
 

@@ -15,6 +15,12 @@
 
 #define HTTP_ANSWER_BYTES_MAX 16384
 
+struct http_target {
+    const char *host;
+    const char *topic;
+    bool is_durable; /* answer when it is on disk */
+};
+
 enum http_result {
     HTTP_OK,
     HTTP_MORE,
@@ -22,8 +28,8 @@ enum http_result {
 };
 
 /* Appends a request with room for a body of @body_bytes; the caller fills it. */
-int http_publish_extend(struct buffer *out, const char *host, const char *topic, bool is_durable,
-                        size_t body_bytes, char **ret_body);
+int http_publish_extend(struct buffer *out, const struct http_target *target, size_t body_bytes,
+                        char **ret_body);
 
 /* Reads one whole answer; its status and length go to the last two. */
 enum http_result http_answer_read(const char *data, size_t bytes, int *ret_status,

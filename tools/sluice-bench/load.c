@@ -146,10 +146,14 @@ static int message_extend(const struct load *load, struct buffer *out, uint32_t 
     int rc;
 
     (void)snprintf(name, sizeof name, "%s-%u", options->topic_prefix, topic);
-    if (options->via == OPTIONS_VIA_HTTP)
-        return http_publish_extend(out, options->host,
-                                   options->protocol == OPTIONS_ROOM ? "room" : name,
-                                   options->is_durable, payload_bytes, ret_payload);
+    if (options->via == OPTIONS_VIA_HTTP) {
+        struct http_target target = {
+            .host = options->host,
+            .topic = options->protocol == OPTIONS_ROOM ? "room" : name,
+            .is_durable = options->is_durable,
+        };
+        return http_publish_extend(out, &target, payload_bytes, ret_payload);
+    }
     if (options->protocol == OPTIONS_ROOM)
         return websocket_frame_extend(out, WEBSOCKET_TEXT, payload_bytes, ret_payload);
 
@@ -235,8 +239,10 @@ int load_publish(struct load *load, uint64_t now_ns, struct control_report *repo
 }
 
 void load_answered(struct load *load, uint32_t publisher_index, bool is_refused, uint64_t now_ns,
-                   struct control_report *report, struct control_result *result)
+                   struct control_account *account)
 {
+    struct control_report *report = &account->report;
+
     CHECK(publisher_index < load->publisher_count);
     struct load_publisher *publisher = &load->publishers[publisher_index];
 
@@ -253,7 +259,7 @@ void load_answered(struct load *load, uint32_t publisher_index, bool is_refused,
     report->acknowledged++;
     report->last_acknowledged_ns = now_ns;
     if (load->is_measuring)
-        histogram_add(&result->acknowledged, now_ns > sent_ns ? now_ns - sent_ns : 0);
+        histogram_add(&account->result->acknowledged, now_ns > sent_ns ? now_ns - sent_ns : 0);
 }
 
 void load_progress(struct load *load, uint32_t process, uint32_t publisher_number,

@@ -58,7 +58,7 @@ int load_publish(struct load *load, uint64_t now_ns, struct control_report *repo
 
 /* The next outstanding message of a publisher has been answered. */
 void load_answered(struct load *load, uint32_t publisher, bool is_refused, uint64_t now_ns,
-                   struct control_report *report, struct control_result *result);
+                   struct control_account *account);
 
 /* Subscribers of @process have all got the messages of @publisher up to @completed. */
 void load_progress(struct load *load, uint32_t process, uint32_t publisher, uint64_t completed);

@@ -82,8 +82,9 @@ static void window_count(struct receiver *receiver, struct receiver_publisher *p
 }
 
 void receiver_take(struct receiver *receiver, uint32_t connection, const struct payload_mark *mark,
-                   uint64_t now_ns, struct control_report *report, struct control_result *result)
+                   uint64_t now_ns, struct control_account *account)
 {
+    struct control_report *report = &account->report;
     const struct options *options = receiver->options;
     uint32_t topic = connection % options->topic_count;
 
@@ -119,5 +120,6 @@ void receiver_take(struct receiver *receiver, uint32_t connection, const struct 
     if (options->pace == OPTIONS_PACE_WINDOW)
         window_count(receiver, publisher, mark->number);
     if (receiver->is_measuring)
-        histogram_add(&result->delivery, now_ns > mark->time_ns ? now_ns - mark->time_ns : 0);
+        histogram_add(&account->result->delivery,
+                      now_ns > mark->time_ns ? now_ns - mark->time_ns : 0);
 }

@@ -40,10 +40,10 @@ int receiver_init(struct receiver *receiver, const struct options *options, uint
 void receiver_done(struct receiver *receiver);
 
 /*
- * Takes a message that has come to @connection (its number among all) at @now_ns. Counts into
- * @report and, while measuring, @result.
+ * Takes a message that has come to @connection (its number among all) at @now_ns. The latency
+ * counts while measuring.
  */
 void receiver_take(struct receiver *receiver, uint32_t connection, const struct payload_mark *mark,
-                   uint64_t now_ns, struct control_report *report, struct control_result *result);
+                   uint64_t now_ns, struct control_account *account);
 
 #endif
