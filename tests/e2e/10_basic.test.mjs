@@ -27,12 +27,9 @@ function wscat(url, cleanup) {
   return {
     type: (line) => child.stdin.write(`${line}\n`),
     /** The next message that wscat shows and that matches. */
-    shown: async (pattern) => {
-      const line = await lines.next((text) => {
-        const json = text.slice(text.indexOf('{'));
-        return text.includes('< {') && pattern.test(json);
-      });
-      return JSON.parse(line.slice(line.indexOf('{')));
+    shown: async (pattern, options) => {
+      const line = await lines.next(pattern, options);
+      return JSON.parse(line.slice(line.indexOf('{'))); // behind a prompt
     },
   };
 }
@@ -150,11 +147,11 @@ test('the tour of the README works in wscat: room and broker', async ({ start, c
   }
 
   const reader = wscat(server.url('/broker'), cleanup);
-  // wscat shows no prompt without a terminal: what is typed before the connection stands is lost.
+  // Nothing shows that wscat is connected, and what is typed before is lost: again, until it is.
   await until(
-    async () => {
+    () => {
       reader.type('{"action":"subscribe","topic":"news"}');
-      return reader.shown(/"subscribed"/);
+      return reader.shown(/"subscribed"/, { timeout: 500 });
     },
     { what: 'an answer to subscribe' },
   );
