@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bus/check.h"
 #include "bus/record.h"
 #include "bus/role.h"
 
@@ -65,7 +67,7 @@ void fixture_reopen(struct fixture *fixture)
 
 void fixture_record(void *buf, size_t length, unsigned flags, uint64_t request)
 {
-    static const uint8_t filler[FIXTURE_RECORD_MAX + 64] = {'"'};
+    static uint8_t filler[FIXTURE_RECORD_MAX + 64];
     const struct record_topic topic = {"news", 4};
     const struct record_spec spec = {
         .kind = RECORD_EVENT,
@@ -79,6 +81,7 @@ void fixture_record(void *buf, size_t length, unsigned flags, uint64_t request)
     };
 
     assert_true(length <= sizeof filler);
+    memset(filler, '1', sizeof filler); /* no zeros: what was wiped must show */
     assert_int_equal(record_encoded_bytes(&spec), length);
     assert_int_equal(record_encode(buf, &spec), length);
 }
@@ -124,12 +127,21 @@ uint64_t fixture_read_all(struct bus *bus, struct ring_position *at)
     return count;
 }
 
-int fixture_in_child(void (*body)(void *user), void *user)
+pid_t fixture_fork(void)
 {
-    int status = 0;
     const pid_t pid = fork();
 
     assert_true(pid >= 0);
+    if (pid == 0)
+        CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    return pid;
+}
+
+int fixture_in_child(void (*body)(void *user), void *user)
+{
+    int status = 0;
+    const pid_t pid = fixture_fork();
+
     if (pid == 0) {
         body(user);
         _exit(0);

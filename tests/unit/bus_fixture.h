@@ -54,6 +54,8 @@ void fixture_commit_all(struct bus *bus);
  */
 uint64_t fixture_read_all(struct bus *bus, struct ring_position *at);
 
+/* fork, with a child that does not outlive the test. Only CHECK and _exit in it, no assertions. */
+pid_t fixture_fork(void);
 /* Runs @body in a child and returns its wait status. */
 int fixture_in_child(void (*body)(void *user), void *user);
 /* Whether that child ended in CHECK's abort(). */

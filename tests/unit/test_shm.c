@@ -155,9 +155,8 @@ static void a_damaged_ring_keeps_its_size_as_long_as_anything_tells_it(void **st
 static void in_small_tmpfs(void (*body)(void *user), void *user)
 {
     int status = 0;
-    pid_t pid = fork();
+    pid_t pid = fixture_fork();
 
-    assert_true(pid >= 0);
     if (pid == 0) {
         if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
             _exit(77);
@@ -226,8 +225,7 @@ static void holder_start(struct holder *holder, const char *path, bool does_unli
 
     assert_int_equal(pipe(holder->ready), 0);
     assert_int_equal(pipe(holder->end), 0);
-    holder->pid = fork();
-    assert_true(holder->pid >= 0);
+    holder->pid = fixture_fork();
     if (holder->pid == 0) {
         struct bus *bus = NULL;
 

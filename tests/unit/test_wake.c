@@ -243,8 +243,7 @@ static void two_processes_that_sleep_for_each_other_never_miss_a_change(void **s
     pid_t pid;
 
     bus_slot_occupy(f->bus, other);
-    pid = fork();
-    assert_true(pid >= 0);
+    pid = fixture_fork();
     if (pid == 0) {
         produce(f->bus, other);
         _exit(0);
