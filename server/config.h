@@ -1,10 +1,11 @@
 /*
  * server/config.h - the configuration, read once and immutable.
  *
- * Option wins over environment, environment over file. Every wrong value is collected and named with
- * its place (option, variable, or file and line), all of them, not the first alone.
+ * Option wins over environment, environment over file. Every wrong value is collected and named
+ * with its place (option, variable, or file and line): all of them, not the first alone.
+ * Units    bytes and nanoseconds; 0 stands for `off` where a limit may be off.
  * Callers  main, before any process is forked; the others read the struct.
- * Memory   config_free releases everything.
+ * Memory   config_read allocates; config_free releases everything, and takes NULL.
  */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
@@ -32,7 +33,7 @@ struct config {
     char *run_dir;
     uint64_t ring_size;
     uint64_t map_size;
-    char *user; /* NULL: unchanged */
+    char *user;          /* NULL: unchanged */
     uint64_t durability; /* enum durability */
     uint64_t retention_bytes;
     uint64_t retention_age; /* ns; 0: off, as for the other two */
@@ -44,7 +45,7 @@ struct config {
     uint64_t max_message;
     uint64_t max_queue;
     uint64_t max_subscriptions;
-    uint64_t max_connections;
+    uint64_t max_connections; /* 0: by RLIMIT_NOFILE */
     uint64_t ping_interval;
     uint64_t ping_timeout;
     uint64_t handshake_timeout;
@@ -64,7 +65,10 @@ enum config_result {
     CONFIG_WRONG,   /* said on @errors; exit status 2 */
 };
 
-/* Reads command line, environment and file. @output: for --help and --version. */
+/*
+ * Reads command line, environment and file. @output: for --help, --version and --check-config.
+ * *ret_config is set with CONFIG_RUN and CONFIG_CHECKED, and the caller's then.
+ */
 enum config_result config_read(int argc, char **argv, char **environment, FILE *output,
                                FILE *errors, struct config **ret_config);
 void config_free(struct config *config);

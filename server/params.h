@@ -1,26 +1,27 @@
 /*
  * server/params.h - the one table of options: command line, environment, file, --help, manuals.
  *
- * One row per option of PROTOCOLS section 7. X(name, kind, member, default, range, is_reloadable,
- * argument, help): `name` as on the command line (`drain-timeout`, SLUICE_DRAIN_TIMEOUT,
- * `drain_timeout`), `member` of struct config, bounds inclusive in the member's own unit.
+ * One row per option of PROTOCOLS section 7. X(name, letter, kind, member, default, min, max,
+ * is_reloadable, argument, help): `name` as on the command line (`drain-timeout`,
+ * SLUICE_DRAIN_TIMEOUT, `drain_timeout`), `member` of struct config, bounds inclusive in the
+ * member's own unit.
  */
 #ifndef SERVER_PARAMS_H
 #define SERVER_PARAMS_H
 
-#define KIB UINT64_C(1024)
-#define MIB (KIB * 1024)
-#define GIB (MIB * 1024)
-#define TIB (GIB * 1024)
-#define MS UINT64_C(1000000)
+#define KIB    UINT64_C(1024)
+#define MIB    (KIB * 1024)
+#define GIB    (MIB * 1024)
+#define TIB    (GIB * 1024)
+#define MS     UINT64_C(1000000)
 #define SECOND (MS * 1000)
-#define HOUR (SECOND * 3600)
-#define DAY (HOUR * 24)
+#define HOUR   (SECOND * 3600)
+#define DAY    (HOUR * 24)
 
 /*
- * Kinds: TEXT (char *), TEXT_LIST (comma or repeated), COUNT (uint64_t), SIZE (uint64_t bytes, K M G),
- * TIME (uint64_t ns; ms s m h, plain numbers are seconds), SWITCH (on/off; bare on the command line
- * means on), CHOICE (one of the words in the range column).
+ * Kinds: TEXT (char *), TEXT_LIST (comma or repeated), COUNT (uint64_t), SIZE (uint64_t bytes; K M
+ * G T), TIME (uint64_t ns; ms s m h d, plain numbers are seconds), SWITCH (bool; bare on the
+ * command line means on), CHOICE (one of the words in the column `argument`; uint64_t, its index).
  */
 /* clang-format off */
 #define PARAMS(X) \
