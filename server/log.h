@@ -1,9 +1,14 @@
 /*
  * server/log.h - the only module that logs: one line per message on standard error.
  *
- * Text for people, or JSON lines for machines, with stable field names. One write(2) per line, so
- * lines of several processes never mix. A payload of a client is never logged.
- * Callers  master, workers, writer, main. The libraries below never log.
+ * Text     `2026-01-31T12:00:00.123Z info master: message`; under systemd's journal, which knows
+ * the time itself, `<6>master: message` with the level as its priority. JSON
+ * {"time":"…","level":"info","process":"master","pid":4711,"message":"…"}, one per line. Units one
+ * write(2) per line of at most LOG_LINE_BYTES_MAX (what is longer is cut), so lines of several
+ * processes never mix. Control characters and bad UTF-8 in a message become `?`. Blocking a reader
+ * that takes nothing more (a full pipe) holds a process up for at most 100 ms; from then on lines
+ * are dropped, and how many is said as soon as one gets through. Callers  master, workers, writer,
+ * main. The libraries below never log. A payload of a client is never logged.
  */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
@@ -18,6 +23,10 @@ enum log_level {
 enum log_format {
     LOG_FORMAT_TEXT,
     LOG_FORMAT_JSON,
+};
+
+enum {
+    LOG_LINE_BYTES_MAX = 2048, /* under PIPE_BUF: a line goes into a pipe whole or not at all */
 };
 
 void log_init(enum log_level level, enum log_format format);
