@@ -2,8 +2,10 @@
  * server/heritage.h - all that a child inherits over fork, in one struct.
  *
  * Made by the master before the first fork and never changed while children live, so that a child
- * of any later fork finds the same. A child closes what is not its own (child.c); nothing else
+ * of any later fork finds the same. A child closes what is not its own (spawn.c); nothing else
  * passes from master to child but the ring's header.
+ * Callers  heritage_open, heritage_close, heritage_renew_bus: master, while no child lives. What
+ *          goes wrong is logged here.
  */
 #ifndef SERVER_HERITAGE_H
 #define SERVER_HERITAGE_H
@@ -12,13 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "server/net/address.h"
+
 struct bus;
 struct config;
 struct topic_counts;
 
 struct heritage_listener {
     int fd;
-    const char *text; /* as it was asked for; borrowed from the config */
+    struct address address; /* as bound: the port is known even when 0 was asked for */
 };
 
 struct heritage {
@@ -29,9 +33,21 @@ struct heritage {
     size_t listener_count;
     struct heritage_listener *broker_listeners;
     size_t broker_listener_count;
-    int lock_fd; /* the data directory's lock; held until the last child is gone */
+    char *ring_path;
+    int lock_fd; /* the data directory's lock; held until the last child is gone; -1: none */
     uint64_t store_id;
+    uint64_t descriptors_max; /* of each process: RLIMIT_NOFILE */
     pid_t master_pid;
 };
+
+/*
+ * Directories, lock, listening sockets, then the change of user, then store id, ring and counts.
+ * 0, or -errno, said.
+ */
+int heritage_open(const struct config *config, struct heritage *ret_heritage);
+/* Takes one that heritage_open left half-built. The ring's file stays. */
+void heritage_close(struct heritage *heritage);
+/* Opens the ring anew: its lock is lost. The records stay; the writer recovers them. */
+int heritage_renew_bus(struct heritage *heritage);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * server/roles.h - the mains of the processes. Each returns its exit status and never more than once.
+ * server/roles.h - the mains of the processes. Each returns its exit status, once.
  *
  * worker_main, writer_main: called in the child right after the fork, with its slot; the child's
  * title, role, signals and PDEATHSIG are set by child.c. A child ends by _exit (DESIGN section 5).

@@ -1,0 +1,84 @@
+#include "server/drain_master.h"
+
+#include <inttypes.h>
+
+#include "bus/check.h"
+#include "bus/shm.h"
+#include "bus/stats.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/log.h"
+
+/* To the nearest second: a wake-up comes a little late. */
+static int64_t seconds(int64_t ns)
+{
+    return (ns + CLOCK_SECOND_NS / 2) / CLOCK_SECOND_NS;
+}
+
+void drain_begin(struct drain *drain, struct bus *bus, const struct config *config, int64_t now_ns)
+{
+    CHECK(drain->begun_ns == 0);
+    *drain = (struct drain){
+        .begun_ns = now_ns,
+        .accept_until_ns = now_ns + (int64_t)config->drain_accept,
+        .deadline_ns = now_ns + (int64_t)config->drain_timeout,
+        .report_ns = now_ns + DRAIN_REPORT_NS,
+    };
+    log_info("shutdown: draining %" PRIu64 " connections, deadline %" PRId64 " s",
+             stat_sum(bus, STAT_CLIENTS), seconds((int64_t)config->drain_timeout));
+    bus_set_phase(bus, BUS_DRAINING, drain->deadline_ns);
+}
+
+static void close_all(struct drain *drain, struct bus *bus, int64_t now_ns)
+{
+    drain->closing_until_ns = now_ns + DRAIN_CLOSING_NS;
+    bus_set_phase(bus, BUS_CLOSING, drain->deadline_ns);
+}
+
+void drain_cut_short(struct drain *drain, struct bus *bus, int64_t now_ns)
+{
+    if (drain->closing_until_ns != 0)
+        return;
+    log_warning("shutdown: asked again, %" PRIu64 " connections left are closed",
+                stat_sum(bus, STAT_CLIENTS));
+    close_all(drain, bus, now_ns);
+}
+
+static void report(struct drain *drain, uint64_t left, int64_t now_ns)
+{
+    while (drain->report_ns <= now_ns)
+        drain->report_ns += DRAIN_REPORT_NS;
+    log_info("shutdown: %" PRIu64 " connections left, %" PRId64 " s elapsed, %" PRId64
+             " s until the deadline",
+             left, seconds(now_ns - drain->begun_ns), seconds(drain->deadline_ns - now_ns));
+}
+
+bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
+{
+    uint64_t left = stat_sum(bus, STAT_CLIENTS);
+
+    if (drain->closing_until_ns != 0)
+        return left == 0 || now_ns >= drain->closing_until_ns;
+    if (left == 0 && now_ns >= drain->accept_until_ns)
+        return true;
+    if (now_ns >= drain->deadline_ns) {
+        log_warning("shutdown: deadline reached, %" PRIu64 " connections left are closed", left);
+        close_all(drain, bus, now_ns);
+        return left == 0;
+    }
+    if (now_ns >= drain->report_ns)
+        report(drain, left, now_ns);
+    return false;
+}
+
+int64_t drain_due_ns(const struct drain *drain)
+{
+    int64_t due_ns = drain->report_ns < drain->deadline_ns ? drain->report_ns : drain->deadline_ns;
+
+    if (drain->closing_until_ns != 0)
+        return drain->closing_until_ns;
+    /* accept_until_ns lies behind once it is over: nothing more to wait for there. */
+    return drain->accept_until_ns > drain->begun_ns && drain->accept_until_ns < due_ns
+               ? drain->accept_until_ns
+               : due_ns;
+}

@@ -1,0 +1,225 @@
+#include "server/heritage.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bus/shm.h"
+#include "bus/topic_counts.h"
+#include "server/config.h"
+#include "server/datadir.h"
+#include "server/log.h"
+#include "server/user.h"
+#include "store/env.h"
+
+/* Everybody's tmpfs: names there say whose they are. */
+#define SHARED_RUN_DIR "/dev/shm"
+
+/* --- listening sockets -------------------------------------------------------------------------- */
+
+/* A unix socket's file is used by whoever may write to it: it becomes the new user's. */
+static int give_socket(const struct heritage_listener *listener, const struct user *user)
+{
+    const struct sockaddr_un *address = (const void *)&listener->address.storage;
+
+    if (!user->is_changing || address->sun_family != AF_UNIX)
+        return 0;
+    return chown(address->sun_path, user->uid, user->gid) == 0 ? 0 : -errno;
+}
+
+static int open_listener(const char *text, const struct user *user,
+                         struct heritage_listener *ret_listener)
+{
+    struct heritage_listener listener = {.fd = -1};
+    const char *reason = NULL;
+    int rc = listener_open(text, &listener.fd, &reason);
+
+    if (rc == 0)
+        rc = address_of_socket(listener.fd, &listener.address);
+    if (rc == 0)
+        rc = give_socket(&listener, user);
+    if (rc != 0) {
+        log_error("cannot listen on %s: %s", text, reason != NULL ? reason : strerror(-rc));
+        if (listener.fd >= 0)
+            (void)close(listener.fd); /* nobody has connected */
+        return rc;
+    }
+    if (!address_is_loopback(&listener.address))
+        log_warning("%s can be reached from other machines, and there is no authentication", text);
+    *ret_listener = listener;
+    return 0;
+}
+
+static int open_listeners(const struct text_list *list, const struct user *user,
+                          struct heritage_listener **listeners, size_t *count)
+{
+    int rc = 0;
+
+    *listeners = calloc(list->count + 1, sizeof **listeners);
+    if (*listeners == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < list->count; i++) {
+        rc = open_listener(list->items[i], user, &(*listeners)[i]);
+        if (rc == 0)
+            *count = i + 1;
+    }
+    return rc;
+}
+
+static void close_listeners(struct heritage_listener *listeners, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sockaddr_un *address = (const void *)&listeners[i].address.storage;
+
+        (void)close(listeners[i].fd); /* the children's copies are gone by now */
+        if (address->sun_family == AF_UNIX)
+            (void)unlink(address->sun_path); /* may have been taken away already */
+    }
+    free(listeners);
+}
+
+/* --- ring -------------------------------------------------------------------------------------------- */
+
+static int name_ring(struct heritage *heritage)
+{
+    const char *dir = heritage->config->run_dir;
+    const char *prefix = strcmp(dir, SHARED_RUN_DIR) == 0 ? "sluice-" : "";
+    int bytes =
+        asprintf(&heritage->ring_path, "%s/%s%016" PRIx64 ".ring", dir, prefix, heritage->store_id);
+
+    if (bytes < 0) {
+        heritage->ring_path = NULL; /* asprintf leaves it undefined */
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int open_bus(struct heritage *heritage)
+{
+    const struct bus_options options = {
+        .path = heritage->ring_path,
+        .store_id = heritage->store_id,
+        .size = heritage->config->ring_size,
+    };
+    int rc = bus_open(&options, &heritage->bus);
+
+    if (rc != 0) {
+        log_error("%s", bus_error_text());
+        return rc;
+    }
+    if (bus_size(heritage->bus) != options.size)
+        log_warning("the ring of the last run keeps its size of %" PRIu64
+                    " KiB until a drain has emptied it",
+                    bus_size(heritage->bus) / 1024);
+    bus_slot_occupy(heritage->bus, BUS_SLOT_MASTER);
+    bus_slot_set_pid(heritage->bus, BUS_SLOT_MASTER, (int32_t)getpid());
+    return 0;
+}
+
+int heritage_renew_bus(struct heritage *heritage)
+{
+    bus_close(heritage->bus);
+    heritage->bus = NULL;
+    return open_bus(heritage);
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------ */
+
+/* What must be done while still root: make directories, take the lock, bind low ports. */
+static int open_as_root(struct heritage *heritage, const struct user *user)
+{
+    const struct config *config = heritage->config;
+    int rc = datadir_make(config->data, user);
+
+    if (rc == 0)
+        rc = datadir_make(config->run_dir, user);
+    if (rc == 0)
+        rc = datadir_lock(config->data, user, &heritage->lock_fd);
+    if (rc != 0) {
+        log_error("%s", datadir_error_text());
+        return rc;
+    }
+    rc = open_listeners(&config->listen, user, &heritage->listeners, &heritage->listener_count);
+    if (rc != 0)
+        return rc;
+    return open_listeners(&config->broker_listen, user, &heritage->broker_listeners,
+                          &heritage->broker_listener_count);
+}
+
+static int open_as_user(struct heritage *heritage)
+{
+    int rc = store_identify(heritage->config->data, &heritage->store_id);
+
+    if (rc != 0) {
+        log_error("%s", store_error_text());
+        return rc;
+    }
+    rc = name_ring(heritage);
+    if (rc == 0)
+        rc = open_bus(heritage);
+    if (rc != 0)
+        return rc;
+    rc = topic_counts_open(&heritage->counts);
+    if (rc != 0)
+        log_error("no memory for the topics' subscriber counts: %s", strerror(-rc));
+    return rc;
+}
+
+/* As many connections as we may have: the soft limit is only a default. */
+static uint64_t raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            limit.rlim_cur = before;
+    }
+    return limit.rlim_cur;
+}
+
+int heritage_open(const struct config *config, struct heritage *ret_heritage)
+{
+    struct user user;
+    int rc;
+
+    *ret_heritage = (struct heritage){
+        .config = config,
+        .lock_fd = -1,
+        .descriptors_max = raise_descriptors(),
+        .master_pid = getpid(),
+    };
+    rc = user_find(config->user, &user);
+    if (rc == 0)
+        rc = open_as_root(ret_heritage, &user);
+    if (rc != 0)
+        return rc;
+    rc = user_become(&user);
+    if (rc != 0) {
+        log_error("cannot become user %s: %s", user.name, strerror(-rc));
+        return rc;
+    }
+    return open_as_user(ret_heritage);
+}
+
+void heritage_close(struct heritage *heritage)
+{
+    topic_counts_close(heritage->counts);
+    bus_close(heritage->bus);
+    close_listeners(heritage->broker_listeners, heritage->broker_listener_count);
+    close_listeners(heritage->listeners, heritage->listener_count);
+    if (heritage->lock_fd >= 0)
+        (void)close(heritage->lock_fd); /* lets go of the lock, nothing more */
+    free(heritage->ring_path);
+}

@@ -1,0 +1,628 @@
+/*
+ * The master: forks, watches, signals. It reads no client's byte and never opens the store.
+ *
+ * Stages   RECOVERING the writer makes ring and store agree → OPENING the workers have not turned
+ *          yet → SERVING → DRAINING (drain_master.h) → STOPPING the workers end → COMMITTING the
+ *          writer commits the rest → ENDED. RENEWING: the append lock is lost; all children are
+ *          killed, the ring is opened anew, and it begins again with RECOVERING.
+ * Turn     signals and wake-ups only set flags; what they mean is decided once per turn.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "bus/check.h"
+#include "bus/role.h"
+#include "bus/shm.h"
+#include "bus/topic_counts.h"
+#include "bus/wake.h"
+#include "server/child.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/drain_master.h"
+#include "server/heritage.h"
+#include "server/log.h"
+#include "server/net/loop.h"
+#include "server/roles.h"
+#include "server/spawn.h"
+#include "server/title.h"
+
+enum {
+    NAME_BYTES = 32,
+    READY_BYTES = 512,
+    WRITER_LAST_STARTS_MAX = 3, /* of a writer that keeps dying while it commits the rest */
+};
+#define CHECK_NS CLOCK_SECOND_NS
+
+enum master_stage {
+    MASTER_RECOVERING,
+    MASTER_OPENING,
+    MASTER_SERVING,
+    MASTER_DRAINING,
+    MASTER_STOPPING,
+    MASTER_COMMITTING,
+    MASTER_RENEWING,
+    MASTER_ENDED,
+};
+
+struct master {
+    struct heritage heritage;
+    struct loop *loop;
+    struct loop_source signal_source;
+    struct loop_source wake_source;
+    struct child writer;
+    struct child workers[BUS_WORKERS_MAX];
+    unsigned worker_count;
+    enum master_stage stage;
+    struct drain drain;
+    unsigned stop_requests; /* signals not acted on yet */
+    bool has_deaths;        /* SIGCHLD came */
+    bool is_ending;         /* asked to end before it served, or while it was renewed */
+    unsigned writer_last_starts;
+    int64_t check_due_ns;
+    int exit_status;
+};
+
+typedef void child_function(struct master *master, struct child *child);
+
+static void for_each_child(struct master *master, child_function *visit)
+{
+    for (unsigned i = 0; i < master->worker_count; i++)
+        visit(master, &master->workers[i]);
+    visit(master, &master->writer);
+}
+
+static void end_with(struct master *master, int exit_status)
+{
+    master->exit_status = exit_status;
+    master->stage = MASTER_ENDED;
+}
+
+/* --- births -------------------------------------------------------------------------------------- */
+
+/* What a child shall not keep of ours. */
+static void release_in_child(void *user)
+{
+    struct master *master = user;
+
+    (void)close(master->signal_source.fd); /* a copy: ours stays open */
+    loop_close(master->loop);
+}
+
+static void rest(struct child *child, int64_t now_ns)
+{
+    child->rest_ns = child_rest_ns(child->rest_ns, now_ns - child->spawned_ns);
+    child->rested_ns = now_ns + child->rest_ns;
+}
+
+static void start_child(struct master *master, struct child *child)
+{
+    struct bus *bus = master->heritage.bus;
+    int64_t now_ns = clock_monotonic_ns();
+    char name[NAME_BYTES];
+    pid_t pid;
+
+    bus_slot_occupy(bus, child->slot);
+    child->turn_count = bus_slot_turn_count(bus, child->slot);
+    child->silent_checks = 0;
+    child->spawned_ns = now_ns;
+    pid = spawn_child(&master->heritage, child, release_in_child, master);
+    if (pid > 0) {
+        child->pid = pid;
+        bus_slot_set_pid(bus, child->slot, (int32_t)pid);
+        return;
+    }
+    child_name(child, name, sizeof name);
+    log_error("%s cannot be forked: %s", name, strerror(-(int)pid));
+    bus_slot_vacate(bus, child->slot);
+    (void)child_step(child, CHILD_HAS_DIED);
+    rest(child, now_ns);
+}
+
+static void act(struct master *master, struct child *child, enum child_event event)
+{
+    switch (child_step(child, event)) {
+    case CHILD_NOTHING:
+        break;
+    case CHILD_SPAWN:
+        start_child(master, child);
+        break;
+    case CHILD_KILL:
+        (void)kill(child->pid, SIGKILL); /* it is our child and not reaped: it is there */
+        break;
+    case CHILD_REST:
+        rest(child, clock_monotonic_ns());
+        break;
+    }
+}
+
+/* --- deaths ---------------------------------------------------------------------------------------- */
+
+static struct child *find_child(struct master *master, pid_t pid)
+{
+    for (unsigned i = 0; i < master->worker_count; i++) {
+        if (master->workers[i].pid == pid)
+            return &master->workers[i];
+    }
+    return master->writer.pid == pid ? &master->writer : NULL;
+}
+
+static void log_death(const struct child *child, pid_t pid, int status, bool is_expected)
+{
+    char name[NAME_BYTES];
+    char again[64] = "";
+
+    child_name(child, name, sizeof name);
+    if (child->state == CHILD_RESTING)
+        (void)snprintf(again, sizeof again, ", started again in %" PRId64 " ms",
+                       child->rest_ns / 1000000);
+    if (WIFSIGNALED(status))
+        log_warning("%s (pid %d) was ended by signal %d (%s)%s", name, (int)pid, WTERMSIG(status),
+                    strsignal(WTERMSIG(status)), again);
+    else if (WEXITSTATUS(status) != 0 || !is_expected)
+        log_warning("%s (pid %d) ended with status %d%s", name, (int)pid, WEXITSTATUS(status),
+                    again);
+    else
+        log_debug("%s (pid %d) has ended", name, (int)pid);
+}
+
+static void renew(struct master *master);
+static void advance(struct master *master);
+
+/* What a death means for the whole server, beyond starting the child again. */
+static void judge_death(struct master *master, const struct child *child, int status)
+{
+    bool is_exit = WIFEXITED(status);
+    int exit_status = is_exit ? WEXITSTATUS(status) : 0;
+
+    if (exit_status == CHILD_EXIT_STORE_TAKEN) {
+        log_error("another server writes to the store in %s: this one ends",
+                  master->heritage.config->data);
+        end_with(master, CHILD_EXIT_FAILED);
+    } else if (exit_status == CHILD_EXIT_LOCK_LOST) {
+        renew(master);
+    } else if (exit_status != 0 &&
+               (master->stage == MASTER_RECOVERING || master->stage == MASTER_OPENING)) {
+        /* It has said why; trying again would not help. */
+        end_with(master, CHILD_EXIT_FAILED);
+    } else if (master->stage == MASTER_COMMITTING && child->kind == CHILD_WRITER && is_exit) {
+        if (exit_status != 0)
+            log_error("not everything could be committed: the ring %s keeps it for the next start",
+                      master->heritage.ring_path);
+        else
+            log_info("shutdown: done, everything is committed");
+        end_with(master, exit_status == 0 ? CHILD_EXIT_DONE : CHILD_EXIT_FAILED);
+    }
+}
+
+static void bury(struct master *master, struct child *child, int status)
+{
+    struct bus *bus = master->heritage.bus;
+    pid_t pid = child->pid;
+    bool is_expected = child->state == CHILD_RETIRING;
+
+    child->pid = 0;
+    if (child->kind == CHILD_WORKER)
+        topic_counts_clear(master->heritage.counts, child->slot);
+    bus_slot_vacate(bus, child->slot);
+    act(master, child, CHILD_HAS_DIED);
+    log_death(child, pid, status, is_expected);
+    judge_death(master, child, status);
+}
+
+static void reap(struct master *master)
+{
+    int status;
+    pid_t pid;
+
+    master->has_deaths = false;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *child = find_child(master, pid);
+
+        if (child == NULL)
+            continue; /* as the first process of a container we are given orphans too */
+        bury(master, child, status);
+        /* Before the next one: that the last worker is gone is what the writer's end follows. */
+        advance(master);
+    }
+}
+
+/* --- watching ------------------------------------------------------------------------------------- */
+
+static void watch_child(struct master *master, struct child *child)
+{
+    const struct bus *bus = master->heritage.bus;
+    char name[NAME_BYTES];
+    bool is_excused;
+
+    if (child->pid == 0)
+        return;
+    is_excused = bus_slot_mark(bus, child->slot) == SLOT_MARK_COMMIT;
+    if (!child_is_silent(child, bus_slot_turn_count(bus, child->slot), is_excused))
+        return;
+    child_name(child, name, sizeof name);
+    if (child->silent_checks == CHILD_SILENT_CHECKS)
+        log_error("%s (pid %d) has not turned for %d s: killed", name, (int)child->pid,
+                  CHILD_SILENT_CHECKS);
+    act(master, child, CHILD_IS_SILENT);
+}
+
+static void look_at_child(struct master *master, struct child *child)
+{
+    if (child->state == CHILD_STARTING &&
+        bus_slot_turn_count(master->heritage.bus, child->slot) != child->turn_count)
+        act(master, child, CHILD_HAS_TURNED);
+    if (child->state == CHILD_RESTING && clock_monotonic_ns() >= child->rested_ns)
+        act(master, child, CHILD_HAS_RESTED);
+}
+
+static void watch(struct master *master)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    for_each_child(master, look_at_child);
+    if (now_ns < master->check_due_ns)
+        return;
+    master->check_due_ns = now_ns + CHECK_NS;
+    for_each_child(master, watch_child);
+}
+
+/* --- stages ------------------------------------------------------------------------------------------ */
+
+static void retire(struct master *master, struct child *child)
+{
+    act(master, child, CHILD_IS_RETIRED);
+}
+
+static void condemn(struct master *master, struct child *child)
+{
+    act(master, child, CHILD_IS_RETIRED);
+    if (child->pid != 0)
+        (void)kill(child->pid, SIGKILL);
+}
+
+static void renew(struct master *master)
+{
+    if (master->stage == MASTER_RENEWING)
+        return;
+    log_error("the ring's append lock is lost: all processes are started anew");
+    master->is_ending = master->stage == MASTER_DRAINING || master->stage == MASTER_STOPPING ||
+                        master->stage == MASTER_COMMITTING;
+    for_each_child(master, condemn);
+    master->stage = MASTER_RENEWING;
+}
+
+static void stop(struct master *master)
+{
+    (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+    bus_set_phase(master->heritage.bus, BUS_STOPPING, 0);
+    for (unsigned i = 0; i < master->worker_count; i++)
+        retire(master, &master->workers[i]);
+    master->stage = MASTER_STOPPING;
+}
+
+static bool has_processes(const struct master *master)
+{
+    for (unsigned i = 0; i < master->worker_count; i++) {
+        if (master->workers[i].pid != 0)
+            return true;
+    }
+    return false;
+}
+
+static void step_recovering(struct master *master)
+{
+    if (!bus_is_recovered(master->heritage.bus))
+        return;
+    if (master->is_ending) {
+        stop(master);
+        return;
+    }
+    bus_set_phase(master->heritage.bus, BUS_RUNNING, 0);
+    for (unsigned i = 0; i < master->worker_count; i++)
+        act(master, &master->workers[i], CHILD_IS_WANTED);
+    master->stage = MASTER_OPENING;
+}
+
+/* "http://127.0.0.1:8000, unix:/run/sluice.sock": where clients find us. */
+static void describe_listeners(const struct heritage *heritage, char *out, size_t bytes)
+{
+    char address[ADDRESS_TEXT_MAX];
+    size_t used = 0;
+
+    for (size_t i = 0; i < heritage->listener_count + heritage->broker_listener_count; i++) {
+        bool is_http = i < heritage->listener_count;
+        const struct heritage_listener *listener =
+            is_http ? &heritage->listeners[i]
+                    : &heritage->broker_listeners[i - heritage->listener_count];
+        const char *scheme = is_http ? "http://" : "tcp://";
+        int more;
+
+        address_text(&listener->address, address, sizeof address);
+        if (listener->address.storage.ss_family == AF_UNIX)
+            scheme = "";
+        more = snprintf(out + used, bytes - used, "%s%s%s", i > 0 ? ", " : "", scheme, address);
+        if (more < 0 || used + (size_t)more >= bytes)
+            return; /* cut: a line of the log is no place for so many */
+        used += (size_t)more;
+    }
+}
+
+static void step_opening(struct master *master)
+{
+    char where[READY_BYTES] = "";
+
+    for (unsigned i = 0; i < master->worker_count; i++) {
+        if (master->workers[i].state != CHILD_RUNNING)
+            return;
+    }
+    describe_listeners(&master->heritage, where, sizeof where);
+    log_info("sluice %s ready: %s, %u workers, data %s", SLUICE_VERSION, where,
+             master->worker_count, master->heritage.config->data);
+    (void)sd_notifyf(0, "READY=1\nSTATUS=%s", where); /* nobody may be listening */
+    master->stage = MASTER_SERVING;
+}
+
+static void step_draining(struct master *master)
+{
+    if (drain_step(&master->drain, master->heritage.bus, clock_boottime_ns()))
+        stop(master);
+}
+
+/* Retires the writer once it runs: one that rests must first come back to commit the rest. */
+static void step_committing(struct master *master)
+{
+    struct child *writer = &master->writer;
+
+    if (writer->state == CHILD_ABSENT) {
+        if (++master->writer_last_starts > WRITER_LAST_STARTS_MAX) {
+            log_error("the store writer keeps dying: the ring %s keeps what is not committed",
+                      master->heritage.ring_path);
+            end_with(master, CHILD_EXIT_FAILED);
+            return;
+        }
+        act(master, writer, CHILD_IS_WANTED);
+    }
+    if (writer->state == CHILD_STARTING || writer->state == CHILD_RUNNING)
+        retire(master, writer);
+}
+
+static void step_renewing(struct master *master)
+{
+    if (has_processes(master) || master->writer.pid != 0)
+        return;
+    loop_forget(master->loop, &master->wake_source);
+    if (heritage_renew_bus(&master->heritage) != 0) {
+        end_with(master, CHILD_EXIT_FAILED);
+        return;
+    }
+    master->wake_source.fd = wake_fd(master->heritage.bus, BUS_SLOT_MASTER);
+    if (loop_watch(master->loop, &master->wake_source, EPOLLIN) != 0) {
+        end_with(master, CHILD_EXIT_FAILED);
+        return;
+    }
+    master->stage = MASTER_RECOVERING;
+    act(master, &master->writer, CHILD_IS_WANTED);
+}
+
+static void step(struct master *master)
+{
+    switch (master->stage) {
+    case MASTER_RECOVERING:
+        step_recovering(master);
+        break;
+    case MASTER_OPENING:
+        step_opening(master);
+        break;
+    case MASTER_SERVING:
+    case MASTER_ENDED:
+        break;
+    case MASTER_DRAINING:
+        step_draining(master);
+        break;
+    case MASTER_STOPPING:
+        if (!has_processes(master))
+            master->stage = MASTER_COMMITTING;
+        break;
+    case MASTER_COMMITTING:
+        step_committing(master);
+        break;
+    case MASTER_RENEWING:
+        step_renewing(master);
+        break;
+    }
+}
+
+/* Runs stages until one has to wait for something. */
+static void advance(struct master *master)
+{
+    enum master_stage before;
+
+    do {
+        before = master->stage;
+        step(master);
+    } while (master->stage != before);
+}
+
+/* SIGTERM or SIGINT: the first begins the drain, the next cuts it short. */
+static void request_stop(struct master *master)
+{
+    struct bus *bus = master->heritage.bus;
+
+    switch (master->stage) {
+    case MASTER_RECOVERING:
+    case MASTER_RENEWING:
+        master->is_ending = true;
+        break;
+    case MASTER_OPENING:
+        log_info("shutdown: asked to end before all workers were ready");
+        stop(master);
+        break;
+    case MASTER_SERVING:
+        drain_begin(&master->drain, bus, master->heritage.config, clock_boottime_ns());
+        (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+        master->stage = MASTER_DRAINING;
+        break;
+    case MASTER_DRAINING:
+        drain_cut_short(&master->drain, bus, clock_boottime_ns());
+        break;
+    case MASTER_STOPPING:
+    case MASTER_COMMITTING:
+    case MASTER_ENDED:
+        break;
+    }
+}
+
+/* --- the loop ----------------------------------------------------------------------------------------- */
+
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+    struct master *master =
+        (struct master *)(void *)((char *)source - offsetof(struct master, signal_source));
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(source->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            master->has_deaths = true;
+        else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            master->stop_requests++;
+        else
+            log_warning("%s is not available in this version; nothing has changed",
+                        info.ssi_signo == SIGHUP ? "reload (SIGHUP)" : "upgrade (SIGUSR2)");
+    }
+}
+
+static void on_wake(struct loop_source *source, uint32_t events)
+{
+    struct master *master =
+        (struct master *)(void *)((char *)source - offsetof(struct master, wake_source));
+
+    (void)events;
+    wake_done(master->heritage.bus, BUS_SLOT_MASTER);
+}
+
+static int open_signals(struct master *master)
+{
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        (void)sigaddset(&set, wanted[i]);
+    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return -errno;
+    master->signal_source.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (master->signal_source.fd < 0)
+        return -errno;
+    master->signal_source.on_event = on_signal;
+    return loop_watch(master->loop, &master->signal_source, EPOLLIN);
+}
+
+static int open_master(struct master *master)
+{
+    int rc = loop_open(&master->loop);
+
+    if (rc == 0)
+        rc = open_signals(master);
+    if (rc != 0)
+        return rc;
+    master->wake_source.fd = wake_fd(master->heritage.bus, BUS_SLOT_MASTER);
+    master->wake_source.on_event = on_wake;
+    master->worker_count = (unsigned)master->heritage.config->workers;
+    master->writer = (struct child){.kind = CHILD_WRITER, .slot = BUS_SLOT_WRITER};
+    for (unsigned i = 0; i < master->worker_count; i++) {
+        master->workers[i] = (struct child){
+            .kind = CHILD_WORKER,
+            .index = i,
+            .slot = bus_worker_slot(i, 0),
+        };
+    }
+    return loop_watch(master->loop, &master->wake_source, EPOLLIN);
+}
+
+static void wait_rested(const struct child *child, int64_t now_ns, int64_t *wait_ns)
+{
+    if (child->state == CHILD_RESTING && child->rested_ns - now_ns < *wait_ns)
+        *wait_ns = child->rested_ns - now_ns;
+}
+
+/* Until the next check, the end of the next rest, or the drain's next step. */
+static int64_t wait_ns(const struct master *master)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t wait = master->check_due_ns - now_ns;
+
+    for (unsigned i = 0; i < master->worker_count; i++)
+        wait_rested(&master->workers[i], now_ns, &wait);
+    wait_rested(&master->writer, now_ns, &wait);
+    if (master->stage == MASTER_DRAINING) {
+        int64_t drain_ns = drain_due_ns(&master->drain) - clock_boottime_ns();
+
+        wait = drain_ns < wait ? drain_ns : wait;
+    }
+    return wait > 0 ? wait : 0;
+}
+
+static void run(struct master *master)
+{
+    act(master, &master->writer, CHILD_IS_WANTED);
+    while (master->stage != MASTER_ENDED) {
+        int rc = loop_turn(master->loop, wait_ns(master));
+
+        if (rc < 0) {
+            log_error("cannot wait for events: %s", strerror(-rc));
+            end_with(master, CHILD_EXIT_FAILED);
+            return;
+        }
+        bus_slot_turn(master->heritage.bus, BUS_SLOT_MASTER);
+        if (master->has_deaths)
+            reap(master);
+        for (; master->stop_requests > 0; master->stop_requests--)
+            request_stop(master);
+        watch(master);
+        advance(master);
+    }
+}
+
+/* After a failure some may be left: none may go on without us. */
+static void end_children(struct master *master)
+{
+    for_each_child(master, condemn);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        continue;
+}
+
+int master_main(const struct config *config)
+{
+    struct master master = {.stage = MASTER_RECOVERING, .signal_source = {.fd = -1}};
+    int rc;
+
+    role_set(ROLE_MASTER);
+    title_set("sluice: master");
+    log_set_process("master");
+    rc = heritage_open(config, &master.heritage);
+    if (rc == 0) {
+        rc = open_master(&master);
+        if (rc != 0)
+            log_error("cannot start: %s", strerror(-rc));
+    }
+    if (rc == 0) {
+        run(&master);
+        end_children(&master);
+    }
+    if (master.signal_source.fd >= 0)
+        (void)close(master.signal_source.fd); /* only read from */
+    loop_close(master.loop);
+    heritage_close(&master.heritage);
+    return rc == 0 ? master.exit_status : CHILD_EXIT_FAILED;
+}
