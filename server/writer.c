@@ -1,0 +1,365 @@
+#include "server/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "bus/check.h"
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "bus/slots.h"
+#include "bus/stats.h"
+#include "bus/wake.h"
+#include "server/child.h"
+#include "server/clock.h"
+#include "server/commit_plan.h"
+#include "server/config.h"
+#include "server/heritage.h"
+#include "server/log.h"
+#include "server/roles.h"
+
+enum {
+    END_TRIES_MAX = 10, /* of a commit at the end of a drain, a second apart */
+};
+#define RETRY_NS   CLOCK_SECOND_NS
+#define TRIM_NS    CLOCK_SECOND_NS /* between looks for something to trim */
+#define READERS_NS (60 * CLOCK_SECOND_NS)
+
+/*
+ * Kept where the leak sanitizer sees it: the process ends without closing the store, as it must
+ * (store/env.h).
+ */
+static struct writer this_writer;
+
+static void on_wake(struct loop_source *source, uint32_t events)
+{
+    (void)source;
+    (void)events;
+    this_writer.was_woken = true;
+}
+
+static int open_writer(struct writer *writer, const struct heritage *heritage, unsigned slot)
+{
+    int rc;
+
+    writer->config = heritage->config;
+    writer->bus = heritage->bus;
+    writer->slot = slot;
+    writer->retention = (struct retention){
+        .bytes = heritage->config->retention_bytes,
+        .count = heritage->config->retention_events,
+        .age_ns = (int64_t)heritage->config->retention_age,
+    };
+    writer->buf_bytes = COMMIT_BYTES_MAX;
+    writer->buf = malloc(writer->buf_bytes);
+    if (writer->buf == NULL)
+        return -ENOMEM;
+    rc = loop_open(&writer->loop);
+    if (rc != 0)
+        return rc;
+    writer->wake_source = (struct loop_source){
+        .on_event = on_wake,
+        .fd = wake_fd(writer->bus, slot),
+    };
+    return loop_watch(writer->loop, &writer->wake_source, EPOLLIN | EPOLLET);
+}
+
+/* --- commits --------------------------------------------------------------------------------- */
+
+/* The buffer for one commit is COMMIT_BYTES_MAX, unless a single record is larger. */
+static int resize_buffer(struct writer *writer, size_t bytes)
+{
+    uint8_t *buf;
+
+    if (bytes == writer->buf_bytes)
+        return 0;
+    buf = realloc(writer->buf, bytes);
+    if (buf == NULL)
+        return -ENOMEM;
+    writer->buf = buf;
+    writer->buf_bytes = bytes;
+    return 0;
+}
+
+static ptrdiff_t read_waiting(struct writer *writer, uint64_t *pos, uint64_t limit_pos)
+{
+    size_t needed = 0;
+    ptrdiff_t bytes =
+        ring_read(writer->bus, pos, limit_pos, writer->buf, writer->buf_bytes, &needed);
+
+    if (bytes != -EMSGSIZE)
+        return bytes;
+    if (resize_buffer(writer, needed) != 0)
+        return -ENOMEM;
+    return ring_read(writer->bus, pos, limit_pos, writer->buf, writer->buf_bytes, &needed);
+}
+
+/* The state of the store after a commit or a trim: into the ring and the counters. */
+static void announce(struct writer *writer, const struct store_meta *before)
+{
+    const struct store_meta *meta = &writer->meta;
+    uint64_t count = meta->committed_seq - before->committed_seq;
+    struct ring_position committed = store_committed(meta);
+
+    ring_commit(writer->bus, &committed, meta->first_seq);
+    bus_slot_set_cursor(writer->bus, writer->slot, meta->committed_seq);
+    stat_add(writer->bus, writer->slot, STAT_COMMIT_OPERATIONS, (int64_t)count);
+    stat_add(writer->bus, writer->slot, STAT_TRIMMED_OPERATIONS,
+             (int64_t)(before->log_count + count - meta->log_count));
+}
+
+/* The disk may hold up what comes now: the master shall not take that for a standstill. */
+static int64_t begin_disk_work(struct writer *writer)
+{
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
+    return clock_monotonic_ns();
+}
+
+static void end_disk_work(struct writer *writer, int64_t begun_ns)
+{
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
+    stat_add(writer->bus, writer->slot, STAT_COMMITS, 1);
+    stat_add(writer->bus, writer->slot, STAT_COMMIT_NS, clock_monotonic_ns() - begun_ns);
+}
+
+/*
+ * A full disk or map: nothing is lost, the ring has it all. Tries again at once when something was
+ * freed, otherwise in a second; other errors end the writer.
+ */
+static int commit_failed(struct writer *writer, int rc)
+{
+    if (rc != -ENOSPC) {
+        log_error("a commit failed: %s", store_error_text());
+        return rc;
+    }
+    writer->failed_count++;
+    writer->retry_ns = writer_space_failed(writer) ? 0 : clock_monotonic_ns() + RETRY_NS;
+    return 0;
+}
+
+static void commit_succeeded(struct writer *writer, const struct store_meta *before, size_t bytes)
+{
+    writer->failed_count = 0;
+    writer->retry_ns = 0;
+    writer->waiting_since_ns = 0;
+    announce(writer, before);
+    writer_space_succeeded(writer, bytes);
+    if (writer->buf_bytes > COMMIT_BYTES_MAX)
+        (void)resize_buffer(writer, COMMIT_BYTES_MAX); /* stays large then, which is harmless */
+}
+
+static int commit_waiting(struct writer *writer)
+{
+    const struct store_meta before = writer->meta;
+    const uint64_t limit_pos = ring_tail(writer->bus).pos;
+    uint64_t pos = before.committed_pos;
+    ptrdiff_t bytes = read_waiting(writer, &pos, limit_pos);
+    int64_t begun_ns;
+    int rc;
+
+    if (bytes <= 0) {
+        /* Committed records only are ever overwritten, so none of these can be gone. */
+        log_error("the ring cannot be read behind the committed operation %" PRIu64 ": %s",
+                  before.committed_seq, strerror((int)-bytes));
+        return bytes == 0 ? -EIO : (int)bytes;
+    }
+    begun_ns = begin_disk_work(writer);
+    rc = commit_operations(writer->store, writer->buf, (size_t)bytes, pos, &writer->retention,
+                           &writer->meta);
+    end_disk_work(writer, begun_ns);
+    writer->has_more = pos < limit_pos;
+    if (rc != 0)
+        return commit_failed(writer, rc);
+    commit_succeeded(writer, &before, (size_t)bytes);
+    return 0;
+}
+
+/* One small step; the next at once when there was something, in a second when there was not. */
+static int trim(struct writer *writer, int64_t now_ns)
+{
+    const struct store_meta before = writer->meta;
+    ptrdiff_t count;
+
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
+    count = commit_trim(writer->store, &writer->retention, &writer->meta);
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
+    writer->trim_due_ns = count > 0 ? now_ns : now_ns + TRIM_NS;
+    if (count < 0 && count != -ENOSPC) {
+        log_error("trimming failed: %s", store_error_text());
+        return (int)count;
+    }
+    if (count > 0)
+        announce(writer, &before);
+    return 0;
+}
+
+/* --- turns -------------------------------------------------------------------------------------- */
+
+static uint64_t count_births(const struct bus *bus)
+{
+    uint64_t births = 0;
+
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++)
+        births += bus_slot_generation(bus, slot);
+    return births;
+}
+
+/* A worker that died with a snapshot open would keep old pages from being used again. */
+static int clear_dead_readers(struct writer *writer, int64_t now_ns)
+{
+    uint64_t births = count_births(writer->bus);
+    int rc;
+
+    if (now_ns < writer->readers_due_ns && births == writer->worker_births)
+        return 0;
+    writer->readers_due_ns = now_ns + READERS_NS;
+    writer->worker_births = births;
+    rc = store_clear_dead_readers(writer->store);
+    if (rc < 0)
+        log_error("the store's readers cannot be checked: %s", store_error_text());
+    return rc < 0 ? rc : 0;
+}
+
+static bool has_workers(const struct bus *bus)
+{
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
+        if (bus_slot_is_active(bus, slot))
+            return true;
+    }
+    return false;
+}
+
+/* Nobody is left who could append. */
+static bool is_ending(const struct writer *writer)
+{
+    return bus_phase(writer->bus) == BUS_STOPPING && !has_workers(writer->bus);
+}
+
+static struct commit_plan make_plan(struct writer *writer, int64_t now_ns)
+{
+    struct commit_view view = {
+        .is_ending = is_ending(writer), /* before the tail is read: it is final then */
+        .ring_bytes = bus_size(writer->bus),
+        .trim_due_ns = writer->trim_due_ns,
+        .retry_ns = writer->retry_ns,
+        .now_ns = now_ns,
+        .has_more = writer->has_more,
+    };
+
+    view.waiting_bytes = ring_tail(writer->bus).pos - writer->meta.committed_pos;
+    view.is_urgent = ring_is_commit_urgent(writer->bus);
+    if (view.waiting_bytes > 0 && writer->waiting_since_ns == 0)
+        writer->waiting_since_ns = now_ns;
+    view.waiting_since_ns = writer->waiting_since_ns;
+    return commit_plan(&view);
+}
+
+/*
+ * Sleeps until woken or @sleep_ns are over, but not when something has come since the plan was made.
+ * While something waits already, only urgency is worth waking up for.
+ */
+static int turn(struct writer *writer, int64_t sleep_ns)
+{
+    const bool was_waiting = writer->waiting_since_ns != 0;
+    int rc;
+
+    if (sleep_ns > 0) {
+        wake_prepare(writer->bus, writer->slot,
+                     WAKE_URGENT | WAKE_STATE | (was_waiting ? 0 : (unsigned)WAKE_TAIL));
+        if (make_plan(writer, clock_monotonic_ns()).choice != COMMIT_SLEEP ||
+            was_waiting != (writer->waiting_since_ns != 0))
+            sleep_ns = 0;
+    }
+    rc = loop_turn(writer->loop, sleep_ns);
+    wake_done(writer->bus, writer->slot);
+    writer->was_woken = false;
+    bus_slot_turn(writer->bus, writer->slot);
+    return rc < 0 ? rc : 0;
+}
+
+/* Everything is committed and nobody is left: says so in the store, and lets the ring go. */
+static int finish(struct writer *writer)
+{
+    int rc;
+
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
+    rc = commit_clean_mark(writer->store, true, &writer->meta);
+    if (rc != 0) {
+        log_error("the end cannot be marked in the store: %s", store_error_text());
+        return CHILD_EXIT_FAILED;
+    }
+    rc = bus_unlink(writer->bus);
+    if (rc != 0)
+        log_warning("the ring's file cannot be removed: %s", strerror(-rc));
+    log_debug("everything up to %" PRIu64 " is committed", writer->meta.committed_seq);
+    return CHILD_EXIT_DONE;
+}
+
+static bool is_over(const struct writer *writer)
+{
+    return is_ending(writer) && ring_tail(writer->bus).pos == writer->meta.committed_pos;
+}
+
+/* The end of a drain cannot wait for a disk for ever: the ring keeps what it has. */
+static bool is_hopeless(const struct writer *writer)
+{
+    if (!is_ending(writer) || writer->failed_count < END_TRIES_MAX)
+        return false;
+    log_error("the last operations, from %" PRIu64 " on, cannot be committed: the ring keeps them "
+              "for the next start",
+              writer->meta.committed_seq + 1);
+    return true;
+}
+
+static int exit_status(int rc)
+{
+    return rc == -ESTALE ? CHILD_EXIT_STORE_TAKEN : CHILD_EXIT_FAILED;
+}
+
+static int run(struct writer *writer)
+{
+    while (!is_over(writer)) {
+        int64_t now_ns = clock_monotonic_ns();
+        struct commit_plan plan = make_plan(writer, now_ns);
+        int rc = writer_space_watch(writer, now_ns);
+
+        if (rc == 0)
+            rc = clear_dead_readers(writer, now_ns);
+        if (rc == 0 && plan.choice == COMMIT_COMMIT)
+            rc = commit_waiting(writer);
+        if (rc == 0 && plan.choice == COMMIT_TRIM)
+            rc = trim(writer, now_ns);
+        if (rc == 0)
+            rc = turn(writer, plan.choice == COMMIT_SLEEP ? plan.sleep_ns : 0);
+        if (rc != 0)
+            return exit_status(rc);
+        if (is_hopeless(writer))
+            return CHILD_EXIT_FAILED;
+    }
+    return finish(writer);
+}
+
+int writer_main(const struct heritage *heritage, unsigned slot)
+{
+    struct writer *writer = &this_writer;
+    int rc = open_writer(writer, heritage, slot);
+
+    if (rc != 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return CHILD_EXIT_FAILED;
+    }
+    /* Reading a large ring and making the ballast may take their time. */
+    bus_slot_set_mark(writer->bus, slot, SLOT_MARK_COMMIT);
+    rc = writer_open_store(writer);
+    if (rc == 0)
+        rc = writer_space_start(writer, clock_monotonic_ns());
+    if (rc == 0)
+        rc = writer_recover(writer);
+    bus_slot_set_mark(writer->bus, slot, SLOT_MARK_NONE);
+    if (rc != 0)
+        return exit_status(rc);
+    wake_slot(writer->bus, BUS_SLOT_MASTER);
+    return run(writer);
+}

@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/random.h>
+
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "server/config.h"
+#include "server/log.h"
+#include "server/writer.h"
+
+static int failed(int rc, const char *what)
+{
+    log_error("%s: %s", what, store_error_text());
+    return rc;
+}
+
+static int read_meta(struct writer *writer)
+{
+    int rc = store_snapshot_begin(writer->store, 0);
+
+    if (rc != 0)
+        return failed(rc, "the store cannot be read");
+    writer->meta = *store_snapshot_meta(writer->store);
+    store_snapshot_end(writer->store);
+    return 0;
+}
+
+/* 64 random bits are an epoch; 0 stands for none. */
+static int begin_epoch(struct writer *writer)
+{
+    uint64_t epoch = 0;
+    int rc;
+
+    while (epoch == 0) {
+        if (getrandom(&epoch, sizeof epoch, 0) != (ssize_t)sizeof epoch) {
+            log_error("no random numbers for a new epoch");
+            return -EIO;
+        }
+    }
+    rc = commit_new_epoch(writer->store, epoch, &writer->meta);
+    return rc == 0 ? 0 : failed(rc, "a new epoch cannot be stored");
+}
+
+/* A drain committed everything (or nothing was there ever): an empty ring goes on from there. */
+static int begin_ring(struct writer *writer)
+{
+    struct ring_position committed;
+    int rc = 0;
+
+    if (writer->meta.epoch == 0) {
+        rc = begin_epoch(writer);
+    } else {
+        /* Cleared before the first append: a power cut from now on must not look like a drain. */
+        rc = commit_clean_mark(writer->store, false, &writer->meta);
+        if (rc != 0)
+            (void)failed(rc, "the store's clean mark cannot be cleared");
+    }
+    if (rc != 0)
+        return rc;
+    committed = store_committed(&writer->meta);
+    ring_reset(writer->bus, &committed, writer->meta.epoch);
+    return 0;
+}
+
+/* Takes over what the last run left in the ring. */
+static int resume_ring(struct writer *writer)
+{
+    struct ring_position committed = store_committed(&writer->meta);
+    struct ring_recovered recovered;
+    int rc;
+
+    ring_recover(writer->bus, &committed, writer->meta.epoch, &recovered);
+    if (!recovered.is_continuous) {
+        /* Before the first append, so that no token of something lost names something new. */
+        rc = begin_epoch(writer);
+        if (rc != 0)
+            return rc;
+        log_warning("a new epoch %016" PRIx64 " begins: %s; %" PRIu64
+                    " operations behind the committed %" PRIu64 " were kept",
+                    writer->meta.epoch, recovered.reason, recovered.kept_count, committed.seq);
+    } else if (recovered.kept_count > 0) {
+        log_info("%" PRIu64 " operations behind the committed %" PRIu64 " were kept by the ring",
+                 recovered.kept_count, committed.seq);
+    }
+    ring_resume(writer->bus, &committed, &recovered, writer->meta.epoch);
+    return 0;
+}
+
+int writer_open_store(struct writer *writer)
+{
+    const struct store_options options = {
+        .data_dir = writer->config->data,
+        .map_bytes = writer->config->map_size,
+        .is_writer = true,
+    };
+    int rc = store_open(&options, &writer->store);
+
+    if (rc != 0)
+        return failed(rc, "the store cannot be opened");
+    rc = read_meta(writer);
+    if (rc != 0)
+        return rc;
+    if (writer->meta.store_id != bus_store_id(writer->bus)) {
+        log_error("the store in %s is not the one that its file id names", writer->config->data);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int writer_recover(struct writer *writer)
+{
+    struct ring_position committed = store_committed(&writer->meta);
+    int rc = 0;
+
+    if (bus_is_recovered(writer->bus))
+        ring_writer_restarted(writer->bus, &committed); /* the server runs; the last writer died */
+    else if (writer->meta.is_clean != 0 || writer->meta.epoch == 0)
+        rc = begin_ring(writer);
+    else
+        rc = resume_ring(writer);
+    if (rc != 0)
+        return rc;
+    /* Says once what is kept, before anybody asks. */
+    committed = store_committed(&writer->meta);
+    ring_commit(writer->bus, &committed, writer->meta.first_seq);
+    return 0;
+}

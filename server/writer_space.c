@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <inttypes.h>
+
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/log.h"
+#include "server/writer.h"
+#include "store/space.h"
+
+enum {
+    BALLAST_RINGS = 2, /* what was acknowledged fits into it, trees and lists included */
+    CHECK_BYTES = 4 * 1024 * 1024,
+    MIB_BYTES = 1024 * 1024,
+    MAP_LIFT_PERCENT = 93, /* under SPACE_MAP_FULL_PERCENT, so that it does not flutter */
+};
+
+static uint64_t ballast_bytes(const struct writer *writer)
+{
+    return BALLAST_RINGS * bus_size(writer->bus);
+}
+
+/* Less than this on the disk, and the ring might come to hold more than fits. */
+static uint64_t disk_min(const struct writer *writer)
+{
+    return bus_size(writer->bus);
+}
+
+static bool is_short(const struct writer *writer, const struct space *space)
+{
+    return space_is_short(space, disk_min(writer)) ||
+           space->map_bytes - space->map_used_bytes < ballast_bytes(writer);
+}
+
+/* Enough for the ballast, if it has still to be made, and for half as much again as is asked for. */
+static bool is_roomy(const struct writer *writer, const struct space *space)
+{
+    uint64_t wanted = disk_min(writer) + disk_min(writer) / 2;
+
+    if (!space_ballast_exists(writer->store))
+        wanted += ballast_bytes(writer);
+    return space->disk_free_bytes >= wanted &&
+           space->map_used_bytes < space->map_bytes / 100 * MAP_LIFT_PERCENT &&
+           space->map_bytes - space->map_used_bytes >= ballast_bytes(writer) + disk_min(writer);
+}
+
+static void refuse(struct writer *writer, int commit_error, const struct space *space)
+{
+    if (!writer->space.is_refusing && space != NULL)
+        log_warning("storage is nearly full (%" PRIu64 " MiB free on the disk, %" PRIu64
+                    " of %" PRIu64 " MiB of the map used): publishing is refused",
+                    space->disk_free_bytes / MIB_BYTES, space->map_used_bytes / MIB_BYTES,
+                    space->map_bytes / MIB_BYTES);
+    writer->space.is_refusing = true;
+    bus_set_refusal(writer->bus, BUS_STORAGE_FULL, commit_error);
+}
+
+/* There is room again: first what must never be missing, then publishing. */
+static void accept_again(struct writer *writer)
+{
+    if (space_ballast_make(writer->store, ballast_bytes(writer)) != 0)
+        return; /* others were quicker to use the room: looks again in a second */
+    writer->space.is_refusing = false;
+    bus_set_refusal(writer->bus, BUS_ACCEPTS, 0);
+    log_info("storage has room again: publishing goes on");
+}
+
+int writer_space_watch(struct writer *writer, int64_t now_ns)
+{
+    struct writer_space *own = &writer->space;
+    struct space space;
+    int rc;
+
+    if (own->checked_ns != 0 && now_ns - own->checked_ns < CLOCK_SECOND_NS &&
+        own->bytes_unchecked < CHECK_BYTES)
+        return 0;
+    own->checked_ns = now_ns;
+    own->bytes_unchecked = 0;
+    rc = space_read(writer->store, &space);
+    if (rc != 0) {
+        log_error("%s", store_error_text());
+        return rc;
+    }
+    if (!own->is_refusing && is_short(writer, &space))
+        refuse(writer, 0, &space);
+    else if (own->is_refusing && !own->is_failing && is_roomy(writer, &space))
+        accept_again(writer);
+    return 0;
+}
+
+int writer_space_start(struct writer *writer, int64_t now_ns)
+{
+    struct space space;
+    int rc = space_ballast_make(writer->store, ballast_bytes(writer));
+
+    if (rc == -ENOSPC) {
+        rc = space_read(writer->store, &space);
+        if (rc == 0)
+            refuse(writer, 0, &space);
+    }
+    if (rc == 0)
+        return writer_space_watch(writer, now_ns);
+    log_error("%s", store_error_text());
+    return rc;
+}
+
+bool writer_space_failed(struct writer *writer)
+{
+    if (!writer->space.is_failing)
+        log_error("a commit found no room (%s): publishing is refused, what was acknowledged is "
+                  "kept and tried again",
+                  store_error_text());
+    writer->space.is_failing = true;
+    refuse(writer, ENOSPC, NULL);
+    return space_ballast_release(writer->store) == 0;
+}
+
+void writer_space_succeeded(struct writer *writer, size_t bytes)
+{
+    writer->space.bytes_unchecked += bytes;
+    if (!writer->space.is_failing)
+        return;
+    writer->space.is_failing = false;
+    bus_set_refusal(writer->bus, BUS_STORAGE_FULL, 0);
+    log_info("what was acknowledged is committed; publishing is refused until there is room");
+}
