@@ -1,0 +1,224 @@
+#include "server/drain_worker.h"
+
+#include <inttypes.h>
+
+#include "bus/shm.h"
+#include "bus/stats.h"
+#include "bus/wake.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/http/http1.h"
+#include "server/log.h"
+#include "server/protocol/client.h"
+#include "server/topics/publisher.h"
+#include "server/worker.h"
+
+/* --- what is told ------------------------------------------------------------------------------ */
+
+void drain_on_joined(void *user, const struct client *client, const char *name)
+{
+    const struct worker *worker = user;
+
+    if (worker->config->log_connections)
+        log_debug("%s %s: connected", client->operations->protocol, name == NULL ? "-" : name);
+}
+
+void drain_on_left(void *user, const struct client *client, const char *name)
+{
+    const struct worker *worker = user;
+
+    if (worker->config->log_connections)
+        log_info("%s %s: left after %" PRIu32 " s", client->operations->protocol,
+                 name == NULL ? "-" : name, client_age_s(client));
+    if (worker->drain.phase >= BUS_DRAINING)
+        log_info("client left, %" PRIu64 " remain", stat_sum(worker->bus, STAT_CLIENTS));
+}
+
+/* --- walks --------------------------------------------------------------------------------------- */
+
+static void warn_client(void *user, struct client *client)
+{
+    const struct worker *worker = user;
+
+    if (client->warned != 0)
+        return;
+    client->warned = 1;
+    client->operations->warn(client, service_remaining_seconds(&worker->service));
+}
+
+static void close_client(void *user, struct client *client)
+{
+    (void)user;
+    client->operations->close(client);
+}
+
+static void begin_walk(struct worker *worker, enum drain_walk walk)
+{
+    worker->drain.walk = walk;
+    clients_walk_begin(&worker->service.clients);
+}
+
+static void begin_spread(struct worker *worker)
+{
+    worker->drain.spread_begun_ns = clock_boottime_ns();
+    worker->drain.spread_count = worker->service.clients.count;
+    worker->drain.spread_closed = 0;
+    begin_walk(worker, DRAIN_WALK_SPREAD);
+}
+
+/* How many of them should have been closed by now; all, once the time is over. */
+static size_t spread_due(const struct worker *worker)
+{
+    int64_t spread_ns = (int64_t)worker->config->drain_spread;
+    int64_t elapsed_ns = clock_boottime_ns() - worker->drain.spread_begun_ns;
+    size_t count = worker->drain.spread_count;
+
+    if (elapsed_ns >= spread_ns)
+        return count;
+    /* The first goes at once, the last at the end. */
+    return (size_t)((double)count * ((double)elapsed_ns / (double)spread_ns));
+}
+
+static bool step_spread(struct worker *worker)
+{
+    struct worker_drain *drain = &worker->drain;
+    size_t due = spread_due(worker);
+    size_t step = due - drain->spread_closed;
+
+    step = step > DRAIN_STEP ? DRAIN_STEP : step;
+    if (step == 0 && drain->spread_closed < drain->spread_count)
+        return false;
+    if (step == 0 || clients_walk(&worker->service.clients, step, close_client, worker) != 0) {
+        begin_walk(worker, DRAIN_WALK_CLOSE); /* who has come meanwhile */
+        return true;
+    }
+    drain->spread_closed += step;
+    return true;
+}
+
+/* One step of the walk under way; true when something was sent that a flush must follow. */
+static bool step_walk(struct worker *worker)
+{
+    struct worker_drain *drain = &worker->drain;
+    client_visit_function *visit = drain->walk == DRAIN_WALK_WARN ? warn_client : close_client;
+
+    if (drain->walk == DRAIN_WALK_NONE)
+        return false;
+    if (drain->walk == DRAIN_WALK_SPREAD)
+        return step_spread(worker);
+    if (clients_walk(&worker->service.clients, DRAIN_STEP, visit, worker) != 0)
+        drain->walk = DRAIN_WALK_NONE;
+    return true;
+}
+
+/* --- phases --------------------------------------------------------------------------------------- */
+
+static void close_idle(struct worker *worker)
+{
+    worker->http.is_closing = true;
+    http1_close_idle(&worker->http);
+    http1_close_idle(&worker->http_full);
+}
+
+static void refuse_newcomers(struct worker *worker)
+{
+    worker->service.is_refusing = true;
+    close_idle(worker);
+    begin_walk(worker, DRAIN_WALK_WARN); /* those who came since the drain began, too */
+}
+
+/* Another phase than the one last seen. Any may have been passed over. */
+static void enter_phase(struct worker *worker, enum bus_phase phase)
+{
+    struct worker_drain *drain = &worker->drain;
+    int64_t now_ns = clock_boottime_ns();
+
+    drain->phase = phase;
+    switch (phase) {
+    case BUS_STARTING:
+    case BUS_RUNNING:
+        break;
+    case BUS_DRAINING:
+        drain->accept_until_ns = now_ns + (int64_t)worker->config->drain_accept;
+        drain->client_count = worker->service.clients.count;
+        begin_walk(worker, DRAIN_WALK_WARN);
+        break;
+    case BUS_CLOSING:
+        refuse_newcomers(worker);
+        begin_walk(worker, DRAIN_WALK_CLOSE);
+        break;
+    case BUS_STOPPING:
+        accept_close(worker);
+        refuse_newcomers(worker);
+        begin_walk(worker, DRAIN_WALK_CLOSE);
+        drain->stop_by_ns = now_ns + DRAIN_STOPPING_NS;
+        break;
+    }
+}
+
+/* The master ends the drain when nobody is left. */
+static void tell_master(struct worker *worker)
+{
+    size_t count = worker->service.clients.count;
+
+    if (count < worker->drain.client_count)
+        wake_slot(worker->bus, BUS_SLOT_MASTER);
+    worker->drain.client_count = count;
+}
+
+static void begin_due(struct worker *worker)
+{
+    struct worker_drain *drain = &worker->drain;
+
+    if (drain->phase != BUS_DRAINING)
+        return;
+    if (!worker->service.is_refusing && clock_boottime_ns() >= drain->accept_until_ns)
+        refuse_newcomers(worker);
+    if (drain->walk == DRAIN_WALK_NONE && !drain->has_spread && worker->config->drain_spread > 0) {
+        drain->has_spread = true;
+        begin_spread(worker);
+    }
+}
+
+bool drain_worker_turn(struct worker *worker)
+{
+    enum bus_phase phase = bus_phase(worker->bus);
+
+    if (phase != worker->drain.phase)
+        enter_phase(worker, phase);
+    if (phase < BUS_DRAINING)
+        return false;
+    begin_due(worker);
+    tell_master(worker);
+    return step_walk(worker);
+}
+
+int64_t drain_worker_sleep_ns(const struct worker *worker)
+{
+    const struct worker_drain *drain = &worker->drain;
+    int64_t now_ns = clock_boottime_ns();
+    int64_t sleep_ns = INT64_MAX;
+
+    if (drain->phase == BUS_DRAINING && !worker->service.is_refusing)
+        sleep_ns = drain->accept_until_ns - now_ns;
+    if (drain->phase == BUS_STOPPING)
+        sleep_ns = drain->stop_by_ns - now_ns;
+    if (drain->walk == DRAIN_WALK_SPREAD && drain->spread_count > 0) {
+        int64_t spread_ns = (int64_t)worker->config->drain_spread;
+        int64_t next_ns = drain->spread_begun_ns +
+                          (int64_t)((double)spread_ns * ((double)(drain->spread_closed + 1) /
+                                                         (double)drain->spread_count));
+
+        sleep_ns = next_ns - now_ns < sleep_ns ? next_ns - now_ns : sleep_ns;
+    }
+    return sleep_ns > 0 ? sleep_ns : 0;
+}
+
+bool drain_worker_is_over(const struct worker *worker)
+{
+    if (worker->drain.phase != BUS_STOPPING)
+        return false;
+    if (tcp_counts(worker->tcp)->open_count == 0 && publisher_is_idle(worker->service.publisher))
+        return true;
+    return clock_boottime_ns() >= worker->drain.stop_by_ns;
+}

@@ -1,0 +1,57 @@
+/*
+ * server/drain_worker.h - a worker's part in a drain: warn, refuse, close, end. DESIGN section 7.
+ *
+ * It follows the phase in the ring's header (bus/slots.h); drain_master.h sets it. Clients are
+ * visited in steps of DRAIN_STEP per turn, so that those who work on are not held up.
+ * Units    ns of CLOCK_BOOTTIME.
+ * Callers  worker.c, once per turn, after the flush.
+ */
+#ifndef SERVER_DRAIN_WORKER_H
+#define SERVER_DRAIN_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/slots.h"
+
+struct client;
+struct worker;
+
+enum {
+    DRAIN_STEP = 500,
+};
+/* For answers that are under way when the last client has left. */
+#define DRAIN_STOPPING_NS INT64_C(2000000000)
+
+/* What the walk through the clients is for. */
+enum drain_walk {
+    DRAIN_WALK_NONE,
+    DRAIN_WALK_WARN,
+    DRAIN_WALK_SPREAD, /* closes them, evenly over drain_spread */
+    DRAIN_WALK_CLOSE,  /* closes them all */
+};
+
+struct worker_drain {
+    enum bus_phase phase; /* as last seen */
+    enum drain_walk walk;
+    int64_t accept_until_ns;
+    int64_t spread_begun_ns;
+    int64_t stop_by_ns;
+    size_t spread_count; /* clients when it began */
+    size_t spread_closed;
+    size_t client_count; /* as the master was last told of */
+    bool has_spread;     /* drain_spread is over or was never asked for */
+};
+
+/* Acts on the phase; true when it wants another turn at once. */
+bool drain_worker_turn(struct worker *worker);
+/* How long the worker may sleep as far as the drain is concerned; INT64_MAX: as it likes. */
+int64_t drain_worker_sleep_ns(const struct worker *worker);
+/* BUS_STOPPING, and nothing is left to wait for: the worker ends. */
+bool drain_worker_is_over(const struct worker *worker);
+/* For struct clients: logs who comes and who leaves, with how many remain in a drain. */
+void drain_on_joined(void *user, const struct client *client, const char *name);
+void drain_on_left(void *user, const struct client *client, const char *name);
+
+#endif

@@ -1,0 +1,308 @@
+#include "server/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "bus/stats.h"
+#include "bus/wake.h"
+#include "server/child.h"
+#include "server/clock.h"
+#include "server/config.h"
+#include "server/heritage.h"
+#include "server/log.h"
+#include "server/roles.h"
+#include "server/topics/log_reader.h"
+#include "server/topics/publisher.h"
+#include "server/topics/topics.h"
+#include "server/websocket/websocket.h"
+#include "store/env.h"
+
+enum {
+    CATCH_UP_BYTES = 256 * 1024, /* for lagging subscribers, per turn */
+};
+#define SLEEP_NS_MAX     CLOCK_SECOND_NS /* the master counts turns */
+#define BODY_TIMEOUT_NS  (30 * CLOCK_SECOND_NS)
+#define IDLE_TIMEOUT_NS  (75 * CLOCK_SECOND_NS)
+#define WRITE_TIMEOUT_NS (30 * CLOCK_SECOND_NS)
+
+static struct worker this_worker;
+
+/* --- opening -------------------------------------------------------------------------------------- */
+
+static void on_wake(struct loop_source *source, uint32_t events)
+{
+    (void)source; /* the turn looks at everything anyway, and empties it */
+    (void)events;
+}
+
+static int open_store(struct worker *worker)
+{
+    const struct store_options options = {
+        .data_dir = worker->config->data,
+        .map_bytes = worker->config->map_size,
+    };
+    int rc = store_open(&options, &worker->store);
+
+    if (rc != 0)
+        log_error("the store cannot be opened: %s", store_error_text());
+    return rc;
+}
+
+static void set_limits(struct worker *worker)
+{
+    const struct config *config = worker->config;
+
+    worker->is_awaiting_committed = config->durability == DURABILITY_COMMITTED;
+    worker->service.limits = (struct service_limits){
+        .message_bytes_max = (uint32_t)config->max_message,
+        .queue_bytes_max = (uint32_t)config->max_queue,
+        .subscriptions_max = (uint32_t)config->max_subscriptions,
+        .connections_max = (uint32_t)config->max_connections,
+        .tick_ns = (int64_t)config->tick,
+        .is_echo_served = config->echo,
+        .is_committed_durability = worker->is_awaiting_committed,
+        .hosts = (const char *const *)config->hosts.items,
+        .host_count = config->hosts.count,
+        .cors_origins = (const char *const *)config->cors_origins.items,
+        .cors_origin_count = config->cors_origins.count,
+    };
+    worker->http_limits = (struct http_limits){
+        .head_bytes_max = (uint32_t)config->max_head,
+        .body_bytes_max = (uint32_t)config->max_message,
+        .head_timeout_ns = (int64_t)config->handshake_timeout,
+        .body_timeout_ns = BODY_TIMEOUT_NS,
+        .idle_timeout_ns = IDLE_TIMEOUT_NS,
+        .write_timeout_ns = WRITE_TIMEOUT_NS,
+    };
+}
+
+static int open_topics(struct worker *worker)
+{
+    struct service_limits *limits = &worker->service.limits;
+    const struct topics_options options = {
+        .bus = worker->bus,
+        .store = worker->store,
+        .counts = worker->heritage->counts,
+        .slot = worker->slot,
+        .queue_bytes_max = &limits->queue_bytes_max,
+        .subscriptions_max = &limits->subscriptions_max,
+        .deliver_committed_only = &limits->is_committed_durability,
+    };
+    const struct publisher_options publisher_options = {
+        .bus = worker->bus,
+        .slot = worker->slot,
+        .always_durable = &limits->is_committed_durability,
+    };
+    int rc = topics_open(&options, &worker->service.topics);
+
+    if (rc == 0)
+        rc = publisher_open(&publisher_options, &worker->service.publisher);
+    if (rc == 0)
+        rc = log_reader_open(worker->bus, worker->store, &worker->service.reader);
+    return rc;
+}
+
+static int open_protocols(struct worker *worker)
+{
+    const struct websocket_options options = {
+        .message_bytes_max = (uint32_t)worker->config->max_message,
+        .ping_interval_ns = (int64_t)worker->config->ping_interval,
+        .ping_timeout_ns = (int64_t)worker->config->ping_timeout,
+    };
+    struct service *service = &worker->service;
+    int rc = websocket_set_open(loop_timers(worker->loop), &options, &service->websockets);
+
+    if (rc != 0)
+        return rc;
+    service->bus = worker->bus;
+    service->store = worker->store;
+    service->loop = worker->loop;
+    service->timers = loop_timers(worker->loop);
+    service->slot = worker->slot;
+    service->worker_index = worker->index;
+    clients_init(&service->clients, worker->bus, worker->slot);
+    service->clients.on_joined = drain_on_joined;
+    service->clients.on_left = drain_on_left;
+    service->clients.user = worker;
+    worker->http_handlers.on_request = router_on_request;
+    worker->http = (struct http_server){
+        .handlers = &worker->http_handlers,
+        .user = service,
+        .limits = &worker->http_limits,
+        .timers = service->timers,
+    };
+    return service_start(service);
+}
+
+static int open_worker(struct worker *worker)
+{
+    int rc;
+
+    set_limits(worker);
+    rc = open_store(worker);
+    if (rc == 0)
+        rc = loop_open(&worker->loop);
+    if (rc != 0)
+        return rc;
+    worker->wake_source = (struct loop_source){
+        .on_event = on_wake,
+        .fd = wake_fd(worker->bus, worker->slot),
+    };
+    rc = loop_watch(worker->loop, &worker->wake_source, EPOLLIN | EPOLLET);
+    if (rc == 0)
+        rc = tcp_set_open(worker->loop, &worker->tcp);
+    if (rc == 0)
+        rc = open_topics(worker);
+    if (rc == 0)
+        rc = open_protocols(worker);
+    if (rc == 0)
+        rc = accept_open(worker);
+    return rc;
+}
+
+/* In the order in which they use each other. The store stays: store/env.h. */
+static void close_worker(struct worker *worker)
+{
+    accept_close(worker);
+    tcp_set_close(worker->tcp);
+    service_stop(&worker->service);
+    websocket_set_close(worker->service.websockets);
+    log_reader_close(worker->service.reader);
+    publisher_close(worker->service.publisher);
+    topics_close(worker->service.topics);
+    arena_pool_clear();
+    loop_close(worker->loop);
+}
+
+/* --- turns -------------------------------------------------------------------------------------------- */
+
+static void add_counts(struct worker *worker)
+{
+    const struct tcp_counts *now = tcp_counts(worker->tcp);
+    const struct tcp_counts *old = &worker->reported;
+    const struct {
+        enum stat_id stat;
+        int64_t delta;
+    } changes[] = {
+        {STAT_CONNECTIONS, (int64_t)now->open_count - (int64_t)old->open_count},
+        {STAT_QUEUED_BYTES, (int64_t)(now->queued_bytes - old->queued_bytes)},
+        {STAT_BYTES_IN, (int64_t)(now->bytes_in - old->bytes_in)},
+        {STAT_BYTES_OUT, (int64_t)(now->bytes_out - old->bytes_out)},
+        {STAT_REFUSED, (int64_t)(now->refused - old->refused)},
+    };
+
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (changes[i].delta != 0)
+            stat_add(worker->bus, worker->slot, changes[i].stat, changes[i].delta);
+    }
+    worker->reported = *now;
+}
+
+/* What has come is appended, what was appended is delivered, what is queued is sent. */
+static bool work(struct worker *worker)
+{
+    struct service *service = &worker->service;
+    int64_t now_ns = loop_now_ns(worker->loop);
+    bool has_more = false;
+
+    worker->committed_seq = ring_committed(worker->bus).seq;
+    publisher_turn(service->publisher, now_ns);
+    has_more |= topics_turn(service->topics);
+    has_more |= service_turn(service, now_ns);
+    has_more |= topics_catch_up(service->topics, CATCH_UP_BYTES);
+    tcp_flush(worker->tcp);
+    topics_judge(service->topics);
+    has_more |= tcp_reap(worker->tcp);
+    store_snapshot_end(worker->store);
+    has_more |= drain_worker_turn(worker);
+    add_counts(worker);
+    accept_balance(worker);
+    bus_slot_set_cursor(worker->bus, worker->slot, topics_cursor_seq(service->topics));
+    bus_slot_turn(worker->bus, worker->slot);
+    return has_more || tcp_has_work(worker->tcp);
+}
+
+static unsigned wake_reasons(const struct worker *worker)
+{
+    unsigned reasons = WAKE_STATE;
+
+    reasons |= worker->is_awaiting_committed ? (unsigned)WAKE_COMMIT : (unsigned)WAKE_TAIL;
+    reasons |= publisher_wake_reasons(worker->service.publisher);
+    reasons |= service_wake_reasons(&worker->service);
+    return reasons;
+}
+
+/* Whether something has changed that this turn has not acted on; after wake_prepare. */
+static bool has_news(const struct worker *worker, unsigned reasons)
+{
+    uint64_t committed_seq = ring_committed(worker->bus).seq;
+    uint64_t deliver_seq =
+        worker->is_awaiting_committed ? committed_seq : ring_tail(worker->bus).seq;
+
+    if (topics_cursor_seq(worker->service.topics) != deliver_seq)
+        return true;
+    if ((reasons & WAKE_COMMIT) != 0 && committed_seq != worker->committed_seq)
+        return true;
+    return bus_phase(worker->bus) != worker->drain.phase;
+}
+
+/* Waits for what comes next: not at all when there is work left, never longer than a second. */
+static int rest(struct worker *worker, bool has_more)
+{
+    int64_t sleep_ns = drain_worker_sleep_ns(worker);
+    unsigned reasons = wake_reasons(worker);
+    int rc;
+
+    if (has_more || sleep_ns <= 0)
+        return loop_turn(worker->loop, 0);
+    wake_prepare(worker->bus, worker->slot, reasons);
+    if (has_news(worker, reasons))
+        sleep_ns = 0;
+    rc = loop_turn(worker->loop, sleep_ns < SLEEP_NS_MAX ? sleep_ns : SLEEP_NS_MAX);
+    wake_done(worker->bus, worker->slot);
+    return rc;
+}
+
+static int run(struct worker *worker)
+{
+    worker->drain.phase = BUS_RUNNING;
+    for (;;) {
+        bool has_more = work(worker);
+        int rc;
+
+        if (bus_slot_turn_count(worker->bus, worker->slot) == worker->first_turn)
+            wake_slot(worker->bus, BUS_SLOT_MASTER); /* which waits for everybody's first turn */
+        if (drain_worker_is_over(worker))
+            return CHILD_EXIT_DONE;
+        rc = rest(worker, has_more);
+        if (rc < 0) {
+            log_error("cannot wait for events: %s", strerror(-rc));
+            return CHILD_EXIT_FAILED;
+        }
+    }
+}
+
+int worker_main(const struct heritage *heritage, unsigned index, unsigned slot)
+{
+    struct worker *worker = &this_worker;
+    int rc;
+
+    worker->heritage = heritage;
+    worker->config = heritage->config;
+    worker->bus = heritage->bus;
+    worker->index = index;
+    worker->slot = slot;
+    worker->first_turn = bus_slot_turn_count(worker->bus, slot) + 1;
+    rc = open_worker(worker);
+    if (rc != 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return CHILD_EXIT_FAILED;
+    }
+    rc = run(worker);
+    close_worker(worker);
+    return rc;
+}

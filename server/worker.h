@@ -1,0 +1,68 @@
+/*
+ * server/worker.h - one worker's state, shared by worker*.c, accept.c and drain_worker.c only.
+ *
+ * Turn     loop (callbacks parse and queue publishes) → append and answer → deliver → requests that
+ *          wait → catch up → flush → judge → reap → drain → balance → counters → sleep, if there
+ *          is nothing left to do. What was woken for is delivered in the same turn: an idle
+ *          server adds no delay.
+ * Memory   one struct, static: what a process that ends by _exit leaves behind (the store must not
+ *          be closed) stays reachable.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/slots.h"
+#include "server/drain_worker.h"
+#include "server/http/http.h"
+#include "server/net/loop.h"
+#include "server/net/tcp.h"
+#include "server/protocol/service.h"
+
+struct config;
+struct heritage;
+
+/* Who may connect, and how many (accept.c). */
+struct worker_accept {
+    struct tcp_listener **listeners; /* HTTP first, then raw TCP */
+    size_t listener_count;
+    bool is_declining;        /* more than its share: the others shall accept */
+    uint64_t connections_max; /* of the whole server */
+    uint64_t own_max;         /* of this process: its descriptors */
+};
+
+struct worker {
+    const struct heritage *heritage;
+    const struct config *config;
+    struct bus *bus;
+    unsigned index;
+    unsigned slot;
+    struct loop *loop;
+    struct loop_source wake_source;
+    struct store *store;
+    struct tcp_set *tcp;
+    struct service service;
+    struct http_limits http_limits;
+    struct http_handlers http_handlers;
+    struct http_handlers full_handlers;
+    struct http_server http;
+    struct http_server http_full; /* for those over max-connections */
+    struct worker_accept accept;
+    struct worker_drain drain;
+    struct tcp_counts reported; /* what the counters in the ring know of */
+    uint64_t first_turn;        /* its number in the slot's count */
+    uint64_t committed_seq;     /* as the turn saw it */
+    bool is_awaiting_committed; /* delivers what is committed only */
+};
+
+/* Opens the listeners. 0 or -errno. */
+int accept_open(struct worker *worker);
+/* Stops accepting for good. */
+void accept_close(struct worker *worker);
+/* Once per turn: takes the listeners out of the epoll set while we have more than our share. */
+void accept_balance(struct worker *worker);
+
+#endif
