@@ -49,9 +49,23 @@ static bool port_is_valid(struct http_text port)
     return true;
 }
 
+/* The address that the name is, if it is one. */
+static int authority_address(const struct authority *authority, struct in6_addr *ret_address)
+{
+    char name[INET6_ADDRSTRLEN];
+    int family = authority->is_bracketed ? AF_INET6 : AF_INET;
+
+    if (authority->name.size >= sizeof name)
+        return AF_UNSPEC;
+    memcpy(name, authority->name.bytes, authority->name.size);
+    name[authority->name.size] = '\0';
+    return inet_pton(family, name, ret_address) == 1 ? family : AF_UNSPEC;
+}
+
 static bool authority_parse(struct http_text text, struct authority *ret)
 {
     struct authority authority = {.is_bracketed = text.size > 0 && text.bytes[0] == '['};
+    struct in6_addr address;
     const char *end;
     size_t name_bytes;
 
@@ -74,21 +88,10 @@ static bool authority_parse(struct http_text text, struct authority *ret)
         if (text.bytes[name_bytes] != ':' || !port_is_valid(authority.port))
             return false;
     }
+    if (authority.is_bracketed && authority_address(&authority, &address) == AF_UNSPEC)
+        return false;
     *ret = authority;
     return true;
-}
-
-/* The address that the name is, if it is one. */
-static int authority_address(const struct authority *authority, struct in6_addr *ret_address)
-{
-    char name[INET6_ADDRSTRLEN];
-    int family = authority->is_bracketed ? AF_INET6 : AF_INET;
-
-    if (authority->name.size >= sizeof name)
-        return AF_UNSPEC;
-    memcpy(name, authority->name.bytes, authority->name.size);
-    name[authority->name.size] = '\0';
-    return inet_pton(family, name, ret_address) == 1 ? family : AF_UNSPEC;
 }
 
 static bool authority_is_loopback(const struct authority *authority)

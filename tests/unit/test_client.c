@@ -1,0 +1,191 @@
+#include "bus_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/stats.h"
+#include "server/protocol/client.h"
+
+enum {
+    SLOT = BUS_SLOT_WORKERS,
+    CLIENT_COUNT = 7,
+};
+
+static const struct client_operations operations = {.protocol = "test"};
+
+/* What the worker was told, and whom a walk has visited. */
+struct observed {
+    struct clients *clients;
+    const struct client *members[CLIENT_COUNT + 1];
+    int visits[CLIENT_COUNT + 1];
+    struct client *leaves_with; /* when somebody is visited, this one leaves */
+    int joined_count;
+    int left_count;
+    char last_name[16];
+};
+
+static void on_joined(void *user, const struct client *client, const char *name)
+{
+    struct observed *observed = user;
+
+    assert_string_equal(client->operations->protocol, "test");
+    observed->joined_count++;
+    strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
+}
+
+static void on_left(void *user, const struct client *client, const char *name)
+{
+    struct observed *observed = user;
+
+    assert_string_equal(client->operations->protocol, "test");
+    observed->left_count++;
+    strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
+}
+
+static void visit(void *user, struct client *client)
+{
+    struct observed *observed = user;
+    struct client *leaver = observed->leaves_with;
+
+    for (size_t i = 0; i <= CLIENT_COUNT; i++) {
+        if (observed->members[i] == client)
+            observed->visits[i]++;
+    }
+    observed->leaves_with = NULL;
+    if (leaver != NULL)
+        client_leave(observed->clients, leaver, NULL);
+}
+
+/* Everybody joins: members[0] first. */
+static void join_all(struct clients *clients, struct client *members, struct observed *observed,
+                     struct bus *bus)
+{
+    memset(observed, 0, sizeof *observed);
+    clients_init(clients, bus, SLOT);
+    observed->clients = clients;
+    clients->on_joined = on_joined;
+    clients->on_left = on_left;
+    clients->user = observed;
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        observed->members[i] = &members[i];
+        client_join(clients, &members[i], &operations, "ann");
+    }
+}
+
+static void who_comes_and_goes_is_counted_and_told(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct observed observed;
+    struct clients clients;
+
+    join_all(&clients, members, &observed, f->bus);
+    assert_int_equal(clients.count, CLIENT_COUNT);
+    assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), CLIENT_COUNT);
+    assert_int_equal(observed.joined_count, CLIENT_COUNT);
+    assert_string_equal(observed.last_name, "ann");
+    assert_true(client_age_s(&members[0]) < 3600);
+
+    client_leave(&clients, &members[3], NULL);
+    assert_int_equal(clients.count, CLIENT_COUNT - 1);
+    assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), CLIENT_COUNT - 1);
+    assert_int_equal(observed.left_count, 1);
+    assert_string_equal(observed.last_name, "-");
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        if (i != 3)
+            client_leave(&clients, &members[i], "bob");
+    }
+    assert_int_equal(clients.count, 0);
+    assert_null(clients.first);
+    assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), 0);
+    assert_string_equal(observed.last_name, "bob");
+}
+
+static void a_walk_visits_everybody_once_however_small_its_steps(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct observed observed;
+    struct clients clients;
+
+    for (size_t step = 1; step <= CLIENT_COUNT + 1; step++) {
+        size_t calls = 1;
+
+        join_all(&clients, members, &observed, f->bus);
+        clients_walk_begin(&clients);
+        while (clients_walk(&clients, step, visit, &observed) == 0)
+            calls++;
+        assert_int_equal(calls, (CLIENT_COUNT + step - 1) / step);
+        for (size_t i = 0; i < CLIENT_COUNT; i++)
+            assert_int_equal(observed.visits[i], 1);
+    }
+}
+
+/* Whoever leaves while somebody is visited: all others are visited, and nobody who has gone. */
+static void clients_may_leave_during_a_walk(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct observed observed;
+    struct clients clients;
+
+    for (size_t leaver = 0; leaver < CLIENT_COUNT; leaver++) {
+        join_all(&clients, members, &observed, f->bus);
+        clients_walk_begin(&clients);
+        assert_int_equal(clients_walk(&clients, 2, visit, &observed), 0);
+        observed.leaves_with = &members[leaver];
+        while (clients_walk(&clients, 2, visit, &observed) == 0)
+            continue;
+        for (size_t i = 0; i < CLIENT_COUNT; i++) {
+            if (i != leaver)
+                assert_int_equal(observed.visits[i], 1);
+        }
+        assert_true(observed.visits[leaver] <= 1);
+        assert_int_equal(clients.count, CLIENT_COUNT - 1);
+    }
+}
+
+static void who_joins_during_a_walk_is_left_for_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct client late;
+    struct observed observed;
+    struct clients clients;
+
+    join_all(&clients, members, &observed, f->bus);
+    observed.members[CLIENT_COUNT] = &late;
+    clients_walk_begin(&clients);
+    assert_int_equal(clients_walk(&clients, 3, visit, &observed), 0);
+    client_join(&clients, &late, &operations, NULL);
+    assert_int_equal(clients_walk(&clients, CLIENT_COUNT, visit, &observed), 1);
+    assert_int_equal(observed.visits[CLIENT_COUNT], 0);
+
+    clients_walk_begin(&clients);
+    assert_int_equal(clients_walk(&clients, CLIENT_COUNT + 1, visit, &observed), 1);
+    assert_int_equal(observed.visits[CLIENT_COUNT], 1);
+}
+
+static void an_empty_walk_is_done_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct clients clients;
+
+    clients_init(&clients, f->bus, SLOT);
+    clients_walk_begin(&clients);
+    assert_int_equal(clients_walk(&clients, 1, visit, NULL), 1);
+}
+
+int main(void)
+{
+#define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        CLIENT_TEST(who_comes_and_goes_is_counted_and_told),
+        CLIENT_TEST(a_walk_visits_everybody_once_however_small_its_steps),
+        CLIENT_TEST(clients_may_leave_during_a_walk),
+        CLIENT_TEST(who_joins_during_a_walk_is_left_for_the_next),
+        CLIENT_TEST(an_empty_walk_is_done_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
