@@ -19,6 +19,7 @@
 
 struct stream;
 struct timer_wheel;
+struct http1;
 struct http_exchange;
 
 enum http_method {
@@ -52,6 +53,7 @@ struct http_request {
     const uint8_t *body;
     size_t body_bytes;
     bool is_secure; /* over TLS */
+    bool is_http_1_0;
 };
 
 struct http_limits {
@@ -74,6 +76,10 @@ struct http_server {
     const struct http_limits *limits; /* read at each use: a reload may change it */
     struct timer_wheel *timers;
     bool is_closing; /* draining: answers carry `Connection: close`, idle connections are closed */
+
+    /* http1.c's own; zero at first. */
+    struct http1 *connections;
+    uint32_t timer_kind; /* plus 1; 0: not registered yet */
 };
 
 const struct http_request *http_request(const struct http_exchange *exchange);
@@ -94,7 +100,8 @@ ptrdiff_t http_decode(struct http_text text, char *buf, size_t buf_bytes);
 bool http_query_get(struct http_text query, const char *name, struct http_text *ret_value);
 
 /* The user's own word on an exchange that it answers later; on_gone may be NULL. */
-void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user), void *user);
+void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user),
+                            void *user);
 /* The stream below, for the peer's address and on upgrade. */
 struct stream *http_exchange_stream(const struct http_exchange *exchange);
 /* Whether the connection was opened before the server began to drain. */

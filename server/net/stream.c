@@ -16,7 +16,7 @@ void stream_init(struct stream *stream, const struct stream_operations *operatio
 
 static bool is_open(const struct stream *stream)
 {
-    return !stream->is_finishing && !stream->is_closed;
+    return !stream->is_sealed && !stream->is_finishing && !stream->is_closed;
 }
 
 void stream_write(struct stream *stream, const void *bytes, size_t size)

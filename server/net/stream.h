@@ -58,6 +58,8 @@ struct stream_operations {
     void (*pause)(struct stream *stream, bool is_paused);
     void (*finish)(struct stream *stream);
     void (*abort)(struct stream *stream);
+    /* Bytes of output that have reached the peer's system; NULL: all that have been sent. */
+    uint64_t (*delivered_bytes)(const struct stream *stream);
 };
 
 struct stream {
@@ -70,7 +72,8 @@ struct stream {
     bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;
     bool is_dirty;
-    bool is_finishing; /* stream_finish was called: what is queued from now on is dropped */
+    bool is_sealed;    /* its user has said the last word: what is queued from now on is dropped */
+    bool is_finishing; /* stream_finish was called: the same */
     bool is_closed;    /* on_close is due or done */
 };
 
@@ -114,10 +117,17 @@ static inline void stream_abort(struct stream *stream)
     stream->operations->abort(stream);
 }
 
+static inline uint64_t stream_delivered_bytes(const struct stream *stream)
+{
+    if (stream->operations->delivered_bytes == NULL)
+        return stream->out.sent_bytes;
+    return stream->operations->delivered_bytes(stream);
+}
+
 /*
  * Queues a copy of @bytes (a reply, a control frame) and marks the stream dirty. When that fails
  * for want of memory the stream is aborted: half a reply is worse than none. Does nothing once the
- * stream is finishing or closed. The copies of all streams share arenas.
+ * stream is sealed, finishing or closed. The copies of all streams share arenas.
  */
 void stream_write(struct stream *stream, const void *bytes, size_t size);
 /* Queues a shared range likewise. */

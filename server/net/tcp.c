@@ -4,11 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -434,11 +436,22 @@ static void tcp_abort(struct stream *stream)
     close_stream(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
 }
 
+static uint64_t tcp_delivered_bytes(const struct stream *stream)
+{
+    const struct tcp_stream *tcp = tcp_of(stream);
+    int waiting = 0; /* in the socket, not acknowledged */
+
+    if (stream->is_closed || ioctl(tcp->source.fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
+        return stream->out.sent_bytes;
+    return stream->out.sent_bytes - (uint64_t)waiting;
+}
+
 static const struct stream_operations tcp_operations = {
     .dirty = tcp_dirty,
     .pause = tcp_pause,
     .finish = tcp_finish,
     .abort = tcp_abort,
+    .delivered_bytes = tcp_delivered_bytes,
 };
 
 /* --- streams and their set -------------------------------------------------------------------- */

@@ -1,0 +1,195 @@
+#include "server/http/body.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CAPACITY_MIN = 256,
+    SIZE_DIGITS_MAX = 15, /* what fits into 60 bits */
+};
+
+enum state {
+    STATE_LENGTH, /* of a body with Content-Length */
+    STATE_SIZE,
+    STATE_EXTENSION,
+    STATE_SIZE_LF,
+    STATE_DATA,
+    STATE_DATA_CR,
+    STATE_DATA_LF,
+    STATE_TRAILER_BEGIN,
+    STATE_TRAILER,
+    STATE_TRAILER_LF,
+    STATE_LAST_LF,
+    STATE_DONE,
+};
+
+void body_begin_length(struct body *body, uint64_t content_length, size_t bytes_max)
+{
+    *body = (struct body){
+        .bytes_max = bytes_max,
+        .left = content_length,
+        .state = content_length > 0 ? STATE_LENGTH : STATE_DONE,
+    };
+}
+
+void body_begin_chunked(struct body *body, size_t bytes_max)
+{
+    *body = (struct body){.bytes_max = bytes_max, .state = STATE_SIZE};
+}
+
+void body_done(struct body *body)
+{
+    free(body->bytes);
+    *body = (struct body){0};
+}
+
+static bool make_room(struct body *body, size_t bytes)
+{
+    size_t needed = body->size + bytes;
+    size_t capacity = body->capacity > 0 ? body->capacity : CAPACITY_MIN;
+    uint8_t *grown;
+
+    if (needed <= body->capacity)
+        return true;
+    while (capacity < needed)
+        capacity *= 2;
+    if (capacity > body->bytes_max)
+        capacity = body->bytes_max; /* needed is not more than that */
+    grown = realloc(body->bytes, capacity);
+    if (grown == NULL)
+        return false;
+    body->bytes = grown;
+    body->capacity = capacity;
+    return true;
+}
+
+/* Takes up to `left` bytes of data. */
+static enum body_result take_data(struct body *body, const uint8_t *bytes, size_t size,
+                                  size_t *ret_taken)
+{
+    size_t taken = body->left < size ? (size_t)body->left : size;
+
+    if (body->left > body->bytes_max - body->size)
+        return BODY_TOO_LARGE;
+    if (!make_room(body, taken))
+        return BODY_NO_MEMORY;
+    memcpy(body->bytes + body->size, bytes, taken);
+    body->size += taken;
+    body->left -= taken;
+    *ret_taken = taken;
+    return BODY_MORE;
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A byte of the chunk size's line; -1: malformed. Otherwise the next state. */
+static int step_size(struct body *body, uint8_t c)
+{
+    int digit = hex_digit(c);
+
+    if (digit >= 0) {
+        if (body->digits == SIZE_DIGITS_MAX)
+            return -1;
+        body->digits++;
+        body->left = body->left << 4 | (uint64_t)digit;
+        return STATE_SIZE;
+    }
+    if (body->digits == 0)
+        return -1;
+    if (c == ';')
+        return STATE_EXTENSION;
+    return c == '\r' ? STATE_SIZE_LF : -1;
+}
+
+/* A byte of an extension or a trailer line, which are not kept. */
+static int step_line(struct body *body, uint8_t c, int state, int state_at_end)
+{
+    if (c == '\r')
+        return state_at_end;
+    if (++body->line_bytes > BODY_LINES_MAX)
+        return -1;
+    return (c < ' ' && c != '\t') || c == 0x7F ? -1 : state;
+}
+
+static int step_trailer_begin(struct body *body, uint8_t c)
+{
+    if (c == '\r')
+        return STATE_LAST_LF;
+    if (c == ' ' || c == '\t' || c == ':')
+        return -1; /* a folded line, or no name */
+    return step_line(body, c, STATE_TRAILER, -1);
+}
+
+static int expect(uint8_t c, uint8_t wanted, int state)
+{
+    return c == wanted ? state : -1;
+}
+
+/* One byte outside the data. */
+static int step(struct body *body, uint8_t c)
+{
+    switch ((enum state)body->state) {
+    case STATE_SIZE:
+        return step_size(body, c);
+    case STATE_EXTENSION:
+        return step_line(body, c, STATE_EXTENSION, STATE_SIZE_LF);
+    case STATE_SIZE_LF:
+        return expect(c, '\n', body->left > 0 ? STATE_DATA : STATE_TRAILER_BEGIN);
+    case STATE_DATA_CR:
+        return expect(c, '\r', STATE_DATA_LF);
+    case STATE_DATA_LF:
+        body->digits = 0;
+        return expect(c, '\n', STATE_SIZE);
+    case STATE_TRAILER_BEGIN:
+        return step_trailer_begin(body, c);
+    case STATE_TRAILER:
+        return step_line(body, c, STATE_TRAILER, STATE_TRAILER_LF);
+    case STATE_TRAILER_LF:
+        return expect(c, '\n', STATE_TRAILER_BEGIN);
+    case STATE_LAST_LF:
+        return expect(c, '\n', STATE_DONE);
+    case STATE_LENGTH:
+    case STATE_DATA:
+    case STATE_DONE:
+    default:
+        return -1; /* not reached: body_feed sees to these */
+    }
+}
+
+enum body_result body_feed(struct body *body, const uint8_t *bytes, size_t size,
+                           size_t *ret_consumed)
+{
+    enum body_result result = BODY_MORE;
+    size_t used = 0;
+
+    if (body->state == STATE_LENGTH && body->left > body->bytes_max - body->size)
+        result = BODY_TOO_LARGE;
+    while (used < size && body->state != STATE_DONE && result == BODY_MORE) {
+        size_t taken = 1;
+
+        if (body->state == STATE_LENGTH || body->state == STATE_DATA) {
+            result = take_data(body, bytes + used, size - used, &taken);
+            if (result == BODY_MORE && body->left == 0)
+                body->state = body->state == STATE_DATA ? STATE_DATA_CR : STATE_DONE;
+        } else {
+            int next = step(body, bytes[used]);
+
+            if (next < 0)
+                result = BODY_BAD;
+            else
+                body->state = (uint8_t)next;
+            if (next == STATE_DATA && body->left > body->bytes_max - body->size)
+                result = BODY_TOO_LARGE;
+        }
+        used += taken;
+    }
+    *ret_consumed = used;
+    return result == BODY_MORE && body->state == STATE_DONE ? BODY_DONE : result;
+}

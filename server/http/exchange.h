@@ -1,0 +1,30 @@
+/*
+ * server/http/exchange.h - what an exchange is made of, for those that make them (http1.c now,
+ * HTTP/2 later). Users of the HTTP layer see http.h only.
+ */
+#ifndef SERVER_HTTP_EXCHANGE_H
+#define SERVER_HTTP_EXCHANGE_H
+
+#include "server/http/http.h"
+
+/* respond, begin_stream and upgrade end the exchange. */
+struct http_exchange_operations {
+    void (*respond)(struct http_exchange *exchange, const struct http_response *response);
+    struct stream *(*begin_stream)(struct http_exchange *exchange, const char *content_type,
+                                   const char *headers);
+    struct stream *(*upgrade)(struct http_exchange *exchange, const char *headers);
+    struct stream *(*stream)(const struct http_exchange *exchange);
+    bool (*is_old)(const struct http_exchange *exchange);
+};
+
+struct http_exchange {
+    const struct http_exchange_operations *operations;
+    void (*on_gone)(void *user);
+    void *user;
+    struct http_request request;
+};
+
+/* {"error":{"code":"…","message":"…"}}, to be freed; NULL: no memory. */
+char *http_error_body(const char *code, const char *message, size_t *ret_bytes);
+
+#endif

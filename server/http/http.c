@@ -1,0 +1,258 @@
+#include "server/http/http.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/http/exchange.h"
+#include "server/json/json.h"
+
+/* --- exchanges: what they are made of decides --------------------------------------------------- */
+
+const struct http_request *http_request(const struct http_exchange *exchange)
+{
+    return &exchange->request;
+}
+
+void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user), void *user)
+{
+    exchange->on_gone = on_gone;
+    exchange->user = user;
+}
+
+struct stream *http_exchange_stream(const struct http_exchange *exchange)
+{
+    return exchange->operations->stream(exchange);
+}
+
+bool http_exchange_is_old(const struct http_exchange *exchange)
+{
+    return exchange->operations->is_old(exchange);
+}
+
+void http_respond(struct http_exchange *exchange, const struct http_response *response)
+{
+    exchange->operations->respond(exchange, response);
+}
+
+struct stream *http_begin_stream(struct http_exchange *exchange, const char *content_type,
+                                 const char *headers)
+{
+    return exchange->operations->begin_stream(exchange, content_type, headers);
+}
+
+struct stream *http_upgrade(struct http_exchange *exchange, const char *headers)
+{
+    return exchange->operations->upgrade(exchange, headers);
+}
+
+char *http_error_body(const char *code, const char *message, size_t *ret_bytes)
+{
+    static const char begin[] = "{\"error\":{\"code\":";
+    static const char middle[] = ",\"message\":";
+    static const char end[] = "}}";
+    size_t code_bytes = strlen(code);
+    size_t message_bytes = strlen(message);
+    char *body = malloc(sizeof begin + sizeof middle + sizeof end +
+                        json_quoted_bytes_max(code_bytes) + json_quoted_bytes_max(message_bytes));
+    char *at = body;
+
+    if (body == NULL)
+        return NULL;
+    memcpy(at, begin, sizeof begin - 1);
+    at += sizeof begin - 1;
+    at += json_quote(at, code, code_bytes);
+    memcpy(at, middle, sizeof middle - 1);
+    at += sizeof middle - 1;
+    at += json_quote(at, message, message_bytes);
+    memcpy(at, end, sizeof end - 1);
+    at += sizeof end - 1;
+    *ret_bytes = (size_t)(at - body);
+    return body;
+}
+
+void http_respond_error(struct http_exchange *exchange, int status, const char *code,
+                        const char *message, const char *headers)
+{
+    struct http_response response = {.status = status, .headers = headers};
+    char *body = http_error_body(code, message, &response.body_bytes);
+
+    /* Without memory for the text the status must do. */
+    response.content_type = body != NULL ? "application/json" : NULL;
+    response.body = body;
+    http_respond(exchange, &response);
+    free(body);
+}
+
+/* --- headers ------------------------------------------------------------------------------------ */
+
+bool http_text_equals(struct http_text text, const char *string)
+{
+    return text.size == strlen(string) && memcmp(text.bytes, string, text.size) == 0;
+}
+
+static bool equals_any_case(struct http_text text, const char *string)
+{
+    return text.size == strlen(string) && strncasecmp(text.bytes, string, text.size) == 0;
+}
+
+const struct http_text *http_header(const struct http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (http_text_equals(request->headers[i].name, name))
+            return &request->headers[i].value;
+    }
+    return NULL;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/*
+ * Takes the text up to the next @separator (or the end) off the front of *rest, without blanks
+ * around it; a separator inside a quoted string is none. False: nothing is left.
+ */
+static bool next_part(struct http_text *rest, char separator, struct http_text *ret_part)
+{
+    struct http_text part = {rest->bytes, 0};
+    bool is_quoted = false;
+    size_t at = 0;
+
+    if (rest->size == 0)
+        return false;
+    for (; at < rest->size && (is_quoted || rest->bytes[at] != separator); at++) {
+        if (rest->bytes[at] == '"')
+            is_quoted = !is_quoted;
+        else if (is_quoted && rest->bytes[at] == '\\' && at + 1 < rest->size)
+            at++;
+    }
+    part.size = at;
+    if (at < rest->size)
+        at++;
+    rest->bytes += at;
+    rest->size -= at;
+    while (part.size > 0 && is_blank(part.bytes[0])) {
+        part.bytes++;
+        part.size--;
+    }
+    while (part.size > 0 && is_blank(part.bytes[part.size - 1]))
+        part.size--;
+    *ret_part = part;
+    return true;
+}
+
+bool http_header_has_token(const struct http_request *request, const char *name, const char *token)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct http_text rest = request->headers[i].value;
+        struct http_text part;
+
+        if (!http_text_equals(request->headers[i].name, name))
+            continue;
+        while (next_part(&rest, ',', &part)) {
+            if (equals_any_case(part, token))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a parameter of a media range is `q=0`, with up to three more zeros. */
+static bool is_zero_quality(struct http_text parameter)
+{
+    if (parameter.size < 3 || strncasecmp(parameter.bytes, "q=0", 3) != 0)
+        return false;
+    for (size_t i = 3; i < parameter.size; i++) {
+        if (parameter.bytes[i] != (i == 3 ? '.' : '0'))
+            return false;
+    }
+    return true;
+}
+
+static bool range_names(struct http_text range, const char *media_type)
+{
+    struct http_text part;
+
+    if (!next_part(&range, ';', &part) || !equals_any_case(part, media_type))
+        return false;
+    while (next_part(&range, ';', &part)) {
+        if (is_zero_quality(part))
+            return false;
+    }
+    return true;
+}
+
+bool http_accepts(const struct http_request *request, const char *media_type)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct http_text rest = request->headers[i].value;
+        struct http_text part;
+
+        if (!http_text_equals(request->headers[i].name, "accept"))
+            continue;
+        while (next_part(&rest, ',', &part)) {
+            if (range_names(part, media_type))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* --- targets ------------------------------------------------------------------------------------ */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+ptrdiff_t http_decode(struct http_text text, char *buf, size_t buf_bytes)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.bytes[i];
+
+        if (c == '%') {
+            int high = i + 2 < text.size ? hex_digit(text.bytes[i + 1]) : -1;
+            int low = i + 2 < text.size ? hex_digit(text.bytes[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return -EILSEQ;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (used == buf_bytes)
+            return -ENOBUFS;
+        buf[used++] = c;
+    }
+    return utf8_is_valid(buf, used) ? (ptrdiff_t)used : -EILSEQ;
+}
+
+bool http_query_get(struct http_text query, const char *name, struct http_text *ret_value)
+{
+    size_t name_bytes = strlen(name);
+
+    while (query.size > 0) {
+        const char *mark = memchr(query.bytes, '&', query.size);
+        size_t size = mark != NULL ? (size_t)(mark - query.bytes) : query.size;
+
+        if (size >= name_bytes && memcmp(query.bytes, name, name_bytes) == 0 &&
+            (size == name_bytes || query.bytes[name_bytes] == '=')) {
+            size_t skipped = size == name_bytes ? size : name_bytes + 1;
+
+            *ret_value = (struct http_text){query.bytes + skipped, size - skipped};
+            return true;
+        }
+        if (mark != NULL)
+            size++;
+        query.bytes += size;
+        query.size -= size;
+    }
+    return false;
+}
