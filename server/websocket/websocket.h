@@ -3,15 +3,19 @@
  *
  * Shape    a struct websocket holds the stream, the user and a few flags (under 100 bytes). A wslay
  *          context and a message buffer are borrowed from a pool while a message is in flight
- *          and given back when the bytes fed were exactly those of finished frames.
+ *          and given back when the bytes fed were exactly those of finished frames. Control
+ *          frames never reach wslay (websocket.c says why).
  * Input    complete messages by on_message, at most message_bytes_max long (else close 1009; the
  *          buffer grows with what has arrived, never with what a header claims). Pings are
  *          answered here; control frames may come between fragments.
  * Output   text by websocket_send_text, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
- * Close    websocket_close sends a close frame, then nothing else; waits for the answer at most 5 s.
- *          A peer's close is answered with its code. on_close comes once, last.
- * Pings    one every ping_interval (each connection's phase differs), and 20 s for any sign of life.
+ * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
+ *          is dropped); waits for the answer at most 5 s. A peer's close is answered with its
+ *          code. on_close comes once, last, from the loop.
+ * Pings    one every ping_interval (each connection's phase differs), and ping_timeout for any sign
+ *          of life: input, or output that the peer's system has taken. None is asked for while
+ *          reading is paused.
  */
 #ifndef SERVER_WEBSOCKET_WEBSOCKET_H
 #define SERVER_WEBSOCKET_WEBSOCKET_H
@@ -43,7 +47,7 @@ enum {
 };
 
 struct websocket_handlers {
-    /* @bytes are borrowed. Returns false to keep reading paused until websocket_resume. */
+    /* @bytes are borrowed, never NULL. False: no more is read until websocket_resume. */
     bool (*on_message)(void *user, bool is_text, const uint8_t *bytes, size_t size);
     void (*on_drained)(void *user); /* as stream_handlers; may be NULL */
     /* @code: the peer's, or ours; WEBSOCKET_ABNORMAL without a closing handshake. Last call. */
@@ -60,6 +64,9 @@ struct websocket_options {
 struct websocket_set;
 int websocket_set_open(struct timer_wheel *timers, const struct websocket_options *options,
                        struct websocket_set **ret_set);
+/* A reload: holds for messages and pings that begin from now on. */
+void websocket_set_configure(struct websocket_set *set, const struct websocket_options *options);
+/* All its websockets are gone. */
 void websocket_set_close(struct websocket_set *set);
 
 /*
@@ -73,8 +80,9 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
                                    void *user);
 
 struct stream *websocket_stream(const struct websocket *websocket);
+/* UTF-8. Dropped when closing. */
 void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size);
-/* Reason: UTF-8, at most 123 bytes. Harmless when already closing. */
+/* Reason: UTF-8, at most 123 bytes, or NULL. Harmless when already closing. */
 void websocket_close(struct websocket *websocket, int code, const char *reason);
 void websocket_resume(struct websocket *websocket);
 bool websocket_is_closing(const struct websocket *websocket);

@@ -1,0 +1,19 @@
+/*
+ * server/websocket/handshake.h - the opening handshake over HTTP/1.1 (RFC 6455 section 4.2).
+ *
+ * websocket_check of websocket.h lives here, too.
+ */
+#ifndef SERVER_WEBSOCKET_HANDSHAKE_H
+#define SERVER_WEBSOCKET_HANDSHAKE_H
+
+#include <stddef.h>
+
+struct http_request;
+
+/*
+ * The header lines of the 101 that accepts a checked request, as http_upgrade wants them; to be
+ * freed. NULL: no memory. @protocol: the subprotocol chosen, or NULL.
+ */
+char *handshake_headers(const struct http_request *request, const char *protocol);
+
+#endif

@@ -1,0 +1,254 @@
+#include "server/websocket/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wslay/wslay.h>
+
+#include "bus/check.h"
+#include "server/websocket/websocket.h"
+
+enum {
+    CAPACITY_MIN = 512,
+};
+
+struct message {
+    struct message *next; /* in the pool */
+    wslay_event_context_ptr context;
+    const uint8_t *feed; /* what wslay may take now */
+    size_t feed_bytes;
+    uint64_t frame_left;
+    uint8_t *bytes; /* the message so far */
+    size_t size;
+    size_t capacity;
+    bool is_text;
+    bool is_begun;    /* the first frame has been, the last one has not */
+    bool is_complete; /* until the next frame begins */
+    bool is_failed;
+    bool has_no_memory;
+};
+
+/* --- what wslay calls --------------------------------------------------------------------------- */
+
+static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *buf, size_t size, int flags,
+                       void *user)
+{
+    struct message *message = user;
+
+    (void)flags; /* always 0 */
+    if (message->feed_bytes == 0) {
+        wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    if (size > message->feed_bytes)
+        size = message->feed_bytes;
+    memcpy(buf, message->feed, size);
+    message->feed += size;
+    message->feed_bytes -= size;
+    return (ssize_t)size;
+}
+
+/* wslay wants to send a close frame; only its status is of interest (message_feed). */
+static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *bytes, size_t size,
+                       int flags, void *user)
+{
+    (void)context;
+    (void)bytes;
+    (void)flags;
+    (void)user;
+    return (ssize_t)size;
+}
+
+static bool make_room(struct message *message, size_t bytes)
+{
+    size_t needed = message->size + bytes;
+    size_t capacity = message->capacity > 0 ? message->capacity : CAPACITY_MIN;
+    uint8_t *grown;
+
+    if (needed <= message->capacity)
+        return true;
+    while (capacity < needed)
+        capacity *= 2;
+    grown = realloc(message->bytes, capacity);
+    if (grown == NULL)
+        return false;
+    message->bytes = grown;
+    message->capacity = capacity;
+    return true;
+}
+
+/* Unmasked and, in a text message, UTF-8 so far. */
+static void on_chunk(wslay_event_context_ptr context,
+                     const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *user)
+{
+    struct message *message = user;
+
+    (void)context;
+    if (chunk->data_length == 0)
+        return;
+    if (!make_room(message, chunk->data_length)) {
+        message->has_no_memory = true;
+        return;
+    }
+    memcpy(message->bytes + message->size, chunk->data, chunk->data_length);
+    message->size += chunk->data_length;
+}
+
+static void on_message(wslay_event_context_ptr context,
+                       const struct wslay_event_on_msg_recv_arg *arg, void *user)
+{
+    struct message *message = user;
+
+    (void)context;
+    message->is_text = arg->opcode == WSLAY_TEXT_FRAME;
+    message->is_complete = true;
+    message->is_begun = false;
+}
+
+/* --- pool --------------------------------------------------------------------------------------- */
+
+static void free_message(struct message *message)
+{
+    if (message == NULL)
+        return;
+    if (message->context != NULL)
+        wslay_event_context_free(message->context);
+    free(message->bytes);
+    free(message);
+}
+
+void message_pool_done(struct message_pool *pool)
+{
+    while (pool->first != NULL) {
+        struct message *message = pool->first;
+
+        pool->first = message->next;
+        free_message(message);
+    }
+    pool->count = 0;
+}
+
+struct message *message_borrow(struct message_pool *pool)
+{
+    static const struct wslay_event_callbacks callbacks = {
+        .recv_callback = on_recv,
+        .send_callback = on_send,
+        .on_frame_recv_chunk_callback = on_chunk,
+        .on_msg_recv_callback = on_message,
+    };
+    struct message *message = pool->first;
+
+    if (message != NULL) {
+        pool->first = message->next;
+        pool->count--;
+        message->next = NULL;
+        return message;
+    }
+    message = calloc(1, sizeof *message);
+    if (message == NULL)
+        return NULL;
+    if (wslay_event_context_server_init(&message->context, &callbacks, message) != 0) {
+        message->context = NULL; /* it has freed what it had */
+        free_message(message);
+        return NULL;
+    }
+    wslay_event_config_set_no_buffering(message->context, 1);
+    return message;
+}
+
+void message_return(struct message_pool *pool, struct message *message)
+{
+    if (message == NULL)
+        return;
+    if (!message_is_idle(message) || pool->count >= MESSAGE_POOL_MAX) {
+        free_message(message);
+        return;
+    }
+    if (message->capacity > MESSAGE_BUFFER_KEPT) {
+        free(message->bytes);
+        message->bytes = NULL;
+        message->capacity = 0;
+    }
+    message->size = 0;
+    message->is_complete = false;
+    message->next = pool->first;
+    pool->first = message;
+    pool->count++;
+}
+
+/* --- frames ------------------------------------------------------------------------------------- */
+
+int message_begin_frame(struct message *message, const struct frame_head *head, size_t bytes_max)
+{
+    CHECK(message->frame_left == 0);
+    CHECK(!message->is_failed);
+    if (!message->is_begun) {
+        message->size = 0;
+        message->is_complete = false;
+        message->is_begun = true;
+    }
+    if (message->size > bytes_max || head->payload_bytes > bytes_max - message->size) {
+        message->is_failed = true;
+        return WEBSOCKET_TOO_BIG;
+    }
+    message->frame_left = head->head_bytes + head->payload_bytes;
+    return 0;
+}
+
+uint64_t message_frame_left(const struct message *message)
+{
+    return message->frame_left;
+}
+
+/* Why wslay has stopped reading. */
+static int close_code(struct message *message)
+{
+    int code;
+
+    /* It has queued a close frame with the code; sending it (to nobody) makes it tell. */
+    (void)wslay_event_send(message->context);
+    code = wslay_event_get_status_code_sent(message->context);
+    return code == WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA ? WEBSOCKET_BAD_TEXT
+                                                         : WEBSOCKET_PROTOCOL_ERROR;
+}
+
+int message_feed(struct message *message, const uint8_t *bytes, size_t size)
+{
+    int rc;
+
+    CHECK(size <= message->frame_left);
+    CHECK(!message->is_failed);
+    message->feed = bytes;
+    message->feed_bytes = size;
+    message->frame_left -= size;
+    rc = wslay_event_recv(message->context);
+    message->feed = NULL;
+    if (rc == WSLAY_ERR_NOMEM || message->has_no_memory) {
+        message->is_failed = true;
+        return -ENOMEM;
+    }
+    if (rc != 0 || !wslay_event_get_read_enabled(message->context)) {
+        message->is_failed = true;
+        return close_code(message);
+    }
+    CHECK(message->feed_bytes == 0);
+    return 0;
+}
+
+bool message_is_complete(const struct message *message, bool *ret_is_text,
+                         const uint8_t **ret_bytes, size_t *ret_size)
+{
+    static const uint8_t nothing[1];
+
+    if (!message->is_complete)
+        return false;
+    *ret_is_text = message->is_text;
+    *ret_bytes = message->size > 0 ? message->bytes : nothing;
+    *ret_size = message->size;
+    return true;
+}
+
+bool message_is_idle(const struct message *message)
+{
+    return message->frame_left == 0 && !message->is_begun && !message->is_failed;
+}

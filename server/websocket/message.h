@@ -1,0 +1,64 @@
+/*
+ * server/websocket/message.h - data frames into messages, by wslay.
+ *
+ * A struct message is a wslay event context (8.6 KB) and a buffer, borrowed from a pool by the
+ * connection whose message is in flight. wslay keeps up to 4 KiB of input to itself and cannot be
+ * asked what it still holds, so it is fed exactly one data frame at a time (message_begin_frame
+ * tells where it ends): at a frame's end it holds nothing, reading can stop right there, and at a
+ * message's end the context is as good as new.
+ * wslay runs unbuffered (it would allocate what a frame's head claims): the buffer here grows with
+ * what has arrived, up to the limit given.
+ * Callers  websocket.c.
+ */
+#ifndef SERVER_WEBSOCKET_MESSAGE_H
+#define SERVER_WEBSOCKET_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/websocket/frame.h"
+
+struct message;
+
+enum {
+    MESSAGE_POOL_MAX = 64,           /* free ones kept */
+    MESSAGE_BUFFER_KEPT = 16 * 1024, /* a larger buffer is freed when it is given back */
+};
+
+struct message_pool {
+    struct message *first;
+    unsigned count;
+};
+
+void message_pool_done(struct message_pool *pool);
+
+/* NULL: no memory. */
+struct message *message_borrow(struct message_pool *pool);
+/* Kept if it stands between two messages, freed otherwise. NULL is fine. */
+void message_return(struct message_pool *pool, struct message *message);
+
+/*
+ * The next bytes to feed are this data frame's. 0, or WEBSOCKET_TOO_BIG if the message would
+ * become longer than @bytes_max.
+ */
+int message_begin_frame(struct message *message, const struct frame_head *head, size_t bytes_max);
+/* Bytes of the current frame that have not been fed yet; 0: begin a frame. */
+uint64_t message_frame_left(const struct message *message);
+
+/*
+ * Feeds bytes of the current frame, at most message_frame_left.
+ *
+ *   0        they are in
+ *   > 0      the close code for what is wrong with them; the message is of no further use
+ *   -ENOMEM
+ */
+int message_feed(struct message *message, const uint8_t *bytes, size_t size);
+
+/* True once a message is whole. Borrowed until the next frame is begun; *ret_bytes is not NULL. */
+bool message_is_complete(const struct message *message, bool *ret_is_text,
+                         const uint8_t **ret_bytes, size_t *ret_size);
+/* True between two messages. */
+bool message_is_idle(const struct message *message);
+
+#endif

@@ -1,0 +1,519 @@
+/*
+ * Control frames are handled here, whole (they are at most 125 bytes; until one is, it stays in
+ * the stream's kept input); data frames go to wslay (message.h). wslay would take control frames,
+ * too, but it queues a pong per ping without bound, answers a close frame of one byte as if it had
+ * none, takes the registered codes 1012 to 1014 for errors, overlooks bad UTF-8 in a reason that
+ * comes in pieces, and gives no close code for malformed frame heads.
+ *
+ * States: OPEN; CLOSING, our close frame is queued and the peer's awaited; DONE, both have been, or
+ * the connection has failed: the stream is finishing and on_close will tell close_code.
+ */
+#include "server/websocket/websocket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bus/check.h"
+#include "server/http/http.h"
+#include "server/json/json.h"
+#include "server/net/stream.h"
+#include "server/net/timer.h"
+#include "server/websocket/frame.h"
+#include "server/websocket/handshake.h"
+#include "server/websocket/message.h"
+
+#define CLOSE_TIMEOUT_NS INT64_C(5000000000)
+
+enum {
+    PONGS_MAX = 16, /* that wait to be sent; from then on only the newest is kept */
+    PING_BYTES = 2,
+    HOLD_BYTES_MAX = 256, /* more than any frame's head and any control frame */
+};
+
+enum state {
+    STATE_OPEN,
+    STATE_CLOSING,
+    STATE_DONE,
+};
+
+/* The answer to the newest ping, while PONGS_MAX others wait. */
+struct late_pong {
+    uint8_t size;
+    uint8_t payload[FRAME_CONTROL_PAYLOAD_MAX];
+};
+
+struct websocket {
+    struct stream *stream;
+    struct websocket_set *set;
+    const struct websocket_handlers *handlers;
+    void *user;
+    struct message *message; /* borrowed while one is in flight */
+    struct late_pong *late_pong;
+    uint64_t pong_mark; /* where in the stream's output the last pong ends */
+    struct timer timer; /* OPEN: pings. CLOSING: the peer's close */
+    uint32_t delivered; /* low half of the stream's delivered_bytes when the ping was queued */
+    uint16_t close_code;
+    uint8_t pong_count; /* queued up to pong_mark since all had been sent */
+    uint8_t state : 2;
+    bool is_held : 1;   /* on_message has said false */
+    bool is_pinged : 1; /* a sign of life is awaited */
+};
+
+static_assert(sizeof(struct websocket) <= 96, "an idle connection is small");
+
+struct websocket_set {
+    struct timer_wheel *timers;
+    struct websocket_options options;
+    struct message_pool messages;
+    uint64_t random;
+    uint32_t timer_kind;
+    uint32_t open_count;
+};
+
+/* --- output ------------------------------------------------------------------------------------- */
+
+static void start_timer(struct websocket *websocket, int64_t delay_ns)
+{
+    timer_start(websocket->set->timers, &websocket->timer, delay_ns);
+}
+
+/* The last frame: whatever is pushed behind it, by whomever, is dropped. */
+static void send_close(struct websocket *websocket, int code, const char *reason,
+                       size_t reason_bytes)
+{
+    uint8_t frame[FRAME_CONTROL_BYTES_MAX];
+
+    stream_write(websocket->stream, frame, frame_close(frame, code, reason, reason_bytes));
+    websocket->stream->is_sealed = true;
+}
+
+static void give_back_message(struct websocket *websocket)
+{
+    message_return(&websocket->set->messages, websocket->message);
+    websocket->message = NULL;
+}
+
+/* Nothing more is expected from the peer. */
+static void finish(struct websocket *websocket, int code)
+{
+    websocket->state = STATE_DONE;
+    websocket->close_code = (uint16_t)code;
+    timer_stop(&websocket->timer);
+    give_back_message(websocket);
+    stream_finish(websocket->stream);
+}
+
+/* The peer has broken a rule (RFC 6455 section 7.1.7). */
+static void fail(struct websocket *websocket, int code)
+{
+    if (websocket->state == STATE_OPEN)
+        send_close(websocket, code, NULL, 0);
+    finish(websocket, code);
+}
+
+static void send_pong(struct websocket *websocket, const uint8_t *payload, size_t size)
+{
+    uint8_t frame[FRAME_CONTROL_BYTES_MAX];
+    const struct outq *queue = &websocket->stream->out;
+
+    stream_write(websocket->stream, frame, frame_control(frame, FRAME_PONG, payload, size));
+    websocket->pong_mark = queue->sent_bytes + queue->bytes;
+    websocket->pong_count++;
+}
+
+static void answer_ping(struct websocket *websocket, const uint8_t *payload, size_t size)
+{
+    struct stream *stream = websocket->stream;
+
+    if (websocket->state != STATE_OPEN)
+        return;
+    if (stream->out.sent_bytes >= websocket->pong_mark && websocket->late_pong == NULL)
+        websocket->pong_count = 0;
+    if (websocket->pong_count < PONGS_MAX) {
+        send_pong(websocket, payload, size);
+        return;
+    }
+    /* RFC 6455 section 5.5.3: only the newest of several pings has to be answered. */
+    if (websocket->late_pong == NULL)
+        websocket->late_pong = malloc(sizeof *websocket->late_pong);
+    if (websocket->late_pong == NULL) {
+        stream_abort(stream);
+        return;
+    }
+    websocket->late_pong->size = (uint8_t)size;
+    memcpy(websocket->late_pong->payload, payload, size);
+    stream->wants_drained = true;
+}
+
+/* After a flush: the newest pong may go when those before it have gone. */
+static void send_late_pong(struct websocket *websocket)
+{
+    struct late_pong *pong = websocket->late_pong;
+
+    if (pong == NULL)
+        return;
+    if (websocket->stream->out.sent_bytes < websocket->pong_mark) {
+        websocket->stream->wants_drained = true;
+        return;
+    }
+    websocket->late_pong = NULL;
+    websocket->pong_count = 0;
+    send_pong(websocket, pong->payload, pong->size);
+    free(pong);
+}
+
+/* --- input -------------------------------------------------------------------------------------- */
+
+static void take_close(struct websocket *websocket, const uint8_t *payload, size_t size)
+{
+    int code = WEBSOCKET_NO_STATUS;
+
+    if (size >= 2)
+        code = payload[0] << 8 | payload[1];
+    if (size == 1 || (size >= 2 && !frame_close_code_is_valid(code))) {
+        fail(websocket, WEBSOCKET_PROTOCOL_ERROR);
+        return;
+    }
+    if (size > 2 && !utf8_is_valid((const char *)payload + 2, size - 2)) {
+        fail(websocket, WEBSOCKET_BAD_TEXT);
+        return;
+    }
+    if (websocket->state == STATE_OPEN)
+        send_close(websocket, code, NULL, 0);
+    else
+        code = websocket->close_code; /* it was us who began */
+    finish(websocket, code);
+}
+
+/* Returns how much it has consumed: the whole frame or nothing. */
+static size_t take_control(struct websocket *websocket, const struct frame_head *head,
+                           const uint8_t *bytes, size_t size)
+{
+    uint8_t payload[FRAME_CONTROL_PAYLOAD_MAX];
+    size_t payload_bytes = (size_t)head->payload_bytes;
+
+    if (size < head->head_bytes + payload_bytes)
+        return 0;
+    frame_unmask(head, bytes + head->head_bytes, payload);
+    if (head->opcode == FRAME_CLOSE)
+        take_close(websocket, payload, payload_bytes);
+    else if (head->opcode == FRAME_PING)
+        answer_ping(websocket, payload, payload_bytes);
+    return head->head_bytes + payload_bytes;
+}
+
+static void deliver(struct websocket *websocket)
+{
+    struct message *message = websocket->message;
+    const uint8_t *bytes;
+    size_t size;
+    bool is_text;
+
+    if (!message_is_complete(message, &is_text, &bytes, &size))
+        return;
+    websocket->message = NULL; /* its user may close the websocket from inside on_message */
+    if (websocket->state == STATE_OPEN &&
+        !websocket->handlers->on_message(websocket->user, is_text, bytes, size) &&
+        websocket->state == STATE_OPEN) {
+        websocket->is_held = true;
+        stream_pause(websocket->stream);
+    }
+    message_return(&websocket->set->messages, message);
+}
+
+/* Bytes of the frame that has been begun. Returns how much it has consumed. */
+static size_t feed_frame(struct websocket *websocket, const uint8_t *bytes, size_t size)
+{
+    uint64_t left = message_frame_left(websocket->message);
+    int rc;
+
+    if (size > left)
+        size = (size_t)left;
+    rc = message_feed(websocket->message, bytes, size);
+    if (rc > 0)
+        fail(websocket, rc);
+    else if (rc < 0)
+        stream_abort(websocket->stream);
+    else if (size == left)
+        deliver(websocket);
+    return size;
+}
+
+static size_t begin_frame(struct websocket *websocket, const struct frame_head *head,
+                          const uint8_t *bytes, size_t size)
+{
+    struct websocket_set *set = websocket->set;
+    int code;
+
+    if (websocket->message == NULL)
+        websocket->message = message_borrow(&set->messages);
+    if (websocket->message == NULL) {
+        stream_abort(websocket->stream);
+        return 0;
+    }
+    code = message_begin_frame(websocket->message, head, set->options.message_bytes_max);
+    if (code != 0) {
+        fail(websocket, code);
+        return 0;
+    }
+    return feed_frame(websocket, bytes, size);
+}
+
+/* Returns how much it has consumed; 0: more is needed, or nothing more is wanted. */
+static size_t take_frame(struct websocket *websocket, const uint8_t *bytes, size_t size)
+{
+    struct frame_head head;
+
+    if (websocket->message != NULL && message_frame_left(websocket->message) > 0)
+        return feed_frame(websocket, bytes, size);
+    switch (frame_parse_head(bytes, size, &head)) {
+    case FRAME_MORE:
+        return 0;
+    case FRAME_BAD:
+        fail(websocket, WEBSOCKET_PROTOCOL_ERROR);
+        return 0;
+    case FRAME_OK:
+    default:
+        return frame_is_control(&head) ? take_control(websocket, &head, bytes, size)
+                                       : begin_frame(websocket, &head, bytes, size);
+    }
+}
+
+static bool wants_input(const struct websocket *websocket)
+{
+    return websocket->state != STATE_DONE && !websocket->is_held && !websocket->stream->is_closed;
+}
+
+/* --- the stream's user -------------------------------------------------------------------------- */
+
+static void note_life(struct websocket *websocket)
+{
+    int64_t interval_ns = websocket->set->options.ping_interval_ns;
+
+    websocket->is_pinged = false;
+    if (interval_ns > 0)
+        start_timer(websocket, interval_ns);
+    else
+        timer_stop(&websocket->timer); /* a reload has switched them off */
+}
+
+static size_t on_data(void *user, const uint8_t *bytes, size_t size)
+{
+    struct websocket *websocket = user;
+    size_t used = 0;
+
+    if (websocket->is_pinged && websocket->state == STATE_OPEN)
+        note_life(websocket);
+    while (used < size && wants_input(websocket)) {
+        size_t taken = take_frame(websocket, bytes + used, size - used);
+
+        if (taken == 0)
+            break;
+        used += taken;
+    }
+    return used;
+}
+
+static void on_end(void *user)
+{
+    struct websocket *websocket = user;
+
+    /* Without a close frame: nobody is there to be told why. */
+    finish(websocket, WEBSOCKET_ABNORMAL);
+}
+
+static void on_drained(void *user)
+{
+    struct websocket *websocket = user;
+
+    send_late_pong(websocket);
+    if (websocket->handlers->on_drained != NULL)
+        websocket->handlers->on_drained(websocket->user);
+}
+
+static void on_close(void *user, enum stream_close_reason reason)
+{
+    struct websocket *websocket = user;
+    int code = websocket->state == STATE_DONE ? websocket->close_code : WEBSOCKET_ABNORMAL;
+
+    (void)reason; /* the code tells */
+    timer_stop(&websocket->timer);
+    give_back_message(websocket);
+    websocket->set->open_count--;
+    websocket->handlers->on_close(websocket->user, code);
+    free(websocket->late_pong);
+    free(websocket);
+}
+
+static const struct stream_handlers stream_handlers = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_close = on_close,
+};
+
+/* --- pings -------------------------------------------------------------------------------------- */
+
+static void send_ping(struct websocket *websocket)
+{
+    uint8_t frame[FRAME_CONTROL_BYTES_MAX];
+
+    websocket->is_pinged = true;
+    websocket->delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+    stream_write(websocket->stream, frame, frame_control(frame, FRAME_PING, NULL, 0));
+    start_timer(websocket, websocket->set->options.ping_timeout_ns);
+}
+
+/*
+ * No answer to the ping yet. It may still stand behind other output that a slow peer is taking, so
+ * anything taken beyond the ping itself is a sign of life, too.
+ */
+static void judge_silence(struct websocket *websocket)
+{
+    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+
+    if (delivered - websocket->delivered <= PING_BYTES) {
+        stream_abort(websocket->stream);
+        return;
+    }
+    websocket->delivered = delivered;
+    start_timer(websocket, websocket->set->options.ping_timeout_ns);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct websocket *websocket =
+        (struct websocket *)(void *)((char *)timer - offsetof(struct websocket, timer));
+
+    if (websocket->stream->is_closed)
+        return;
+    if (websocket->state != STATE_OPEN)
+        stream_abort(websocket->stream); /* the peer has not answered our close */
+    else if (websocket->is_held)
+        note_life(websocket); /* its answer could not be seen */
+    else if (websocket->is_pinged)
+        judge_silence(websocket);
+    else
+        send_ping(websocket);
+}
+
+/* xorshift64*: only spreads pings over time. */
+static uint64_t next_random(struct websocket_set *set)
+{
+    set->random ^= set->random >> 12;
+    set->random ^= set->random << 25;
+    set->random ^= set->random >> 27;
+    return set->random * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+static void start_pings(struct websocket *websocket)
+{
+    struct websocket_set *set = websocket->set;
+    int64_t interval_ns = set->options.ping_interval_ns;
+
+    if (interval_ns > 0)
+        start_timer(websocket, 1 + (int64_t)(next_random(set) % (uint64_t)interval_ns));
+}
+
+/* --- public ------------------------------------------------------------------------------------- */
+
+int websocket_set_open(struct timer_wheel *timers, const struct websocket_options *options,
+                       struct websocket_set **ret_set)
+{
+    struct websocket_set *set = calloc(1, sizeof *set);
+
+    if (set == NULL)
+        return -ENOMEM;
+    set->timers = timers;
+    set->options = *options;
+    set->timer_kind = timer_wheel_register(timers, on_timer);
+    if (getrandom(&set->random, sizeof set->random, GRND_NONBLOCK) != (ssize_t)sizeof set->random ||
+        set->random == 0)
+        set->random = UINT64_C(0x9E3779B97F4A7C15); /* pings of several workers may coincide then */
+    *ret_set = set;
+    return 0;
+}
+
+void websocket_set_configure(struct websocket_set *set, const struct websocket_options *options)
+{
+    set->options = *options;
+}
+
+void websocket_set_close(struct websocket_set *set)
+{
+    if (set == NULL)
+        return;
+    CHECK(set->open_count == 0);
+    message_pool_done(&set->messages);
+    free(set);
+}
+
+struct websocket *websocket_accept(struct websocket_set *set, struct http_exchange *exchange,
+                                   const char *protocol, const struct websocket_handlers *handlers,
+                                   void *user)
+{
+    struct websocket *websocket = calloc(1, sizeof *websocket);
+    char *headers = NULL;
+
+    if (websocket != NULL)
+        headers = handshake_headers(http_request(exchange), protocol);
+    if (headers == NULL) {
+        free(websocket);
+        http_respond_error(exchange, 503, "unavailable", "out of memory", NULL);
+        return NULL;
+    }
+    websocket->stream = http_upgrade(exchange, headers);
+    free(headers);
+    websocket->set = set;
+    websocket->handlers = handlers;
+    websocket->user = user;
+    timer_init(&websocket->timer, set->timer_kind);
+    set->open_count++;
+    websocket->stream->hold_bytes_max = HOLD_BYTES_MAX;
+    stream_set_user(websocket->stream, &stream_handlers, websocket);
+    start_pings(websocket);
+    return websocket;
+}
+
+struct stream *websocket_stream(const struct websocket *websocket)
+{
+    return websocket->stream;
+}
+
+void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size)
+{
+    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
+
+    if (websocket->state != STATE_OPEN)
+        return;
+    stream_write(websocket->stream, head, websocket_frame_head(head, size));
+    stream_write(websocket->stream, bytes, size);
+}
+
+void websocket_close(struct websocket *websocket, int code, const char *reason)
+{
+    if (websocket->state != STATE_OPEN || websocket->stream->is_closed)
+        return;
+    send_close(websocket, code, reason, reason != NULL ? strlen(reason) : 0);
+    websocket->state = STATE_CLOSING;
+    websocket->close_code = (uint16_t)code;
+    start_timer(websocket, CLOSE_TIMEOUT_NS);
+    websocket_resume(websocket); /* the answer stands behind what is held */
+}
+
+void websocket_resume(struct websocket *websocket)
+{
+    if (!websocket->is_held)
+        return;
+    websocket->is_held = false;
+    stream_resume(websocket->stream);
+}
+
+bool websocket_is_closing(const struct websocket *websocket)
+{
+    return websocket->state != STATE_OPEN;
+}
