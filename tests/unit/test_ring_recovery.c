@@ -291,6 +291,7 @@ static void a_damaged_record_ends_the_ring_for_good(void **state)
 {
     struct fixture *f = *state;
     struct ring_recovered recovered;
+    struct ring_appended appended;
 
     for (unsigned damaged = 0; damaged < KEPT; damaged++) {
         const size_t at = BUS_HEADER_BYTES + (size_t)(left.ends[damaged].pos % FIXTURE_SIZE) +
@@ -304,10 +305,14 @@ static void a_damaged_record_ends_the_ring_for_good(void **state)
         assert_int_equal(recovered.kept_count, damaged);
         ring_resume(f->bus, &left.committed, &recovered, new_epoch);
 
-        /* What lay behind it was given up under the old epoch: it must not come back. */
+        /*
+         * What lay behind it was given up under the old epoch. It must not come back when a
+         * record of the same length takes the damaged one's place and seq.
+         */
+        assert_int_equal(fixture_append(f->bus, length_of(damaged + 1), 0, &appended), 0);
         f->bus->header->identity.magic[0] = '?';
         start(f, &recovered);
-        assert_int_equal(recovered.kept_count, damaged);
+        assert_int_equal(recovered.kept_count, damaged + 1);
         go_on(f, &recovered);
     }
 }

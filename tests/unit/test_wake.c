@@ -1,8 +1,11 @@
 #include "bus_fixture.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
@@ -16,6 +19,7 @@
 enum {
     LENGTH = 64,
     ROUNDS = 20000,
+    DUELS = 100000,
     HANG_MS = 30000, /* a lost wake-up is told from a slow machine by this */
 };
 
@@ -261,6 +265,62 @@ static void two_processes_that_sleep_for_each_other_never_miss_a_change(void **s
     assert_int_equal(status, 0);
 }
 
+/* One side of the race commits, the other goes to sleep for it, both at the same instant. */
+struct duel {
+    struct bus *bus;
+    _Atomic uint32_t round; /* both may begin it */
+    _Atomic uint32_t done;  /* the committer is through with it */
+};
+
+static void wait_for(_Atomic uint32_t *value, uint32_t wanted)
+{
+    for (unsigned spins = 0; atomic_load_explicit(value, memory_order_acquire) != wanted; spins++) {
+        if (spins % 1000 == 999)
+            (void)sched_yield(); /* the other has no CPU at present */
+    }
+}
+
+static void *commit_each_round(void *user)
+{
+    struct duel *duel = user;
+
+    for (uint32_t round = 1; round <= DUELS; round++) {
+        struct ring_position committed;
+
+        if (ring_tail(duel->bus).seq < round) { /* all is committed: room for a whole ring */
+            for (unsigned i = 0; i < FIXTURE_SIZE / LENGTH; i++)
+                append_one(duel->bus, 0);
+        }
+        committed = (struct ring_position){.seq = round, .pos = (uint64_t)round * LENGTH};
+        wait_for(&duel->round, round);
+        ring_commit(duel->bus, &committed, 1);
+        atomic_store_explicit(&duel->done, round, memory_order_release);
+    }
+    return NULL;
+}
+
+static void a_change_and_a_last_look_at_the_same_instant_never_miss_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct duel duel = {.bus = f->bus};
+    pthread_t committer;
+
+    assert_int_equal(pthread_create(&committer, NULL, commit_each_round, &duel), 0);
+    for (uint32_t round = 1; round <= DUELS; round++) {
+        bool has_seen;
+
+        atomic_store_explicit(&duel.round, round, memory_order_release);
+        for (unsigned i = 0; i < round % 1500; i++) /* now sooner, now later */
+            __asm__ volatile("");
+        wake_prepare(f->bus, sleeper, WAKE_COMMIT);
+        has_seen = ring_committed(f->bus).seq == round;
+        wait_for(&duel.done, round);
+        assert_true(has_seen || is_rung(f->bus, sleeper));
+        wake_done(f->bus, sleeper);
+    }
+    assert_int_equal(pthread_join(committer, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +337,7 @@ int main(void)
         WAKE_TEST(a_commit_wakes_for_room),
         WAKE_TEST(phases_refusals_and_deaths_wake),
         WAKE_TEST(a_recovered_ring_wakes_those_who_wait_for_it),
+        WAKE_TEST(a_change_and_a_last_look_at_the_same_instant_never_miss_each_other),
         WAKE_TEST(two_processes_that_sleep_for_each_other_never_miss_a_change),
     };
 
