@@ -1,0 +1,540 @@
+/* Options, environment and file: what they mean, who wins, and that every mistake is named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/config.h"
+#include "server/config_value.h"
+#include "server/log.h"
+
+enum {
+    ARGUMENTS_MAX = 16,
+};
+
+struct fixture {
+    struct config *config; /* of the last read that gave one */
+    char *output;
+    char *errors;
+    char file[64]; /* a configuration file; "": none */
+};
+
+static int set_up(void **state)
+{
+    *state = calloc(1, sizeof(struct fixture));
+    return *state == NULL ? -1 : 0;
+}
+
+static void forget(struct fixture *f)
+{
+    config_free(f->config);
+    f->config = NULL;
+    free(f->output);
+    free(f->errors);
+    f->output = NULL;
+    f->errors = NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    forget(f);
+    if (f->file[0] != '\0')
+        (void)unlink(f->file);
+    free(f);
+    return 0;
+}
+
+/* Reads the configuration; both lists end with NULL, the arguments without the program's name. */
+static enum config_result read_config(struct fixture *f, const char *const *arguments,
+                                      const char *const *environment)
+{
+    static const char *const none[] = {NULL};
+    char *argv[ARGUMENTS_MAX + 2] = {strdup("sluice")};
+    char *variables[ARGUMENTS_MAX + 1] = {NULL};
+    size_t output_bytes;
+    size_t errors_bytes;
+    FILE *output;
+    FILE *errors;
+    enum config_result result;
+    int argc = 1;
+
+    forget(f);
+    for (const char *const *next = arguments; *next != NULL; next++)
+        argv[argc++] = strdup(*next);
+    environment = environment == NULL ? none : environment;
+    for (size_t i = 0; environment[i] != NULL; i++)
+        variables[i] = strdup(environment[i]);
+    output = open_memstream(&f->output, &output_bytes);
+    errors = open_memstream(&f->errors, &errors_bytes);
+    result = config_read(argc, argv, variables, output, errors, &f->config);
+    assert_int_equal(fclose(output), 0);
+    assert_int_equal(fclose(errors), 0);
+    for (int i = 0; i < argc; i++)
+        free(argv[i]);
+    for (size_t i = 0; variables[i] != NULL; i++)
+        free(variables[i]);
+    return result;
+}
+
+#define READ(f, ...) read_config(f, (const char *const[]){__VA_ARGS__, NULL}, NULL)
+
+static void write_file(struct fixture *f, const char *text)
+{
+    FILE *file;
+    int fd;
+
+    if (f->file[0] == '\0') {
+        (void)snprintf(f->file, sizeof f->file, "/tmp/sluice-test-config-XXXXXX");
+        fd = mkstemp(f->file);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    file = fopen(f->file, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void assert_says(const struct fixture *f, const char *text)
+{
+    if (strstr(f->errors, text) == NULL)
+        fail_msg("\"%s\" is not in:\n%s", text, f->errors);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++)
+        count += *text == '\n';
+    return count;
+}
+
+/* --- values ------------------------------------------------------------------------------------ */
+
+static void nothing_said_means_the_defaults(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, NULL), CONFIG_RUN);
+    assert_string_equal(f->errors, "");
+    assert_int_equal(f->config->listen.count, 1);
+    assert_string_equal(f->config->listen.items[0], "127.0.0.1:8000");
+    assert_int_equal(f->config->broker_listen.count, 0);
+    assert_string_equal(f->config->data, "./sluice-data");
+    assert_string_equal(f->config->run_dir, "/dev/shm");
+    assert_true(f->config->workers >= 1);
+    assert_null(f->config->user);
+    assert_int_equal(f->config->ring_size, 32 << 20);
+    assert_int_equal(f->config->map_size, INT64_C(64) << 30);
+    assert_int_equal(f->config->durability, DURABILITY_BUFFERED);
+    assert_int_equal(f->config->retention_bytes, 1 << 30);
+    assert_int_equal(f->config->retention_age, 0);
+    assert_int_equal(f->config->drain_timeout, INT64_C(1800000000000));
+    assert_int_equal(f->config->tick, INT64_C(10000000000));
+    assert_int_equal(f->config->max_connections, 0);
+    assert_int_equal(f->config->log_level, LOG_LEVEL_INFO);
+    assert_true(f->config->log_connections);
+    assert_false(f->config->echo);
+}
+
+static void sizes_and_times_take_their_units_in_either_case(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } times[] = {
+        {"100ms", 100000000},
+        {"7", UINT64_C(7000000000)},
+        {"7s", UINT64_C(7000000000)},
+        {"2m", UINT64_C(120000000000)},
+        {"1h", UINT64_C(3600000000000)},
+        {"7d", UINT64_C(604800000000000)},
+        {"3S", UINT64_C(3000000000)},
+        {"0", 0},
+        {"off", 0},
+    };
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } sizes[] = {
+        {"65536", 65536}, {"64K", 65536}, {"64k", 65536}, {"1M", 1 << 20}, {"1G", 1 << 30}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        assert_int_equal(READ(f, "--drain-timeout", times[i].text), CONFIG_RUN);
+        assert_int_equal(f->config->drain_timeout, times[i].ns);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        assert_int_equal(READ(f, "--max-queue", sizes[i].text), CONFIG_RUN);
+        assert_int_equal(f->config->max_queue, sizes[i].bytes);
+    }
+}
+
+static void a_value_may_stand_behind_a_blank_an_equals_sign_or_the_letter(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--workers", "3"), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 3);
+    assert_int_equal(READ(f, "--workers=4"), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 4);
+    assert_int_equal(READ(f, "-w", "5"), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 5);
+    assert_int_equal(READ(f, "-w6", "-d", "/tmp/x", "-l", "127.0.0.1:1"), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 6);
+    assert_string_equal(f->config->data, "/tmp/x");
+    assert_string_equal(f->config->listen.items[0], "127.0.0.1:1");
+}
+
+static void the_last_of_several_values_wins(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "-w", "3", "--workers=4"), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 4);
+}
+
+static void a_switch_alone_means_on_and_takes_a_word(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--echo"), CONFIG_RUN);
+    assert_true(f->config->echo);
+    assert_int_equal(READ(f, "--echo", "--workers", "2"), CONFIG_RUN);
+    assert_true(f->config->echo);
+    assert_int_equal(READ(f, "--log-connections", "off"), CONFIG_RUN);
+    assert_false(f->config->log_connections);
+    assert_int_equal(READ(f, "--log-connections=no"), CONFIG_RUN);
+    assert_false(f->config->log_connections);
+    assert_int_equal(READ(f, "--echo=perhaps"), CONFIG_WRONG);
+    assert_says(f, "--echo: \"perhaps\" is neither on nor off");
+}
+
+static void a_list_is_repeated_or_separated_by_commas(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(
+        READ(f, "-l", "127.0.0.1:1, 127.0.0.1:2", "--listen=[::1]:3", "--hosts", "a.example,b"),
+        CONFIG_RUN);
+    assert_int_equal(f->config->listen.count, 3);
+    assert_string_equal(f->config->listen.items[1], "127.0.0.1:2");
+    assert_string_equal(f->config->listen.items[2], "[::1]:3");
+    assert_int_equal(f->config->hosts.count, 2);
+    assert_string_equal(f->config->hosts.items[1], "b");
+    assert_int_equal(READ(f, "--broker-listen", "off"), CONFIG_RUN);
+    assert_int_equal(f->config->broker_listen.count, 0);
+}
+
+static void a_choice_is_the_index_of_its_word(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--log-level", "error", "--log-format=json", "--durability=Committed"),
+                     CONFIG_RUN);
+    assert_int_equal(f->config->log_level, LOG_LEVEL_ERROR);
+    assert_int_equal(f->config->log_format, LOG_FORMAT_JSON);
+    assert_int_equal(f->config->durability, DURABILITY_COMMITTED);
+    assert_int_equal(READ(f, "--log-level", "warn"), CONFIG_WRONG);
+    assert_says(f, "--log-level: \"warn\" is none of debug|info|warning|error");
+}
+
+static void values_are_written_in_their_largest_unit(void **state)
+{
+    char text[PARAM_TEXT_BYTES];
+
+    (void)state;
+    param_value_text(PARAM_SIZE, 64 * 1024, text);
+    assert_string_equal(text, "64K");
+    param_value_text(PARAM_SIZE, 1000, text);
+    assert_string_equal(text, "1000");
+    param_value_text(PARAM_TIME, 100000000, text);
+    assert_string_equal(text, "100ms");
+    param_value_text(PARAM_TIME, UINT64_C(5400000000000), text);
+    assert_string_equal(text, "90m");
+    param_value_text(PARAM_COUNT, 0, text);
+    assert_string_equal(text, "0");
+}
+
+/* --- who wins --------------------------------------------------------------------------------------- */
+
+static void an_option_wins_over_the_environment_and_that_over_the_file(void **state)
+{
+    struct fixture *f = *state;
+    const char *const environment[] = {"SLUICE_WORKERS=4", "SLUICE_TICK=4s", "PATH=/bin", NULL};
+
+    write_file(f, "workers = 3\ntick = 3s\nmax_queue = 1M ; a comment\n");
+    assert_int_equal(
+        read_config(f, (const char *const[]){"-c", f->file, "-w", "5", NULL}, environment),
+        CONFIG_RUN);
+    assert_int_equal(f->config->workers, 5);
+    assert_int_equal(f->config->tick, INT64_C(4000000000));
+    assert_int_equal(f->config->max_queue, 1 << 20);
+}
+
+static void a_list_of_a_higher_level_replaces_the_lower_one(void **state)
+{
+    struct fixture *f = *state;
+    const char *const environment[] = {"SLUICE_HOSTS=c", NULL};
+
+    write_file(f, "listen = 127.0.0.1:1\nlisten = 127.0.0.1:2\nhosts = a,b\n");
+    assert_int_equal(read_config(f, (const char *const[]){"-c", f->file, NULL}, environment),
+                     CONFIG_RUN);
+    assert_int_equal(f->config->listen.count, 2);
+    assert_int_equal(f->config->hosts.count, 1);
+    assert_string_equal(f->config->hosts.items[0], "c");
+    assert_int_equal(READ(f, "-c", f->file, "-l", "127.0.0.1:3"), CONFIG_RUN);
+    assert_int_equal(f->config->listen.count, 1);
+    assert_string_equal(f->config->listen.items[0], "127.0.0.1:3");
+}
+
+static void the_file_may_be_named_by_the_environment(void **state)
+{
+    struct fixture *f = *state;
+    char variable[128];
+    const char *environment[] = {variable, NULL};
+
+    write_file(
+        f,
+        "\xef\xbb\xbf# a comment\n[server]\n  workers = 7\n; another\n\n[limits]\nmax_head=2K\n");
+    (void)snprintf(variable, sizeof variable, "SLUICE_CONFIG=%s", f->file);
+    assert_int_equal(read_config(f, (const char *const[]){NULL}, environment), CONFIG_RUN);
+    assert_string_equal(f->errors, "");
+    assert_int_equal(f->config->workers, 7);
+    assert_int_equal(f->config->max_head, 2048);
+}
+
+static void systemd_says_where_data_and_ring_are(void **state)
+{
+    struct fixture *f = *state;
+    const char *const environment[] = {"STATE_DIRECTORY=/var/lib/sluice:/var/lib/other",
+                                       "RUNTIME_DIRECTORY=/run/sluice", NULL};
+
+    assert_int_equal(read_config(f, (const char *const[]){NULL}, environment), CONFIG_RUN);
+    assert_string_equal(f->config->data, "/var/lib/sluice");
+    assert_string_equal(f->config->run_dir, "/run/sluice");
+    assert_int_equal(read_config(f, (const char *const[]){"-d", "here", NULL}, environment),
+                     CONFIG_RUN);
+    assert_string_equal(f->config->data, "here");
+}
+
+/* --- what is wrong ------------------------------------------------------------------------------------ */
+
+static void a_wrong_value_is_named_with_its_option_and_reason(void **state)
+{
+    static const struct {
+        const char *option;
+        const char *value;
+        const char *message;
+    } cases[] = {
+        {"--workers", "0", "--workers: 0 is out of range (1 to 64)"},
+        {"--workers", "65", "--workers: 65 is out of range (1 to 64)"},
+        {"--workers", "many", "--workers: \"many\" is not a whole number"},
+        {"--workers", "-1", "--workers: \"-1\" is not a whole number"},
+        {"--workers", "2 ", "--workers: \"2 \" is not a whole number"},
+        {"--workers", "", "--workers: \"\" is not a whole number"},
+        {"--ring-size", "3M", "--ring-size: 3M is not a power of two (2M and 4M are)"},
+        {"--ring-size", "1K", "--ring-size: 1K is out of range (64K to 16G)"},
+        {"--ring-size", "32MB", "--ring-size: \"32MB\" is not a size"},
+        {"--ring-size", "99999999999999999999",
+         "--ring-size: 99999999999999999999 is out of range"},
+        {"--map-size", "64M", "--map-size: 64M is too small for the ring: at least 128M"},
+        {"--drain-timeout", "5 parsecs", "--drain-timeout: \"5 parsecs\" is not a time"},
+        {"--drain-timeout", "8d", "--drain-timeout: 8d is out of range (0 to 7d)"},
+        {"--ping-timeout", "off", "--ping-timeout: \"off\" is not a time"},
+        {"--listen", "nowhere", "--listen: \"nowhere\" is no address: "},
+        {"--listen", "127.0.0.1:99999", "--listen: \"127.0.0.1:99999\" is no address: "},
+        {"--listen", "off", "--listen: at least one address is needed"},
+        {"--broker-listen", "8888", "--broker-listen: \"8888\" is no address: "},
+        {"--cors-origins", "example.org", "--cors-origins: \"example.org\" is no origin"},
+        {"--cors-origins", "https://a/", "--cors-origins: \"https://a/\" is no origin"},
+        {"--user", "nobody-of-that-name", "--user: there is no user nobody-of-that-name"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(READ(f, cases[i].option, cases[i].value), CONFIG_WRONG);
+        assert_says(f, cases[i].message);
+        assert_int_equal(count_lines(f->errors), 1);
+        assert_null(f->config);
+    }
+}
+
+static void what_the_command_line_cannot_mean_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--nonsense"), CONFIG_WRONG);
+    assert_says(f, "--nonsense: no such option");
+    assert_int_equal(READ(f, "--work", "3"), CONFIG_WRONG);
+    assert_says(f, "--work: no such option");
+    assert_int_equal(READ(f, "-x"), CONFIG_WRONG);
+    assert_says(f, "-x: no such option");
+    assert_int_equal(READ(f, "stray"), CONFIG_WRONG);
+    assert_says(f, "stray: not an option");
+    assert_int_equal(READ(f, "--workers"), CONFIG_WRONG);
+    assert_says(f, "--workers: a value is missing (N)");
+    assert_int_equal(READ(f, "--data", "--echo"), CONFIG_WRONG);
+    assert_says(f, "--data: a value is missing (DIR)");
+    assert_int_equal(READ(f, "--check-config=yes"), CONFIG_WRONG);
+    assert_says(f, "--check-config: takes no value");
+    assert_int_equal(READ(f, "--config"), CONFIG_WRONG);
+    assert_says(f, "--config: a value is missing (FILE)");
+}
+
+static void an_option_that_this_version_does_not_have_is_not_swallowed(void **state)
+{
+    static const char *const later[] = {"--tls-cert", "--schema", "--max-rate", "--ktls"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+        assert_int_equal(READ(f, later[i], "x"), CONFIG_WRONG);
+        assert_says(f, "no such option");
+    }
+}
+
+static void every_wrong_value_is_named_not_the_first_alone(void **state)
+{
+    struct fixture *f = *state;
+    const char *const environment[] = {"SLUICE_DURABILITY=maybe", NULL};
+
+    write_file(f, "workers = none\n\ntick = soon\nno_such = 1\n");
+    assert_int_equal(
+        read_config(f,
+                    (const char *const[]){"-c", f->file, "--ring-size", "3M", "--max-head=1", NULL},
+                    environment),
+        CONFIG_WRONG);
+    assert_says(f, ":1: workers: \"none\"");
+    assert_says(f, ":3: tick: \"soon\"");
+    assert_says(f, ":4: no_such: no such option");
+    assert_says(f, "SLUICE_DURABILITY: \"maybe\"");
+    assert_says(f, "--ring-size: 3M");
+    assert_says(f, "--max-head: 1 is out of range (1K to 1M)");
+    assert_int_equal(count_lines(f->errors), 6);
+}
+
+static void a_mistake_in_a_file_is_named_with_its_line(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *message;
+    } cases[] = {
+        {"# x\n\nworkers = 0\n", ":3: workers: 0 is out of range"},
+        {"workers\n", ":1: not of the form"},
+        {"workers = 2\nworkers = 3\n", ":2: workers: stands in line 1 already"},
+        {"max-queue = 1M\n", ":1: max-queue: no such option (words are joined by _ here)"},
+        {"ring_size = 3M\n", ":1: ring_size: 3M is not a power of two"},
+        {"[section\n", ":1: not of the form"},
+    };
+    struct fixture *f = *state;
+    char place[128];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_file(f, cases[i].text);
+        assert_int_equal(READ(f, "-c", f->file), CONFIG_WRONG);
+        (void)snprintf(place, sizeof place, "%s%s", f->file, cases[i].message);
+        assert_says(f, place);
+        assert_int_equal(count_lines(f->errors), 1);
+    }
+}
+
+static void a_line_too_long_for_the_parser_is_refused_not_cut(void **state)
+{
+    struct fixture *f = *state;
+    char text[512];
+
+    memset(text, 'x', sizeof text);
+    memcpy(text, "hosts = ", 8);
+    text[sizeof text - 1] = '\0';
+    write_file(f, text);
+    assert_int_equal(READ(f, "-c", f->file), CONFIG_WRONG);
+    assert_says(f, ":1: a line has at most");
+    text[0] = '#'; /* a comment may be as long as it likes */
+    write_file(f, text);
+    assert_int_equal(READ(f, "-c", f->file), CONFIG_RUN);
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--config", "/nowhere/sluice.conf"), CONFIG_WRONG);
+    assert_says(f, "/nowhere/sluice.conf: cannot be opened: No such file or directory");
+    assert_int_equal(READ(f, "--config=/tmp"), CONFIG_WRONG);
+    assert_says(f, "/tmp: cannot be read");
+}
+
+static void an_unknown_variable_of_ours_is_only_warned_about(void **state)
+{
+    struct fixture *f = *state;
+    const char *const environment[] = {"SLUICE_WROKERS=3", NULL};
+
+    assert_int_equal(read_config(f, (const char *const[]){NULL}, environment), CONFIG_RUN);
+    assert_says(f, "SLUICE_WROKERS: no such option, ignored");
+}
+
+/* --- what is only shown ------------------------------------------------------------------------------------ */
+
+static void version_and_help_are_shown_and_nothing_else_happens(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--version"), CONFIG_SHOWN);
+    assert_string_equal(f->output, "sluice " SLUICE_VERSION "\n");
+    assert_int_equal(READ(f, "-h"), CONFIG_SHOWN);
+    for (size_t i = 0; i < param_count(); i++)
+        assert_non_null(strstr(f->output, param_at(i)->name));
+    assert_null(f->config);
+}
+
+static void check_config_says_that_all_is_well(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, "--check-config", "--workers", "2"), CONFIG_CHECKED);
+    assert_string_equal(f->output, "sluice: the configuration is good\n");
+    assert_int_equal(READ(f, "--check-config", "--workers", "0"), CONFIG_WRONG);
+    assert_string_equal(f->output, "");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_said_means_the_defaults),
+        TEST(sizes_and_times_take_their_units_in_either_case),
+        TEST(a_value_may_stand_behind_a_blank_an_equals_sign_or_the_letter),
+        TEST(the_last_of_several_values_wins),
+        TEST(a_switch_alone_means_on_and_takes_a_word),
+        TEST(a_list_is_repeated_or_separated_by_commas),
+        TEST(a_choice_is_the_index_of_its_word),
+        TEST(values_are_written_in_their_largest_unit),
+        TEST(an_option_wins_over_the_environment_and_that_over_the_file),
+        TEST(a_list_of_a_higher_level_replaces_the_lower_one),
+        TEST(the_file_may_be_named_by_the_environment),
+        TEST(systemd_says_where_data_and_ring_are),
+        TEST(a_wrong_value_is_named_with_its_option_and_reason),
+        TEST(what_the_command_line_cannot_mean_is_refused),
+        TEST(an_option_that_this_version_does_not_have_is_not_swallowed),
+        TEST(every_wrong_value_is_named_not_the_first_alone),
+        TEST(a_mistake_in_a_file_is_named_with_its_line),
+        TEST(a_line_too_long_for_the_parser_is_refused_not_cut),
+        TEST(a_file_that_cannot_be_read_is_named),
+        TEST(an_unknown_variable_of_ours_is_only_warned_about),
+        TEST(version_and_help_are_shown_and_nothing_else_happens),
+        TEST(check_config_says_that_all_is_well),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
