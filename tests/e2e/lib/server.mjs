@@ -279,6 +279,20 @@ export class Server {
     return this.#open(new BrokerClient(this.url('/broker'), options));
   }
 
+  /** A client on that worker. open() makes one; those that came to others are closed again. */
+  async onWorker(index, open) {
+    const elsewhere = [];
+    for (let attempt = 0; attempt < 32 * this.options.workers; attempt++) {
+      const client = await open();
+      if ((await this.workerOf(client)) === index) {
+        elsewhere.forEach((other) => other.terminate());
+        return client;
+      }
+      elsewhere.push(client); // kept until then: the workers share clients evenly
+    }
+    throw new Error(`worker ${index} never got a client`);
+  }
+
   /** One client on each worker, in the order of the workers. open() makes one. */
   async onEachWorker(open) {
     const found = [];
