@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -113,12 +114,17 @@ int address_parse(const char *text, struct address *ret_address, const char **re
                : refuse(ret_reason, "not an IP address (host names are not looked up)");
 }
 
-/* Whether a unix socket's file is left over from a process that is gone. */
-static bool is_stale(const struct address *address)
+/* Whether @path is a unix socket left over from a process that is gone. */
+static bool is_stale(const struct address *address, const char *path)
 {
+    struct stat info;
     bool is_refused;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd;
 
+    /* A plain file would refuse connections, too. */
+    if (lstat(path, &info) != 0 || !S_ISSOCK(info.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     is_refused = connect(fd, (const struct sockaddr *)&address->storage, address->bytes) != 0 &&
@@ -130,14 +136,15 @@ static bool is_stale(const struct address *address)
 static int bind_address(int fd, const struct address *address)
 {
     const struct sockaddr *name = (const struct sockaddr *)&address->storage;
+    const char *path = ((const struct sockaddr_un *)(const void *)name)->sun_path;
 
     if (bind(fd, name, address->bytes) == 0)
         return 0;
     if (errno != EADDRINUSE || name->sa_family != AF_UNIX)
         return -errno;
-    if (!is_stale(address))
+    if (!is_stale(address, path))
         return -EADDRINUSE;
-    if (unlink(((const struct sockaddr_un *)(const void *)name)->sun_path) != 0)
+    if (unlink(path) != 0)
         return -errno;
     return bind(fd, name, address->bytes) == 0 ? 0 : -errno;
 }
