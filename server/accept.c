@@ -45,6 +45,7 @@ static enum admission judge(struct worker *worker)
     uint64_t total = connection_count(worker);
     uint64_t own = tcp_counts(worker->tcp)->open_count;
 
+    drain_worker_notice(worker);
     stat_add(worker->bus, worker->slot, STAT_ACCEPTED, 1);
     if (total <= worker->accept.connections_max && own <= worker->accept.own_max)
         return ADMITTED;

@@ -120,8 +120,17 @@ static void close_idle(struct worker *worker)
     http1_close_idle(&worker->http_full);
 }
 
+void drain_worker_notice(struct worker *worker)
+{
+    if (bus_phase(worker->bus) < BUS_DRAINING || worker->config->drain_accept > 0)
+        return;
+    worker->service.is_refusing = true;
+    worker->http.is_closing = true;
+}
+
 static void refuse_newcomers(struct worker *worker)
 {
+    worker->drain.has_refused = true;
     worker->service.is_refusing = true;
     close_idle(worker);
     begin_walk(worker, DRAIN_WALK_WARN); /* those who came since the drain began, too */
@@ -172,7 +181,7 @@ static void begin_due(struct worker *worker)
 
     if (drain->phase != BUS_DRAINING)
         return;
-    if (!worker->service.is_refusing && clock_boottime_ns() >= drain->accept_until_ns)
+    if (!drain->has_refused && clock_boottime_ns() >= drain->accept_until_ns)
         refuse_newcomers(worker);
     if (drain->walk == DRAIN_WALK_NONE && !drain->has_spread && worker->config->drain_spread > 0) {
         drain->has_spread = true;
@@ -199,7 +208,7 @@ int64_t drain_worker_sleep_ns(const struct worker *worker)
     int64_t now_ns = clock_boottime_ns();
     int64_t sleep_ns = INT64_MAX;
 
-    if (drain->phase == BUS_DRAINING && !worker->service.is_refusing)
+    if (drain->phase == BUS_DRAINING && !drain->has_refused)
         sleep_ns = drain->accept_until_ns - now_ns;
     if (drain->phase == BUS_STOPPING)
         sleep_ns = drain->stop_by_ns - now_ns;

@@ -41,11 +41,17 @@ struct worker_drain {
     size_t spread_count; /* clients when it began */
     size_t spread_closed;
     size_t client_count; /* as the master was last told of */
-    bool has_spread;     /* drain_spread is over or was never asked for */
+    bool has_refused;    /* drain_accept is over, and who was there has been told */
+    bool has_spread;     /* the closing over drain_spread has begun */
 };
 
 /* Acts on the phase; true when it wants another turn at once. */
 bool drain_worker_turn(struct worker *worker);
+/*
+ * A newcomer is here: it is judged by the phase as it is now, not as the last turn saw it. Safe
+ * inside a callback.
+ */
+void drain_worker_notice(struct worker *worker);
 /* How long the worker may sleep as far as the drain is concerned; INT64_MAX: as it likes. */
 int64_t drain_worker_sleep_ns(const struct worker *worker);
 /* BUS_STOPPING, and nothing is left to wait for: the worker ends. */
