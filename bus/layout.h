@@ -38,7 +38,7 @@ struct bus_identity {
     uint8_t boot_id[16];
     _Atomic uint64_t epoch; /* O: release / acquire */
     uint64_t size;          /* of the data part */
-    uint64_t reserved;
+    uint64_t reserved;      /* 0; nobody looks at it */
 };
 
 /* One published state. W: the appender that holds the lock, in the slot not in force. */
@@ -46,61 +46,85 @@ struct bus_state {
     _Atomic uint64_t tail;     /* position behind the newest record */
     _Atomic uint64_t next_seq; /* of the record that will be appended next */
     _Atomic int64_t time_ns;   /* of the newest record; CLOCK_REALTIME, never goes back */
-    uint64_t reserved;
 };
 
 struct bus_process_slot {
-    alignas(BUS_CACHE_LINE) _Atomic uint32_t sleeping; /* set of enum wake_reason. W: owner; R:
-                                                          wakers; O: full fences, bus/wake.h */
-    _Atomic int32_t pid;                               /* W: master. 0: nobody. R: all */
-    _Atomic uint32_t generation; /* W: master, one more at every fork into this slot */
+    /* Set of enum wake_reason. W: owner; R: wakers. O: full fences on both sides (bus/wake.h) */
+    alignas(BUS_CACHE_LINE) _Atomic uint32_t sleeping;
+    _Atomic int32_t pid;         /* W: master; 0: nobody. R: all */
+    _Atomic uint32_t generation; /* W: master, one more at every fork into this slot. R: all */
     _Atomic uint32_t mark;       /* enum slot_mark. W: owner; R: master */
     _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master */
-    _Atomic uint64_t cursor_seq; /* last operation it has delivered / committed. W: owner */
+    _Atomic uint64_t cursor_seq; /* last operation it has delivered / committed. W: owner; R: all */
     _Atomic uint64_t reserved[4];
-    alignas(
-        BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX]; /* enum stat_id. W: owner */
+
+    /* By enum stat_id. W: owner (gauges of the dead: master); R: all. O: relaxed */
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX];
 };
 
 struct bus_header {
     struct bus_identity identity;
 
-    alignas(BUS_CACHE_LINE)
-        pthread_mutex_t append_mutex; /* robust, process-shared; made anew at start */
+    /* Robust, process-shared; made anew at start. Taken by appenders only, never by the master. */
+    alignas(BUS_CACHE_LINE) pthread_mutex_t append_mutex;
 
-    alignas(BUS_CACHE_LINE) _Atomic uint64_t state_count; /* states[state_count & 1] is in force.
-                                                             W: appender; O: release / acquire */
+    /* states[state_count & 1] is in force. W: lock holder; R: all. O: release / acquire */
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t state_count;
     struct bus_state states[2];
-    _Atomic uint64_t urgent_pos; /* someone waits for the commit of what is before it. W: workers,
-                                    only ever raised (compare-exchange) */
+    /* Someone waits for the commit of what is before it. W: workers, only ever raised
+       (compare-exchange); R: writer. O: relaxed, ordered by the fences of the wake-up */
+    _Atomic uint64_t urgent_pos;
 
-    alignas(BUS_CACHE_LINE) _Atomic uint64_t writing_until; /* an appender may be overwriting up to
-                                                               here (less size). Never lowered */
+    /* An appender may be overwriting up to here, less the size. Never lowered. W: lock holder, then
+       a release fence; R: readers, behind an acquire fence */
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t writing_until;
 
-    alignas(BUS_CACHE_LINE) _Atomic uint64_t committed_pos; /* W: writer, before committed_seq */
-    _Atomic uint64_t committed_seq;                         /* W: writer; O: release / acquire */
-    _Atomic uint64_t first_seq;                             /* oldest kept in the log. W: writer */
-    _Atomic uint32_t refusal; /* enum bus_refusal: why appends are refused. W: writer */
-    _Atomic uint32_t
-        commit_error; /* errno of the last failed commit, 0 after a good one. W: writer */
+    /* W: writer, in this order; R: all. O: release / acquire */
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t committed_pos;
+    _Atomic uint64_t committed_seq;
+    _Atomic uint64_t first_seq;    /* oldest kept in the log. W: writer */
+    _Atomic uint32_t refusal;      /* enum bus_refusal: why appends are refused. W: writer */
+    _Atomic uint32_t commit_error; /* errno of the last commit, 0 after a good one. W: writer */
 
-    alignas(
-        BUS_CACHE_LINE) _Atomic uint32_t phase; /* enum bus_phase. W: master (writer: recovered) */
-    _Atomic uint32_t recovered;                 /* W: writer, once the ring may be appended to */
-    _Atomic int64_t drain_deadline_ns;          /* CLOCK_BOOTTIME. W: master, before phase */
-    int64_t started_boottime_ns;                /* W: master, before the first fork */
-    int64_t clock_offset_ns;     /* REALTIME - BOOTTIME at start: a clock that jumps is noticed */
-    _Atomic int64_t tick_due_ns; /* CLOCK_BOOTTIME of the room's next tick. W: the worker whose
-                                    compare-exchange wins */
+    /* enum bus_phase. W: master; R: all. O: release / acquire */
+    alignas(BUS_CACHE_LINE) _Atomic uint32_t phase;
+    _Atomic uint32_t recovered;        /* W: writer, once the ring may be appended to */
+    _Atomic int64_t drain_deadline_ns; /* CLOCK_BOOTTIME. W: master, before phase */
+    int64_t started_boottime_ns;       /* W: master, before the first fork */
+    int64_t clock_offset_ns;           /* REALTIME - BOOTTIME at start, as above */
+    /* CLOCK_BOOTTIME of the room's next tick; 0: none planned. W: the worker whose
+       compare-exchange wins */
+    _Atomic int64_t tick_due_ns;
 
-    alignas(BUS_CACHE_LINE) _Atomic uint64_t active_slots[BUS_SLOT_WORDS]; /* a bit per slot in use.
-                                                                              W: master */
+    /* A bit per slot in use. W: master; R: all. O: release / acquire */
+    alignas(BUS_CACHE_LINE) _Atomic uint64_t active_slots[BUS_SLOT_WORDS];
 
     struct bus_process_slot slots[BUS_SLOT_COUNT];
 };
 
+/* bus/README.md, "Layout", says the same in a table. */
+#define BUS_ASSERT_AT(field, offset)                                                               \
+    static_assert(offsetof(struct bus_header, field) == (offset), #field " has its place")
+BUS_ASSERT_AT(identity.layout_version, 8);
+BUS_ASSERT_AT(identity.header_bytes, 12);
+BUS_ASSERT_AT(identity.store_id, 16);
+BUS_ASSERT_AT(identity.boot_id, 24);
+BUS_ASSERT_AT(identity.epoch, 40);
+BUS_ASSERT_AT(identity.size, 48);
+BUS_ASSERT_AT(append_mutex, 64);
+BUS_ASSERT_AT(state_count, 128);
+BUS_ASSERT_AT(states, 136);
+BUS_ASSERT_AT(urgent_pos, 184);
+BUS_ASSERT_AT(writing_until, 192);
+BUS_ASSERT_AT(committed_pos, 256);
+BUS_ASSERT_AT(committed_seq, 264);
+BUS_ASSERT_AT(phase, 320);
+BUS_ASSERT_AT(active_slots, 384);
+BUS_ASSERT_AT(slots, 448);
+#undef BUS_ASSERT_AT
 static_assert(sizeof(struct bus_identity) == 64, "one cache line");
-static_assert(sizeof(struct bus_state) == 32, "two fit beside their counter");
+static_assert(sizeof(struct bus_state) == 24, "two fit into a line with counter and urgent_pos");
+static_assert(sizeof(struct bus_process_slot) == 512, "one line of its own, seven of counters");
 static_assert(sizeof(struct bus_header) <= BUS_HEADER_BYTES, "the header part holds the header");
 static_assert(BUS_HEADER_BYTES % 65536 == 0, "data starts on a page of any size");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "positions are shared between processes");

@@ -42,7 +42,7 @@ enum stat_id {
 };
 
 struct stat_info {
-    const char *name; /* snake_case, as /metrics will say it */
+    const char *name; /* as /metrics says it, with the prefix sluice_ */
     bool is_gauge;
     const char *help;
 };
