@@ -242,8 +242,10 @@ static int tell_gap(struct topics *topics, struct subscription *subscription, ui
     const struct subscriber *subscriber = subscription->subscriber;
     struct log_topic info = {0};
     uint64_t oldest = 0;
-    int rc = log_topic_info(topics->options.store, topic->name, topic->name_bytes, &info);
+    int rc = store_snapshot_begin(topics->options.store, ring_committed(topics->options.bus).seq);
 
+    if (rc == 0)
+        rc = log_topic_info(topics->options.store, topic->name, topic->name_bytes, &info);
     if (rc != 0)
         return rc;
     if (info.trimmed_seq <= had_seq)
@@ -265,7 +267,7 @@ static int tell_gaps(struct topics *topics, struct subscriber *subscriber, uint6
 {
     struct subscription *subscription = subscriber->subscriptions;
     int told = 0;
-    int rc = store_snapshot_begin(topics->options.store, ring_committed(topics->options.bus).seq);
+    int rc = 0;
 
     while (subscription != NULL && rc >= 0) {
         struct subscription *next = subscription->next; /* on_gap may end this one */

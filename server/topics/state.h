@@ -91,7 +91,7 @@ static inline void topics_count(struct topics *topics, enum stat_id stat, int64_
 /* Whether nothing may be queued on it any more. */
 static inline bool stream_is_ending(const struct stream *stream)
 {
-    return stream->is_finishing || stream->is_closed;
+    return stream->is_sealed || stream->is_finishing || stream->is_closed;
 }
 
 #endif

@@ -1,0 +1,478 @@
+/*
+ * Random interleavings of everything that can happen to subscriptions, held against the simplest
+ * model there is: the list of all operations. What a client reads is judged line by line, in the
+ * order in which the worker queued it; lines of the test's own mark where it subscribed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/topics_fixture.h"
+
+enum {
+    TOPIC_COUNT = 6,
+    CLIENT_COUNT = 8,
+    STEPS = 6000,
+    OPERATIONS_MAX = 400 * 1000,
+    RING_BYTES = 128 * 1024,
+    QUEUE_BYTES = 96 * 1024,
+};
+
+static const char *const names[TOPIC_COUNT] = {"news", "room", "comments:7", "ä", "x", "quiet"};
+#define TOPIC_QUIET (TOPIC_COUNT - 1)
+
+struct operation {
+    uint32_t topics; /* a bit for each */
+    uint32_t id;     /* its payload begins with it */
+};
+
+/* What a client knows from what it has read. */
+struct view {
+    bool is_subscribed;
+    uint64_t position;
+};
+
+struct player {
+    struct fake_client *client; /* NULL: not connected */
+    bool subscribed[TOPIC_COUNT];
+    struct view views[TOPIC_COUNT];
+    bool is_short; /* its encoding has no payload */
+};
+
+struct model {
+    struct topics_fixture *fixture;
+    uint64_t random;
+    struct operation *operations; /* [seq] */
+    uint64_t last_seq;
+    uint64_t last_of[TOPIC_COUNT];
+    struct player players[CLIENT_COUNT];
+    uint64_t messages;
+    uint64_t gaps;
+    uint64_t resumed;
+    uint64_t lapped_back; /* resumes that retention had overtaken */
+};
+
+static uint64_t pick(struct model *model, uint64_t bound)
+{
+    return topics_random(&model->random) % bound;
+}
+
+/* The first operation on @topic behind @seq; 0: none. */
+static uint64_t next_on(const struct model *model, unsigned topic, uint64_t seq)
+{
+    while (seq++ < model->last_seq) {
+        if ((model->operations[seq].topics & 1U << topic) != 0)
+            return seq;
+    }
+    return 0;
+}
+
+/* The last operation on @topic before @seq; 0: none. */
+static uint64_t last_before(const struct model *model, unsigned topic, uint64_t seq)
+{
+    while (seq-- > 1) {
+        if ((model->operations[seq].topics & 1U << topic) != 0)
+            return seq;
+    }
+    return 0;
+}
+
+static unsigned topic_of(const char *line, size_t bytes)
+{
+    for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+        if (strlen(names[i]) == bytes && memcmp(names[i], line, bytes) == 0)
+            return i;
+    }
+    fail_msg("no such topic: \"%.60s\"", line);
+    return 0;
+}
+
+/* --- judging what was read -------------------------------------------------------------------- */
+
+static void judge_message(struct model *model, struct player *player, const char *line)
+{
+    size_t name_bytes = strcspn(line, " ");
+    unsigned topic = topic_of(line, name_bytes);
+    struct view *view = &player->views[topic];
+    char *end;
+    uint64_t seq = strtoull(line + name_bytes, &end, 10);
+
+    assert_true(view->is_subscribed);
+    assert_int_equal(seq, next_on(model, topic, view->position));
+    if (!player->is_short)
+        assert_int_equal(strtoul(end, NULL, 10), model->operations[seq].id);
+    if (model->fixture->is_committed_only)
+        assert_true(seq <= model->fixture->meta.committed_seq);
+    view->position = seq;
+    model->messages++;
+}
+
+static void judge_gap(struct model *model, struct player *player, const char *line)
+{
+    size_t name_bytes = strcspn(line, " ");
+    struct view *view = &player->views[topic_of(line, name_bytes)];
+    unsigned topic = topic_of(line, name_bytes);
+    uint64_t oldest = strtoull(line + name_bytes, NULL, 10);
+    uint64_t lost = next_on(model, topic, view->position);
+
+    assert_true(view->is_subscribed);
+    assert_true(lost != 0 && lost < oldest); /* something was taken ... */
+    assert_true(last_before(model, topic, oldest) < model->fixture->meta.first_seq); /* ... by it */
+    view->position = oldest - 1;
+    model->gaps++;
+}
+
+/* `pong`: nothing up to it may still be to come. */
+static void judge_position(const struct model *model, const struct player *player, const char *line)
+{
+    uint64_t position = strtoull(line, NULL, 10);
+
+    for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+        if (player->views[i].is_subscribed) {
+            uint64_t next = next_on(model, i, player->views[i].position);
+
+            assert_true(next == 0 || next > position);
+        }
+    }
+}
+
+static void judge_line(struct model *model, struct player *player, const char *line)
+{
+    unsigned topic = 0;
+    unsigned long long seq = 0;
+
+    if (sscanf(line, "+%u %llu", &topic, &seq) == 2)
+        player->views[topic] = (struct view){.is_subscribed = true, .position = seq};
+    else if (sscanf(line, "-%u", &topic) == 1)
+        player->views[topic].is_subscribed = false;
+    else if (line[0] == '=')
+        judge_position(model, player, line + 1);
+    else if (strncmp(line, "gap ", 4) == 0)
+        judge_gap(model, player, line + 4);
+    else
+        judge_message(model, player, line);
+}
+
+static void read_lines(struct model *model)
+{
+    for (unsigned i = 0; i < CLIENT_COUNT; i++) {
+        struct player *player = &model->players[i];
+        const char *line;
+
+        if (player->client == NULL)
+            continue;
+        assert_false(player->client->is_aborted);
+        while ((line = fake_client_line(player->client)) != NULL)
+            judge_line(model, player, line);
+        if (player->client->taken_bytes == player->client->received_bytes) {
+            player->client->taken_bytes = 0;
+            player->client->received_bytes = 0;
+        }
+    }
+}
+
+/* --- what can happen -------------------------------------------------------------------------- */
+
+static void do_append(struct model *model)
+{
+    struct record_topic topics[TOPIC_COUNT];
+    struct record_spec spec = {.kind = RECORD_EVENT, .topics = topics};
+    struct operation operation = {.id = (uint32_t)pick(model, UINT32_MAX)};
+    size_t payload_bytes = pick(model, 100) == 0 ? pick(model, 20 * 1024) : 20 + pick(model, 150);
+    static char payload[32 * 1024];
+    uint64_t seq = 0;
+    int rc;
+
+    while (operation.topics == 0) {
+        for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+            if (pick(model, i == TOPIC_QUIET ? 2000 : 5) == 0)
+                operation.topics |= 1U << i;
+        }
+    }
+    for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+        if ((operation.topics & 1U << i) != 0)
+            topics[spec.topic_count++] =
+                (struct record_topic){.name = names[i], .bytes = strlen(names[i])};
+    }
+    memset(payload, '.', sizeof payload);
+    spec.payload = payload;
+    spec.payload_bytes = (size_t)snprintf(payload, 16, "%u", operation.id);
+    payload[spec.payload_bytes] = ' ';
+    spec.payload_bytes += payload_bytes;
+    rc = topics_append_spec(model->fixture, &spec, &seq);
+    if (rc != 0) { /* the ring is full */
+        topics_commit(model->fixture, NULL);
+        assert_int_equal(topics_append_spec(model->fixture, &spec, &seq), 0);
+    }
+    assert_int_equal(seq, model->last_seq + 1);
+    assert_true(seq < OPERATIONS_MAX);
+    model->operations[seq] = operation;
+    model->last_seq = seq;
+}
+
+static void do_append_many(struct model *model)
+{
+    for (uint64_t i = pick(model, 200); i > 0; i--)
+        do_append(model);
+}
+
+static void do_commit(struct model *model)
+{
+    const struct retention retention = {.bytes = 100 * 1024 + pick(model, 400) * 1024};
+
+    topics_commit(model->fixture, pick(model, 3) == 0 ? &retention : NULL);
+}
+
+static void do_trim(struct model *model)
+{
+    const struct retention retention = {.bytes = 64 * 1024 + pick(model, 500) * 1024};
+
+    store_snapshot_end(model->fixture->store); /* what the model knows, the worker is to know */
+    topics_trim(model->fixture, &retention);
+}
+
+static struct player *pick_player(struct model *model)
+{
+    struct player *player = &model->players[pick(model, CLIENT_COUNT)];
+
+    if (player->client == NULL) {
+        *player = (struct player){.is_short = pick(model, 2) == 0};
+        player->client =
+            fake_client_open(model->fixture, player->is_short ? model->fixture->short_encoding
+                                                              : model->fixture->text_encoding);
+    }
+    return player;
+}
+
+/* What the answer to a resume has to be. */
+static void judge_resumed(struct model *model, unsigned topic, const struct resume *resume,
+                          const struct subscribed *answer)
+{
+    uint64_t first_seq = model->fixture->meta.first_seq;
+    bool is_known = !resume->has_epoch || resume->epoch == TOPICS_EPOCH;
+    bool is_trimmed = last_before(model, topic, first_seq) > resume->since;
+    uint64_t oldest = next_on(model, topic, first_seq - 1);
+
+    assert_true(answer->has_recovered);
+    assert_int_equal(answer->recovered,
+                     is_known && !is_trimmed && resume->since <= model->last_seq);
+    model->resumed++;
+    if (answer->recovered) {
+        assert_int_equal(answer->seq, resume->since);
+        assert_int_equal(answer->gap_oldest, 0);
+        return;
+    }
+    if (oldest == 0)
+        oldest = model->last_seq + 1;
+    assert_int_equal(answer->gap_oldest, oldest);
+    assert_int_equal(answer->seq, oldest - 1);
+    model->lapped_back += is_trimmed ? 1 : 0;
+}
+
+static void do_subscribe(struct model *model)
+{
+    struct player *player = pick_player(model);
+    unsigned topic = (unsigned)pick(model, TOPIC_COUNT);
+    struct resume resume = {.has_since = pick(model, 3) != 0};
+    struct subscribed answer;
+
+    if (player->subscribed[topic]) {
+        answer = fake_client_subscribe(player->client, names[topic], NULL);
+        assert_true(answer.was_subscribed);
+        return;
+    }
+    if (resume.has_since) {
+        uint64_t back = pick(model, 2) == 0 ? model->last_seq : 300;
+
+        resume.has_epoch = pick(model, 2) == 0;
+        resume.epoch = pick(model, 10) == 0 ? 1 : TOPICS_EPOCH;
+        resume.since = model->last_seq + 2 -
+                       pick(model, (back > model->last_seq ? model->last_seq : back) + 3);
+    }
+    answer = fake_client_subscribe(player->client, names[topic], &resume);
+    assert_int_equal(answer.epoch, TOPICS_EPOCH);
+    if (resume.has_since)
+        judge_resumed(model, topic, &resume, &answer);
+    else if (!model->fixture->is_committed_only)
+        assert_int_equal(answer.seq, model->last_seq);
+    player->subscribed[topic] = true;
+    fake_client_write(player->client, "+%u %llu\n", topic, (unsigned long long)answer.seq);
+}
+
+static void do_unsubscribe(struct model *model)
+{
+    struct player *player = pick_player(model);
+    unsigned topic = (unsigned)pick(model, TOPIC_COUNT);
+    int rc = topics_unsubscribe(model->fixture->topics, &player->client->subscriber, names[topic],
+                                strlen(names[topic]));
+
+    assert_int_equal(rc == 0, player->subscribed[topic]);
+    if (rc == 0)
+        fake_client_write(player->client, "-%u\n", topic);
+    player->subscribed[topic] = false;
+}
+
+static void do_disconnect(struct model *model)
+{
+    struct player *player = pick_player(model);
+
+    fake_client_close(player->client);
+    player->client = NULL;
+}
+
+static void do_position(struct model *model)
+{
+    struct player *player = pick_player(model);
+    uint64_t position = topics_position(model->fixture->topics, &player->client->subscriber);
+
+    assert_true(position <= model->last_seq);
+    fake_client_write(player->client, "=%llu\n", (unsigned long long)position);
+}
+
+static void do_stall(struct model *model)
+{
+    fake_client_stall(pick_player(model)->client);
+}
+
+static void do_allow(struct model *model)
+{
+    fake_client_allow(pick_player(model)->client,
+                      pick(model, 3) == 0 ? SIZE_MAX : 1 + (size_t)pick(model, 200 * 1024));
+}
+
+/* Another process commits and trims while the worker has a snapshot open. */
+static void interfere(void *user)
+{
+    struct model *model = user;
+
+    if (pick(model, 10) == 0)
+        do_append_many(model);
+    if (pick(model, 10) == 0)
+        do_commit(model);
+    if (pick(model, 20) == 0) {
+        const struct retention retention = {.bytes = 64 * 1024};
+
+        topics_trim(model->fixture, &retention);
+    }
+}
+
+static void do_turn(struct model *model)
+{
+    (void)topics_fixture_turn(model->fixture);
+    read_lines(model);
+}
+
+static void do_run(struct model *model)
+{
+    topics_fixture_run(model->fixture);
+    read_lines(model);
+}
+
+static const struct {
+    void (*act)(struct model *model);
+    unsigned weight;
+} actions[] = {
+    {do_append, 20},    {do_append_many, 12}, {do_commit, 10},  {do_trim, 3},
+    {do_subscribe, 12}, {do_unsubscribe, 4},  {do_position, 4}, {do_disconnect, 1},
+    {do_stall, 4},      {do_allow, 8},        {do_turn, 25},    {do_run, 4},
+};
+
+static void act(struct model *model)
+{
+    unsigned total = 0;
+    unsigned chosen;
+
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        total += actions[i].weight;
+    chosen = (unsigned)pick(model, total);
+    for (size_t i = 0;; i++) {
+        if (chosen < actions[i].weight) {
+            actions[i].act(model);
+            return;
+        }
+        chosen -= actions[i].weight;
+    }
+}
+
+/* --- the test --------------------------------------------------------------------------------- */
+
+static void finish(struct model *model)
+{
+    int64_t subscriptions = 0;
+
+    model->fixture->in_between = NULL;
+    topics_commit(model->fixture, NULL);
+    for (unsigned i = 0; i < CLIENT_COUNT; i++) {
+        if (model->players[i].client != NULL)
+            fake_client_allow(model->players[i].client, SIZE_MAX);
+    }
+    topics_fixture_run(model->fixture);
+    read_lines(model);
+    assert_int_equal(topics_cursor_seq(model->fixture->topics), model->last_seq);
+    for (unsigned i = 0; i < CLIENT_COUNT; i++) {
+        const struct player *player = &model->players[i];
+
+        for (unsigned topic = 0; topic < TOPIC_COUNT && player->client != NULL; topic++) {
+            assert_int_equal(player->views[topic].is_subscribed, player->subscribed[topic]);
+            if (!player->subscribed[topic])
+                continue;
+            subscriptions++;
+            assert_int_equal(next_on(model, topic, player->views[topic].position), 0);
+        }
+    }
+    assert_int_equal(topics_stat(model->fixture, STAT_SUBSCRIPTIONS), subscriptions);
+    assert_int_equal(topics_stat(model->fixture, STAT_LAGGING), 0);
+}
+
+static void play(uint64_t seed, bool is_committed_only)
+{
+    struct model model = {.fixture = topics_fixture_new(RING_BYTES), .random = seed};
+    struct topics_fixture *fixture = model.fixture;
+
+    model.operations = calloc(OPERATIONS_MAX, sizeof *model.operations);
+    assert_non_null(model.operations);
+    fixture->queue_bytes_max = QUEUE_BYTES;
+    fixture->is_committed_only = is_committed_only;
+    fixture->in_between = interfere;
+    fixture->user = &model;
+    for (int i = 0; i < STEPS; i++)
+        act(&model);
+    finish(&model);
+    print_message("seed %llu: %llu operations, %llu messages, %llu resumed (%llu overtaken), "
+                  "%llu gaps, %lld times lagging, %lld times lapped\n",
+                  (unsigned long long)seed, (unsigned long long)model.last_seq,
+                  (unsigned long long)model.messages, (unsigned long long)model.resumed,
+                  (unsigned long long)model.lapped_back, (unsigned long long)model.gaps,
+                  (long long)topics_stat(fixture, STAT_BECAME_LAGGING),
+                  (long long)topics_stat(fixture, STAT_LAPPED));
+    /* The interleavings that matter have happened; a change of weights must not lose them. */
+    assert_true(model.gaps > 0 && model.lapped_back > 0 && model.messages > model.last_seq);
+    assert_true(topics_stat(fixture, STAT_BECAME_LAGGING) > 0);
+    assert_true(topics_stat(fixture, STAT_LAPPED) > 0 || is_committed_only);
+    free(model.operations);
+    topics_fixture_free(fixture);
+}
+
+static void every_subscriber_gets_each_event_once_in_order(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        play(seed * 7919, false);
+}
+
+static void the_same_when_only_committed_events_are_delivered(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 2; seed++)
+        play(seed * 104729, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_subscriber_gets_each_event_once_in_order),
+        cmocka_unit_test(the_same_when_only_committed_events_are_delivered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

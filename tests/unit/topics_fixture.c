@@ -1,0 +1,605 @@
+#include "tests/unit/topics_fixture.h"
+
+#include <ftw.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bus/check.h"
+#include "bus/role.h"
+#include "bus/topic_counts.h"
+#include "store/env.h"
+
+/* --- the writer: a process of its own, as LMDB wants it --------------------------------------- */
+
+enum writer_verb {
+    WRITER_COMMIT,
+    WRITER_TRIM,
+    WRITER_EPOCH,
+};
+
+struct writer_order {
+    enum writer_verb verb;
+    struct retention retention;
+    uint64_t epoch;
+};
+
+struct writer_answer {
+    int rc;
+    struct store_meta meta;
+};
+
+struct writer {
+    struct bus *bus;
+    struct store *store;
+    struct store_meta meta;
+    uint8_t *batch;
+};
+
+/* 1: committed something; 0: nothing is left. */
+static int writer_commit(struct writer *writer, const struct retention *retention)
+{
+    uint64_t pos = writer->meta.committed_pos;
+    size_t needed = 0;
+    ptrdiff_t bytes = ring_read(writer->bus, &pos, ring_tail(writer->bus).pos, writer->batch,
+                                COMMIT_BYTES_MAX, &needed);
+    struct ring_position committed;
+    int rc;
+
+    if (bytes <= 0)
+        return (int)bytes;
+    rc = commit_operations(writer->store, writer->batch, (size_t)bytes, pos, retention,
+                           &writer->meta);
+    if (rc != 0)
+        return rc;
+    committed = store_committed(&writer->meta);
+    ring_commit(writer->bus, &committed, writer->meta.first_seq);
+    return 1;
+}
+
+static int writer_obey(struct writer *writer, const struct writer_order *order)
+{
+    ptrdiff_t rc = 1;
+
+    if (order->verb == WRITER_EPOCH) {
+        rc = commit_new_epoch(writer->store, order->epoch, &writer->meta);
+    } else if (order->verb == WRITER_COMMIT) {
+        while (rc > 0)
+            rc = writer_commit(writer, &order->retention);
+    } else {
+        while (rc > 0)
+            rc = commit_trim(writer->store, &order->retention, &writer->meta);
+    }
+    return (int)rc;
+}
+
+static _Noreturn void writer_main(struct bus *bus, const char *dir, int from, int to)
+{
+    const struct store_options options = {
+        .data_dir = dir, .map_bytes = 256 * 1024 * 1024, .is_writer = true};
+    struct writer writer = {.bus = bus, .batch = malloc(COMMIT_BYTES_MAX)};
+    struct writer_answer answer = {0};
+    struct writer_order order;
+    struct ring_position start;
+    uint64_t store_id;
+
+    role_set(ROLE_WRITER);
+    CHECK(writer.batch != NULL);
+    answer.rc = store_identify(dir, &store_id);
+    if (answer.rc == 0)
+        answer.rc = store_open(&options, &writer.store);
+    if (answer.rc == 0)
+        answer.rc = commit_new_epoch(writer.store, TOPICS_EPOCH, &writer.meta);
+    start = store_committed(&writer.meta);
+    ring_reset(bus, &start, TOPICS_EPOCH);
+    do {
+        answer.meta = writer.meta;
+        CHECK(write(to, &answer, sizeof answer) == (ssize_t)sizeof answer);
+        if (read(from, &order, sizeof order) != (ssize_t)sizeof order)
+            _exit(0);
+        answer.rc = writer_obey(&writer, &order);
+    } while (true);
+}
+
+static void hear_writer(struct topics_fixture *fixture)
+{
+    struct writer_answer answer = {0};
+
+    assert_int_equal(read(fixture->from_writer, &answer, sizeof answer), sizeof answer);
+    assert_int_equal(answer.rc, 0);
+    fixture->meta = answer.meta;
+}
+
+static void order_writer(struct topics_fixture *fixture, const struct writer_order *order)
+{
+    assert_int_equal(write(fixture->to_writer, order, sizeof *order), sizeof *order);
+    hear_writer(fixture);
+}
+
+static void start_writer(struct topics_fixture *fixture)
+{
+    int orders[2];
+    int answers[2];
+
+    assert_int_equal(pipe(orders), 0);
+    assert_int_equal(pipe(answers), 0);
+    fixture->writer_pid = fork();
+    assert_true(fixture->writer_pid >= 0);
+    if (fixture->writer_pid == 0) {
+        (void)close(orders[1]);
+        (void)close(answers[0]);
+        writer_main(fixture->bus, fixture->dir, orders[0], answers[1]);
+    }
+    (void)close(orders[0]);
+    (void)close(answers[1]);
+    fixture->to_writer = orders[1];
+    fixture->from_writer = answers[0];
+    hear_writer(fixture);
+}
+
+void topics_commit(struct topics_fixture *fixture, const struct retention *retention)
+{
+    struct writer_order order = {.verb = WRITER_COMMIT};
+
+    if (retention != NULL)
+        order.retention = *retention;
+    order_writer(fixture, &order);
+}
+
+void topics_trim(struct topics_fixture *fixture, const struct retention *retention)
+{
+    const struct writer_order order = {.verb = WRITER_TRIM, .retention = *retention};
+
+    order_writer(fixture, &order);
+}
+
+void topics_new_epoch(struct topics_fixture *fixture, uint64_t epoch)
+{
+    const struct writer_order order = {.verb = WRITER_EPOCH, .epoch = epoch};
+
+    order_writer(fixture, &order);
+}
+
+/* --- encodings -------------------------------------------------------------------------------- */
+
+static uint64_t encoded_count;
+
+static size_t text_bytes_max(const struct event *event)
+{
+    return event->topic_bytes + EVENT_DECIMAL_BYTES_MAX + event->payload_bytes + 3;
+}
+
+static size_t encode_text(const struct event *event, uint8_t *out)
+{
+    char *at = (char *)out;
+
+    encoded_count++;
+    memcpy(at, event->topic, event->topic_bytes);
+    at += event->topic_bytes;
+    *at++ = ' ';
+    at += event_decimal(at, event->seq);
+    *at++ = ' ';
+    memcpy(at, event->payload, event->payload_bytes);
+    at += event->payload_bytes;
+    *at++ = '\n';
+    return (size_t)(at - (char *)out);
+}
+
+static size_t encode_short(const struct event *event, uint8_t *out)
+{
+    char *at = (char *)out;
+
+    encoded_count++;
+    memcpy(at, event->topic, event->topic_bytes);
+    at += event->topic_bytes;
+    *at++ = ' ';
+    at += event_decimal(at, event->seq);
+    *at++ = '\n';
+    return (size_t)(at - (char *)out);
+}
+
+static const struct encoding text_encoding = {"text", text_bytes_max, encode_text};
+static const struct encoding short_encoding = {"short", text_bytes_max, encode_short};
+
+/* --- the worker ------------------------------------------------------------------------------- */
+
+struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
+{
+    static unsigned count;
+    struct topics_fixture *fixture = calloc(1, sizeof *fixture);
+    struct bus_options bus_options = {.store_id = 7, .size = ring_bytes};
+    struct store_options store_options = {0};
+    struct topics_options options;
+
+    assert_non_null(fixture);
+    (void)snprintf(fixture->ring_path, sizeof fixture->ring_path,
+                   "/dev/shm/sluice-topics-%d-%u.ring", (int)getpid(), count++);
+    (void)snprintf(fixture->dir, sizeof fixture->dir, "/dev/shm/sluice-topics-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    role_set((enum role)(ROLE_MASTER | ROLE_WORKER));
+    bus_options.path = fixture->ring_path;
+    assert_int_equal(bus_open(&bus_options, &fixture->bus), 0);
+    assert_int_equal(topic_counts_open(&fixture->counts), 0);
+    bus_slot_occupy(fixture->bus, TOPICS_SLOT);
+    start_writer(fixture);
+    store_options.data_dir = fixture->dir;
+    assert_int_equal(store_open(&store_options, &fixture->store), 0);
+
+    fixture->queue_bytes_max = TOPICS_QUEUE_BYTES;
+    fixture->subscriptions_max = 1024;
+    options = (struct topics_options){.bus = fixture->bus,
+                                      .store = fixture->store,
+                                      .counts = fixture->counts,
+                                      .slot = TOPICS_SLOT,
+                                      .queue_bytes_max = &fixture->queue_bytes_max,
+                                      .subscriptions_max = &fixture->subscriptions_max,
+                                      .deliver_committed_only = &fixture->is_committed_only};
+    assert_int_equal(topics_open(&options, &fixture->topics), 0);
+    fixture->text_encoding = topics_register_encoding(fixture->topics, &text_encoding);
+    fixture->short_encoding = topics_register_encoding(fixture->topics, &short_encoding);
+    encoded_count = 0;
+    return fixture;
+}
+
+static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void topics_fixture_free(struct topics_fixture *fixture)
+{
+    int status = 0;
+
+    while (fixture->first != NULL)
+        fake_client_close(fixture->first);
+    topics_close(fixture->topics);
+    store_close(fixture->store);
+    (void)close(fixture->to_writer);
+    (void)close(fixture->from_writer);
+    assert_int_equal(waitpid(fixture->writer_pid, &status, 0), fixture->writer_pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    topic_counts_close(fixture->counts);
+    assert_int_equal(unlink(fixture->ring_path), 0);
+    bus_close(fixture->bus);
+    assert_int_equal(nftw(fixture->dir, entry_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+    stream_copies_clear();
+    arena_pool_clear();
+    free(fixture);
+}
+
+int topics_setup(void **state)
+{
+    *state = topics_fixture_new(TOPICS_RING_BYTES);
+    return 0;
+}
+
+int topics_teardown(void **state)
+{
+    topics_fixture_free(*state);
+    return 0;
+}
+
+int64_t topics_stat(const struct topics_fixture *fixture, enum stat_id stat)
+{
+    return (int64_t)stat_get(fixture->bus, TOPICS_SLOT, stat);
+}
+
+int topics_append_spec(struct topics_fixture *fixture, const struct record_spec *spec,
+                       uint64_t *ret_seq)
+{
+    size_t bytes = record_encoded_bytes(spec);
+    uint8_t *record = malloc(bytes + 1);
+    struct ring_appended appended = {0};
+    int rc;
+
+    assert_non_null(record);
+    (void)record_encode(record, spec);
+    rc = ring_append(fixture->bus, record, bytes, &appended);
+    free(record);
+    *ret_seq = appended.first_seq;
+    return rc;
+}
+
+static uint64_t append(struct topics_fixture *fixture, const char *names, const char *payload,
+                       size_t payload_bytes)
+{
+    struct record_topic topics[RECORD_TOPICS_MAX];
+    struct record_spec spec = {.kind = RECORD_EVENT,
+                               .topics = topics,
+                               .payload = payload,
+                               .payload_bytes = payload_bytes,
+                               .origin_slot = TOPICS_SLOT};
+    uint64_t seq = 0;
+
+    while (*names != '\0') {
+        size_t bytes = strcspn(names, ",");
+
+        assert_true(spec.topic_count < RECORD_TOPICS_MAX);
+        topics[spec.topic_count++] = (struct record_topic){.name = names, .bytes = bytes};
+        names += bytes + (names[bytes] == ',' ? 1 : 0);
+    }
+    assert_int_equal(topics_append_spec(fixture, &spec, &seq), 0);
+    return seq;
+}
+
+uint64_t topics_append(struct topics_fixture *fixture, const char *topic, const char *payload)
+{
+    return append(fixture, topic, payload, strlen(payload));
+}
+
+uint64_t topics_append_bytes(struct topics_fixture *fixture, const char *topic,
+                             size_t payload_bytes)
+{
+    char *payload = malloc(payload_bytes + 1);
+    uint64_t seq;
+
+    assert_non_null(payload);
+    memset(payload, 'x', payload_bytes);
+    seq = append(fixture, topic, payload, payload_bytes);
+    free(payload);
+    return seq;
+}
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+static struct fake_client *client_of(struct stream *stream)
+{
+    return (struct fake_client *)(void *)stream;
+}
+
+/* As a socket's stream: a full one is flushed when it has room again, not once a turn. */
+static void on_dirty(struct stream *stream)
+{
+    stream->is_dirty = client_of(stream)->is_writable;
+}
+
+static void on_pause(struct stream *stream, bool is_paused)
+{
+    stream->is_paused = is_paused;
+}
+
+static void on_finish(struct stream *stream)
+{
+    stream->is_finishing = true;
+}
+
+static void on_abort(struct stream *stream)
+{
+    stream->is_closed = true;
+    client_of(stream)->is_aborted = true;
+    outq_done(&stream->out);
+}
+
+static const struct stream_operations operations = {
+    .dirty = on_dirty, .pause = on_pause, .finish = on_finish, .abort = on_abort};
+
+static void on_drained(void *user)
+{
+    struct fake_client *client = user;
+
+    client->drained++;
+    subscriber_drained(client->fixture->topics, &client->subscriber);
+}
+
+static const struct stream_handlers stream_handlers = {.on_drained = on_drained};
+
+static void on_gap(void *user, const char *topic, size_t topic_bytes, uint64_t oldest)
+{
+    struct fake_client *client = user;
+
+    client->gaps++;
+    client->gap_oldest = oldest;
+    fake_client_write(client, "gap %.*s %llu\n", (int)topic_bytes, topic,
+                      (unsigned long long)oldest);
+    if (client->should_leave_on_gap)
+        assert_int_equal(
+            topics_unsubscribe(client->fixture->topics, &client->subscriber, topic, topic_bytes),
+            0);
+}
+
+static const struct subscriber_handlers subscriber_handlers = {on_gap};
+
+struct fake_client *fake_client_open(struct topics_fixture *fixture, unsigned encoding)
+{
+    struct fake_client *client = calloc(1, sizeof *client);
+
+    assert_non_null(client);
+    stream_init(&client->stream, &operations);
+    stream_set_user(&client->stream, &stream_handlers, client);
+    subscriber_init(&client->subscriber, &client->stream, encoding, &subscriber_handlers, client);
+    client->fixture = fixture;
+    client->room_bytes = SIZE_MAX;
+    client->is_writable = true;
+    client->next = fixture->first;
+    fixture->first = client;
+    return client;
+}
+
+void fake_client_close(struct fake_client *client)
+{
+    struct fake_client **link = &client->fixture->first;
+
+    subscriber_done(client->fixture->topics, &client->subscriber);
+    while (*link != client)
+        link = &(*link)->next;
+    *link = client->next;
+    outq_done(&client->stream.out);
+    free(client->received);
+    free(client);
+}
+
+struct subscribed fake_client_subscribe(struct fake_client *client, const char *topic,
+                                        const struct resume *resume)
+{
+    const struct resume from_now = {0};
+    struct subscribed answer = {0};
+
+    assert_int_equal(topics_subscribe(client->fixture->topics, &client->subscriber, topic,
+                                      strlen(topic), resume == NULL ? &from_now : resume, &answer),
+                     0);
+    return answer;
+}
+
+static void keep(struct fake_client *client, const void *bytes, size_t size)
+{
+    uint8_t *received;
+
+    if (client->is_forgetful)
+        return;
+    received = realloc(client->received, client->received_bytes + size + 1);
+    assert_non_null(received);
+    memcpy(received + client->received_bytes, bytes, size);
+    client->received = received;
+    client->received_bytes += size;
+}
+
+/* What sendmsg would take. */
+static size_t receive(struct fake_client *client)
+{
+    struct iovec iov[STREAM_IOV_MAX];
+    int count = outq_iovec(&client->stream.out, iov, STREAM_IOV_MAX);
+    size_t sent = 0;
+
+    for (int i = 0; i < count && client->room_bytes > 0; i++) {
+        size_t bytes = iov[i].iov_len < client->room_bytes ? iov[i].iov_len : client->room_bytes;
+
+        keep(client, iov[i].iov_base, bytes);
+        if (client->room_bytes != SIZE_MAX)
+            client->room_bytes -= bytes;
+        sent += bytes;
+    }
+    return sent;
+}
+
+/* What tcp_flush does with one stream. */
+static void flush(struct fake_client *client)
+{
+    struct stream *stream = &client->stream;
+
+    stream->is_dirty = false;
+    while (!outq_is_empty(&stream->out)) {
+        size_t sent = receive(client);
+
+        client->is_writable = client->room_bytes > 0;
+        if (sent == 0)
+            break;
+        client->flushes++;
+        outq_consume(&stream->out, sent);
+    }
+    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
+        stream->wants_drained = true;
+    } else if (stream->wants_drained) {
+        stream->wants_drained = false;
+        stream->handlers->on_drained(stream->user);
+    }
+}
+
+static void flush_all(struct topics_fixture *fixture)
+{
+    for (struct fake_client *client = fixture->first; client != NULL; client = client->next) {
+        if (client->stream.is_dirty && !client->stream.is_closed)
+            flush(client);
+    }
+}
+
+void fake_client_allow(struct fake_client *client, size_t bytes)
+{
+    if (bytes == SIZE_MAX || client->room_bytes == SIZE_MAX)
+        client->room_bytes = bytes;
+    else
+        client->room_bytes += bytes;
+    client->is_writable = true;
+    if (!client->stream.is_closed)
+        flush(client);
+}
+
+void fake_client_stall(struct fake_client *client)
+{
+    client->room_bytes = 0;
+}
+
+void fake_client_write(struct fake_client *client, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    assert_true(length > 0 && (size_t)length < sizeof line);
+    stream_write(&client->stream, line, (size_t)length);
+}
+
+const char *fake_client_line(struct fake_client *client)
+{
+    char *start = (char *)client->received + client->taken_bytes;
+    size_t bytes = client->received_bytes - client->taken_bytes;
+    char *end = bytes == 0 ? NULL : memchr(start, '\n', bytes);
+
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    client->taken_bytes += (size_t)(end - start) + 1;
+    return start;
+}
+
+void fake_client_expect(struct fake_client *client, ...)
+{
+    va_list lines;
+    const char *line;
+
+    va_start(lines, client);
+    while ((line = va_arg(lines, const char *)) != NULL) {
+        const char *got = fake_client_line(client);
+
+        if (got == NULL)
+            fail_msg("no line where there should be \"%s\"", line);
+        assert_string_equal(got, line);
+    }
+    va_end(lines);
+    line = fake_client_line(client);
+    if (line != NULL)
+        fail_msg("more than there should be: \"%.100s\"", line);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+bool topics_fixture_turn(struct topics_fixture *fixture)
+{
+    bool has_more = topics_turn(fixture->topics);
+
+    flush_all(fixture);
+    topics_judge(fixture->topics);
+    if (fixture->in_between != NULL)
+        fixture->in_between(fixture->user);
+    if (topics_catch_up(fixture->topics, TOPICS_BUDGET_BYTES))
+        has_more = true;
+    flush_all(fixture);
+    store_snapshot_end(fixture->store);
+    fixture->encoded_count = encoded_count;
+    return has_more;
+}
+
+void topics_fixture_run(struct topics_fixture *fixture)
+{
+    for (int i = 0; i < TOPICS_TURNS_MAX; i++) {
+        if (!topics_fixture_turn(fixture))
+            return;
+    }
+    fail_msg("the worker never comes to rest");
+}
+
+uint64_t topics_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}

@@ -1,0 +1,129 @@
+/*
+ * tests/unit/topics_fixture.h - one worker's topics over a real ring and a real store, with a
+ * store writer in a process of its own and clients whose sockets do what the test says.
+ *
+ * The writer commits and trims only when it is told to, so that a test decides what is on disk.
+ * A client's frames are lines of text; what it has received is kept for the test to look at.
+ * Whatever fails here fails the test.
+ */
+#ifndef TESTS_UNIT_TOPICS_FIXTURE_H
+#define TESTS_UNIT_TOPICS_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the ones above */
+#include <cmocka.h>
+#include <sys/types.h>
+
+#include "bus/record.h"
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "bus/stats.h"
+#include "server/net/stream.h"
+#include "server/topics/topics.h"
+#include "store/commit.h"
+
+enum {
+    TOPICS_RING_BYTES = 1024 * 1024,
+    TOPICS_SLOT = BUS_SLOT_WORKERS,
+    TOPICS_QUEUE_BYTES = 256 * 1024,
+    TOPICS_BUDGET_BYTES = 1024 * 1024,
+    TOPICS_TURNS_MAX = 100 * 1000, /* of topics_fixture_run, before it says that it never ends */
+};
+#define TOPICS_EPOCH UINT64_C(0x9f86d081884c7d65)
+
+struct topics_fixture {
+    char ring_path[64];
+    char dir[64];
+    struct bus *bus;
+    struct topic_counts *counts;
+    struct store *store;
+    struct topics *topics;
+    unsigned text_encoding;  /* "topic seq payload\n" */
+    unsigned short_encoding; /* "topic seq\n" */
+    uint32_t queue_bytes_max;
+    uint32_t subscriptions_max;
+    bool is_committed_only;
+    int writer_pid;
+    int to_writer;
+    int from_writer;
+    struct store_meta meta;    /* as the writer said last */
+    uint64_t encoded_count;    /* frames made by either encoding */
+    struct fake_client *first; /* all open clients */
+    /* Called in each turn between judging and catching up; NULL: nothing. */
+    void (*in_between)(void *user);
+    void *user;
+};
+
+/* A connection: its socket takes what the test lets it take. */
+struct fake_client {
+    struct stream stream; /* first: the stream's operations come back to it */
+    struct subscriber subscriber;
+    struct topics_fixture *fixture;
+    struct fake_client *next;
+    size_t room_bytes; /* what the socket still takes; SIZE_MAX: everything */
+    uint8_t *received;
+    size_t received_bytes;
+    size_t taken_bytes; /* of received: read by fake_client_line */
+    unsigned flushes;   /* that sent something */
+    unsigned drained;   /* calls of on_drained */
+    unsigned gaps;
+    uint64_t gap_oldest;
+    bool should_leave_on_gap; /* unsubscribes from inside on_gap */
+    bool is_forgetful;        /* keeps nothing of what it receives */
+    bool is_writable;         /* the socket has not said that it is full */
+    bool is_aborted;
+};
+
+/* cmocka's setup and teardown. The fixture with a ring of its own size: topics_fixture_new. */
+int topics_setup(void **state);
+int topics_teardown(void **state);
+struct topics_fixture *topics_fixture_new(uint64_t ring_bytes);
+void topics_fixture_free(struct topics_fixture *fixture);
+
+/* Appends an event on @topic (several: separated by commas); its seq. */
+uint64_t topics_append(struct topics_fixture *fixture, const char *topic, const char *payload);
+/* The same with @payload_bytes of payload. */
+uint64_t topics_append_bytes(struct topics_fixture *fixture, const char *topic,
+                             size_t payload_bytes);
+/* Appends @spec as it is; what ring_append said. */
+int topics_append_spec(struct topics_fixture *fixture, const struct record_spec *spec,
+                       uint64_t *ret_seq);
+
+/* Commits everything appended, with a step of trimming in each transaction. */
+void topics_commit(struct topics_fixture *fixture, const struct retention *retention);
+/* Trims until nothing is left to trim. */
+void topics_trim(struct topics_fixture *fixture, const struct retention *retention);
+void topics_new_epoch(struct topics_fixture *fixture, uint64_t epoch);
+
+/* One loop turn as a worker makes it; true when it wants another at once. */
+bool topics_fixture_turn(struct topics_fixture *fixture);
+/* Turns until none is wanted any more. */
+void topics_fixture_run(struct topics_fixture *fixture);
+/* The value of a stat of this worker. */
+int64_t topics_stat(const struct topics_fixture *fixture, enum stat_id stat);
+
+struct fake_client *fake_client_open(struct topics_fixture *fixture, unsigned encoding);
+void fake_client_close(struct fake_client *client);
+/* topics_subscribe that has to succeed. NULL: from now on. */
+struct subscribed fake_client_subscribe(struct fake_client *client, const char *topic,
+                                        const struct resume *resume);
+/* Lets the socket take @bytes more (SIZE_MAX: everything from now on) and sends what it can. */
+void fake_client_allow(struct fake_client *client, size_t bytes);
+/* Lets the socket take nothing any more. */
+void fake_client_stall(struct fake_client *client);
+/* Queues a line of the test's own. */
+void fake_client_write(struct fake_client *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The next whole line received, without its end, valid until more arrives; NULL: none. */
+const char *fake_client_line(struct fake_client *client);
+/* Fails unless the next lines are these, followed by NULL, and no more are there. */
+void fake_client_expect(struct fake_client *client, ...);
+
+/* Numbers that are the same in every run. */
+uint64_t topics_random(uint64_t *state);
+
+#endif
