@@ -18,12 +18,10 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 
-enum {
-    FIXTURE_SIZE = 64 * 1024, /* of the ring's data part */
-    FIXTURE_RECORD_MAX = FIXTURE_SIZE / 4,
-};
-#define FIXTURE_STORE_ID UINT64_C(0x5107ce)
-#define FIXTURE_EPOCH    UINT64_C(0xe90c4)
+#define FIXTURE_SIZE       ((size_t)64 * 1024) /* of the ring's data part */
+#define FIXTURE_RECORD_MAX (FIXTURE_SIZE / 4)
+#define FIXTURE_STORE_ID   UINT64_C(0x5107ce)
+#define FIXTURE_EPOCH      UINT64_C(0xe90c4)
 
 struct fixture {
     char path[64];

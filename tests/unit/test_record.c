@@ -1,4 +1,4 @@
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <stdalign.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -10,8 +10,8 @@
 #include "bus/record.h"
 #include "bus/role.h"
 
+#define LENGTH ((size_t)128) /* of the usual record: divides the ring */
 enum {
-    LENGTH = 128, /* of the usual record: divides the ring */
     RECORDS_IN_RING = FIXTURE_SIZE / LENGTH,
 };
 

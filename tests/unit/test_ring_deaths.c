@@ -2,7 +2,7 @@
  * What a death, or a stop, at each named point inside ring_append leaves (bus/README.md,
  * "Deaths"). Linked with a bus that has these points.
  */
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,8 +17,8 @@
 #include "bus/test_point.h"
 #include "bus/wake.h"
 
+#define LENGTH ((size_t)128)
 enum {
-    LENGTH = 128,
     LAP = FIXTURE_SIZE / LENGTH, /* records in a full ring */
     BATCH = 3,
     CHILD_SLOT = BUS_SLOT_WORKERS,
@@ -151,9 +151,8 @@ static void what_a_dead_appender_claimed_stays_untrusted(void **state)
         pos = tail.pos - FIXTURE_SIZE + (uint64_t)i * LENGTH;
         assert_int_equal(ring_read(f->bus, &pos, tail.pos, buf, sizeof buf, &needed), -EOVERFLOW);
     }
-    assert_int_equal(ring_read(f->bus, &(uint64_t){tail.pos - FIXTURE_SIZE + BATCH * LENGTH},
-                               tail.pos, buf, sizeof buf, &needed),
-                     LENGTH);
+    pos = tail.pos - FIXTURE_SIZE + BATCH * LENGTH;
+    assert_int_equal(ring_read(f->bus, &pos, tail.pos, buf, sizeof buf, &needed), LENGTH);
     /* A smaller append does not take the claim back. */
     assert_int_equal(fixture_append(f->bus, LENGTH, 0, &appended), 0);
     assert_int_equal(f->bus->header->writing_until, tail.pos + BATCH * LENGTH);

@@ -6,7 +6,7 @@
  * others are killed from outside whenever it happens to hit them. A producer notes each
  * acknowledged operation in a page that it shares with the test before it goes on.
  */
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -3,7 +3,7 @@
  * one mapping: as processes, and as threads. The threads are also built with ThreadSanitizer
  * (ring_race_tsan, RING_RACE_TSAN), which sees one process only.
  */
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,10 +21,10 @@
 #include "bus/record.h"
 #include "bus/wake.h"
 
+#define LENGTH ((size_t)128) /* of every record, so that a chaser can aim */
 enum {
     PRODUCERS = 2,
     CHASERS = 2,
-    LENGTH = 128, /* of every record, so that a chaser can aim */
     BATCH = 4,
     TOTAL = 60000, /* operations: more than a hundred laps */
     WRITER_SLOT = BUS_SLOT_WRITER,

@@ -2,7 +2,7 @@
  * What a start makes of a ring file that was cut, flipped, or left by a death at an awkward
  * moment (bus/README.md, "Recovery").
  */
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
