@@ -17,22 +17,28 @@
 struct transaction {
     struct store *store;
     MDB_txn *txn;
-    struct store_meta meta;          /* as it will be */
-    struct block_head head;          /* of the block in work; count 0: none */
-    size_t records_bytes;            /* in it */
-    struct retention_budget written; /* so far */
+    struct store_meta meta;  /* as it will be */
+    struct block_head head;  /* of the block in work; count 0: none */
+    size_t records_bytes;    /* in it */
+    uint64_t written_blocks; /* so far */
+    uint64_t written_bytes;
+    uint64_t new_topics;      /* in the topic index */
+    struct topic_sweep sweep; /* as it will be */
 };
 
 enum {
     /* Pages of trees and lists that a commit writes beside its blocks; only to judge an EIO. */
     COMMIT_OVERHEAD_BYTES = 1024 * 1024,
+    /* Topics that are looked at for stale entries, at least, beside a commit and without one. */
+    COMMIT_SWEEP_TOPICS = 64,
+    COMMIT_SWEEP_TOPICS_IDLE = 1024,
 };
 
 /* --- begin and end -------------------------------------------------------------------------- */
 
 static int transaction_begin(struct store *store, struct transaction *ret_transaction)
 {
-    struct transaction transaction = {.store = store};
+    struct transaction transaction = {.store = store, .sweep = store->sweep};
     int rc;
 
     store_check(store);
@@ -58,7 +64,7 @@ static int transaction_begin(struct store *store, struct transaction *ret_transa
 static int disk_full_or(const struct transaction *transaction, int rc)
 {
     uint64_t wanted =
-        2 * (transaction->written.bytes + transaction->records_bytes) + COMMIT_OVERHEAD_BYTES;
+        2 * (transaction->written_bytes + transaction->records_bytes) + COMMIT_OVERHEAD_BYTES;
     struct statvfs disk;
 
     if (rc != -EIO || fstatvfs(transaction->store->dir_fd, &disk) != 0)
@@ -83,6 +89,7 @@ static int transaction_end(struct transaction *transaction, int rc, struct store
     if (rc != 0)
         return disk_full_or(transaction, error_lmdb(rc, "committing"));
     store->meta = transaction->meta;
+    store->sweep = transaction->sweep;
     *ret_meta = store->meta;
     return 0;
 }
@@ -105,6 +112,13 @@ static int block_finish(struct transaction *transaction)
     size_t bytes = sizeof *head + transaction->records_bytes;
     MDB_val key = key_of(&head->first_seq);
     MDB_val data = val_of(store->block, bytes);
+    const struct topic_put put = {
+        .store = store,
+        .txn = transaction->txn,
+        .block_first_seq = head->first_seq,
+        .log_first_seq = transaction->meta.first_seq,
+    };
+    size_t new_topics = 0;
     int rc;
 
     if (head->count == 0)
@@ -116,15 +130,15 @@ static int block_finish(struct transaction *transaction)
                          head->first_seq - 1);
     if (rc != 0)
         return error_lmdb(rc, "writing the block at %" PRIu64, head->first_seq);
-    rc = topic_index_put(store, transaction->txn, &store->topics, head->first_seq);
+    rc = topic_index_put(&put, &store->topics, &new_topics);
     if (rc != 0)
         return rc;
 
     transaction->meta.log_bytes += bytes;
     transaction->meta.log_count += head->last_seq - head->first_seq + 1;
-    transaction->written.blocks++;
-    transaction->written.bytes += bytes;
-    transaction->written.entries += store->topics.count;
+    transaction->written_blocks++;
+    transaction->written_bytes += bytes;
+    transaction->new_topics += new_topics;
     transaction->records_bytes = 0;
     *head = (struct block_head){.version = BLOCK_VERSION};
     topic_set_clear(&store->topics);
@@ -197,43 +211,46 @@ static int operations_add(struct transaction *transaction, const uint8_t *record
 
 /* --- the calls ------------------------------------------------------------------------------ */
 
-/* A small step, but more than what comes in: else a busy log would outgrow its bound. */
-static struct retention_budget budget_beside(const struct retention_budget *written)
-{
-    struct retention_budget budget = {
-        .blocks = 2 * written->blocks,
-        .bytes = 2 * written->bytes,
-        .entries = 2 * written->entries,
-    };
-
-    if (budget.blocks < RETENTION_STEP_BLOCKS)
-        budget.blocks = RETENTION_STEP_BLOCKS;
-    if (budget.bytes < RETENTION_STEP_BYTES)
-        budget.bytes = RETENTION_STEP_BYTES;
-    if (budget.entries < RETENTION_STEP_ENTRIES)
-        budget.entries = RETENTION_STEP_ENTRIES;
-    return budget;
-}
-
+/*
+ * Trims and sweeps: a small step, but more than what comes in, else a busy log and its index would
+ * outgrow their bounds. *ret_is_changed: there was something to do.
+ */
 static int transaction_trim(struct transaction *transaction, const struct retention *retention,
-                            uint64_t *ret_count)
+                            size_t sweep_topics, bool *ret_is_changed)
 {
-    const struct retention_budget budget = budget_beside(&transaction->written);
+    uint64_t first_seq = transaction->meta.first_seq;
+    struct retention_budget budget = {
+        .blocks = 2 * transaction->written_blocks,
+        .bytes = 2 * transaction->written_bytes,
+    };
     const struct retention_step step = {
         .store = transaction->store,
         .txn = transaction->txn,
         .meta = &transaction->meta,
         .now_ns = now_ns(),
     };
+    int rc;
 
-    return retention_trim(&step, retention, &budget, ret_count);
+    if (budget.blocks < RETENTION_STEP_BLOCKS)
+        budget.blocks = RETENTION_STEP_BLOCKS;
+    if (budget.bytes < RETENTION_STEP_BYTES)
+        budget.bytes = RETENTION_STEP_BYTES;
+    if (sweep_topics < 2 * transaction->new_topics)
+        sweep_topics = 2 * transaction->new_topics;
+    rc = retention_trim(&step, retention, &budget);
+    if (rc == 0)
+        rc = topic_index_sweep(transaction->store, transaction->txn, &transaction->sweep,
+                               sweep_topics, transaction->meta.first_seq, ret_is_changed);
+    if (rc == 0 && transaction->meta.first_seq != first_seq)
+        *ret_is_changed = true;
+    return rc;
 }
 
 int commit_operations(struct store *store, const void *records, size_t bytes, uint64_t end_pos,
                       const struct retention *retention, struct store_meta *ret_meta)
 {
     struct transaction transaction;
-    uint64_t trimmed_count;
+    bool is_changed;
     int rc;
 
     CHECK(bytes > 0);
@@ -243,29 +260,32 @@ int commit_operations(struct store *store, const void *records, size_t bytes, ui
     CHECK(end_pos >= transaction.meta.committed_pos);
     rc = operations_add(&transaction, records, bytes);
     if (rc == 0)
-        rc = transaction_trim(&transaction, retention, &trimmed_count);
+        rc = transaction_trim(&transaction, retention, COMMIT_SWEEP_TOPICS, &is_changed);
     transaction.meta.committed_pos = end_pos;
     transaction.meta.is_clean = 0; /* a drain sets it again */
     return transaction_end(&transaction, rc, ret_meta);
 }
 
-ptrdiff_t commit_trim(struct store *store, const struct retention *retention,
-                      struct store_meta *ret_meta)
+int commit_trim(struct store *store, const struct retention *retention, struct store_meta *ret_meta)
 {
     struct transaction transaction;
-    uint64_t trimmed_count = 0;
+    bool is_changed = false;
     int rc = transaction_begin(store, &transaction);
 
     if (rc != 0)
         return rc;
-    rc = transaction_trim(&transaction, retention, &trimmed_count);
-    if (rc == 0 && trimmed_count == 0) {
+    rc = transaction_trim(&transaction, retention, COMMIT_SWEEP_TOPICS_IDLE, &is_changed);
+    if (rc == 0 && !is_changed) {
+        /* Only looked: nothing to write, but where the sweep stands is worth keeping. */
         mdb_txn_abort(transaction.txn);
+        store->sweep = transaction.sweep;
         *ret_meta = store->meta;
-        return 0;
+    } else {
+        rc = transaction_end(&transaction, rc, ret_meta);
     }
-    rc = transaction_end(&transaction, rc, ret_meta);
-    return rc == 0 ? (ptrdiff_t)trimmed_count : rc;
+    if (rc != 0)
+        return rc;
+    return is_changed || topic_sweep_is_due(&store->sweep, store->meta.first_seq) ? 1 : 0;
 }
 
 int commit_new_epoch(struct store *store, uint64_t epoch, struct store_meta *ret_meta)

@@ -35,11 +35,11 @@ int commit_operations(struct store *store, const void *records, size_t bytes, ui
                       const struct retention *retention, struct store_meta *ret_meta);
 
 /*
- * Trims one small step when there is something to trim and nothing to commit.
- * > 0: that many operations went; 0: nothing to do.
+ * Trims one small step of the log, or clears some of the topic index after it, when there is
+ * nothing to commit. 1: call again, there may be more; 0: nothing is left to do.
  */
-ptrdiff_t commit_trim(struct store *store, const struct retention *retention,
-                      struct store_meta *ret_meta);
+int commit_trim(struct store *store, const struct retention *retention,
+                struct store_meta *ret_meta);
 
 /* A new epoch from committed_seq + 1 on; clears the clean mark. Before the first append. */
 int commit_new_epoch(struct store *store, uint64_t epoch, struct store_meta *ret_meta);

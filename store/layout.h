@@ -54,7 +54,7 @@ struct store_databases {
     MDB_dbi epoch;   /* first seq (integer key) -> epochs that began there, oldest first */
     MDB_dbi log;     /* first seq of a block (integer key) -> block */
     MDB_dbi topic;   /* name -> struct topic_value, dup-sorted, fixed size */
-    MDB_dbi trimmed; /* name -> last seq that retention took */
+    MDB_dbi trimmed; /* name -> last seq that retention took, of topics not in `topic` */
 };
 
 struct store {
@@ -76,6 +76,7 @@ struct store {
     /* The writer's. */
     struct store_meta meta;       /* as this process last committed it: what the guard expects */
     struct topic_set topics;      /* of the block in work */
+    struct topic_sweep sweep;     /* begins anew in each process */
     uint8_t *block;               /* the block in work */
     size_t block_bytes_allocated; /* grows to the largest block met */
 };

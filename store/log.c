@@ -91,10 +91,13 @@ int log_block_at(struct store *store, uint64_t seq, struct block *ret_block)
 int log_topic_block_at(struct store *store, const char *topic, size_t topic_bytes, uint64_t seq,
                        uint64_t *ret_block_first_seq)
 {
+    uint64_t first_seq = store->snapshot_meta.first_seq;
     struct topic_place place;
     int rc;
 
     snapshot_check(store);
+    if (seq < first_seq)
+        seq = first_seq; /* entries before it are stale */
     rc = topic_index_find(store->topic_cursor, topic, topic_bytes, seq, &place);
     if (rc == 0)
         *ret_block_first_seq = place.block_first_seq;
@@ -137,29 +140,10 @@ static int topic_first_in(struct store *store, const char *topic, size_t topic_b
                      (unsigned long long)block_first_seq, (int)topic_bytes, topic);
 }
 
-static int trimmed_read(struct store *store, const char *topic, size_t topic_bytes,
-                        uint64_t *ret_seq)
-{
-    MDB_val key = val_of(topic, topic_bytes);
-    MDB_val data;
-    int rc = mdb_get(store->snapshot, store->db.trimmed, &key, &data);
-
-    if (rc == MDB_NOTFOUND) {
-        *ret_seq = 0;
-        return 0;
-    }
-    if (rc != 0)
-        return error_lmdb(rc, "reading what was trimmed");
-    if (data.mv_size != sizeof *ret_seq)
-        return error_set(-EBADMSG, "what was trimmed of '%.*s' is damaged", (int)topic_bytes,
-                         topic);
-    memcpy(ret_seq, data.mv_data, sizeof *ret_seq);
-    return 0;
-}
-
 int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
                    struct log_topic *ret_topic)
 {
+    uint64_t first_seq = store->snapshot_meta.first_seq;
     struct log_topic info = {.oldest_seq = 0};
     struct topic_place place;
     int rc;
@@ -169,18 +153,19 @@ int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
         *ret_topic = info;
         return 0;
     }
-    rc = trimmed_read(store, topic, topic_bytes, &info.trimmed_seq);
+    rc = topic_index_trimmed(store, store->topic_cursor, topic, topic_bytes, first_seq,
+                             &info.trimmed_seq);
     if (rc != 0)
         return rc;
-    rc = topic_index_last(store->topic_cursor, topic, topic_bytes, &place);
-    if (rc == 0) {
+    rc = topic_index_find(store->topic_cursor, topic, topic_bytes, first_seq, &place);
+    if (rc == 0)
+        rc = topic_first_in(store, topic, topic_bytes, place.block_first_seq, &info.oldest_seq);
+    if (rc == 0)
+        rc = topic_index_last(store->topic_cursor, topic, topic_bytes, &place);
+    if (rc == 0)
         info.last_seq = place.topic_last_seq;
-        rc = topic_index_find(store->topic_cursor, topic, topic_bytes, 0, &place);
-        if (rc == 0)
-            rc = topic_first_in(store, topic, topic_bytes, place.block_first_seq, &info.oldest_seq);
-    } else if (rc == -ENOENT) {
+    else if (rc == -ENOENT)
         rc = 0; /* none is kept */
-    }
     if (rc != 0)
         return rc;
     *ret_topic = info;
@@ -248,7 +233,7 @@ int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes
     if (limit == 0 || prefix_bytes > RECORD_TOPIC_BYTES_MAX)
         return 0;
     rc = list_seek(store, &from, &behind, &name, &data);
-    for (size_t count = 0; rc == 0 && count < limit; count++) {
+    while (rc == 0 && limit > 0) {
         if (name.mv_size < from.bytes || memcmp(name.mv_data, from.text, from.bytes) != 0)
             return 0;
         rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_LAST_DUP);
@@ -257,8 +242,11 @@ int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes
         rc = topic_place_read(&data, &place);
         if (rc != 0)
             return rc;
-        if (!on_topic(user, name.mv_data, name.mv_size, place.topic_last_seq))
-            return 0;
+        if (place.topic_last_seq >= store->snapshot_meta.first_seq) {
+            if (!on_topic(user, name.mv_data, name.mv_size, place.topic_last_seq))
+                return 0;
+            limit--;
+        }
         rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_NEXT_NODUP);
     }
     if (rc != 0 && rc != MDB_NOTFOUND)

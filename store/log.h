@@ -2,8 +2,9 @@
  * store/log.h - reading the log: blocks by seq, blocks by topic, topics, epochs.
  *
  * Callers  any process that has a snapshot (store/env.h). Nothing here writes.
- * Cost     each call is a B-tree descent or a cursor step; none walks more than one block, but
- *          log_topics_list (bounded by its limit).
+ * Cost     each call is a few B-tree descents; none walks more than one block, but
+ *          log_topics_list (its limit, and topics that retention emptied and no sweep has met yet:
+ *          fewer than those with events).
  * Limits   a cold page is a wait for the disk: ask ahead with log_prefetch.
  */
 #ifndef STORE_LOG_H

@@ -4,6 +4,8 @@
  * Whole blocks go, oldest first. `bytes` is a bound: blocks go until the log is no larger.
  * `count` and `age_ns` are promises: a block goes only when what is left still has `count`
  * operations, or when its newest operation is older than that. The newest block always stays.
+ * The topic index is left alone: its entries for blocks that are gone are known by the log's
+ * first seq (store/topic_index.h). So no block is read to be trimmed.
  * Callers  retention_trim: the writer, inside its transaction (store/commit.h).
  * Limits   a step takes at least one block that is due, then no more than its budget.
  */
@@ -23,17 +25,15 @@ struct retention {
     int64_t age_ns;
 };
 
-/* Of one step, or what a commit wrote. */
+/* Of one step. */
 struct retention_budget {
     uint64_t blocks;
     uint64_t bytes;
-    uint64_t entries; /* of the topic index */
 };
 
 enum {
     RETENTION_STEP_BLOCKS = 8,
     RETENTION_STEP_BYTES = 1024 * 1024,
-    RETENTION_STEP_ENTRIES = 1024,
 };
 
 /* The transaction that a step belongs to. */
@@ -44,11 +44,8 @@ struct retention_step {
     int64_t now_ns;          /* CLOCK_REALTIME */
 };
 
-/*
- * Trims up to @budget of what is due. @ret_count: the operations that went. The block that the
- * store has in work is lost.
- */
+/* Trims up to @budget of what is due. 0 or -errno; what went can be seen from the step's meta. */
 int retention_trim(const struct retention_step *step, const struct retention *retention,
-                   const struct retention_budget *budget, uint64_t *ret_count);
+                   const struct retention_budget *budget);
 
 #endif

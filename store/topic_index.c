@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -15,9 +16,12 @@ static_assert((TOPIC_SET_SLOTS & (TOPIC_SET_SLOTS - 1)) == 0, "a mask finds the 
 static_assert(TOPIC_SET_SLOTS > 2 * TOPIC_SET_MAX, "probing stays short");
 static_assert((int)RECORD_TOPICS_MAX <= (int)TOPIC_SET_MAX, "one large record alone fits too");
 
-struct topic_name {
-    char text[RECORD_TOPIC_BYTES_MAX];
-    size_t bytes;
+enum {
+    /* Stale entries that one put takes out: more than the one that it adds. */
+    TOPIC_STALE_STEP = 4,
+    /* A sweep leaves topics with fewer to their next put. */
+    TOPIC_STALE_KEPT = 16,
+    TOPIC_STALE_SWEEP = 64,
 };
 
 /* --- the topics of one block ---------------------------------------------------------------- */
@@ -118,56 +122,87 @@ int topic_place_read(const MDB_val *value, struct topic_place *ret_place)
     return 0;
 }
 
-int topic_index_put(const struct store *store, MDB_txn *txn, const struct topic_set *set,
-                    uint64_t block_first_seq)
+/*
+ * Takes the oldest entry of @name out when the one behind it is stale too: the newest stale one
+ * always stays. -ENOENT: nothing to take out; *ret_is_single: there is only one entry.
+ */
+static int stale_remove_one(const struct store *store, MDB_cursor *cursor, MDB_val *name,
+                            uint64_t log_first_seq, bool *ret_is_single)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct topic_set_entry *entry = &set->entries[i];
-        struct topic_value value = value_make(block_first_seq, entry->last_seq);
-        MDB_val key = val_of(entry->name, entry->bytes);
-        MDB_val data = val_of(&value, sizeof value);
-        int rc = mdb_put(txn, store->db.topic, &key, &data, MDB_APPENDDUP);
+    struct topic_place next = {.block_first_seq = 0};
+    struct topic_value oldest;
+    MDB_val key = *name;
+    MDB_val data;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET);
 
-        if (rc == MDB_KEYEXIST)
-            return error_set(-EBADMSG, "the topic index is damaged: it is ahead of block %llu",
-                             (unsigned long long)block_first_seq);
-        if (rc != 0)
-            return error_lmdb(rc, "writing the topic index");
-    }
-    return 0;
-}
-
-static int entry_trim(const struct store *store, MDB_txn *txn, MDB_val *name,
-                      const struct topic_place *place)
-{
-    struct topic_value value = value_make(place->block_first_seq, place->topic_last_seq);
-    uint64_t last_seq = place->topic_last_seq;
-    MDB_val data = val_of(&value, sizeof value);
-    MDB_val trimmed = val_of(&last_seq, sizeof last_seq);
-    int rc = mdb_del(txn, store->db.topic, name, &data);
-
-    /* An entry that is not there is what we wanted. */
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return error_lmdb(rc, "trimming the topic index");
-    rc = mdb_put(txn, store->db.trimmed, name, &trimmed, 0);
+    if (rc == 0 && data.mv_size == sizeof oldest)
+        memcpy(&oldest, data.mv_data, sizeof oldest);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT_DUP);
+    *ret_is_single = rc == MDB_NOTFOUND;
+    if (rc == MDB_NOTFOUND)
+        return -ENOENT;
     if (rc != 0)
-        return error_lmdb(rc, "writing what was trimmed");
-    return 0;
+        return error_lmdb(rc, "reading the topic index");
+    rc = topic_place_read(&data, &next); /* fixed size: as it is, so was the oldest */
+    if (rc != 0)
+        return rc;
+    if (next.block_first_seq >= log_first_seq)
+        return -ENOENT;
+    data = val_of(&oldest, sizeof oldest);
+    rc = mdb_del(mdb_cursor_txn(cursor), store->db.topic, name, &data);
+    return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
 }
 
-int topic_index_trim(const struct store *store, MDB_txn *txn, const struct topic_set *set,
-                     uint64_t block_first_seq)
+/* Enters one topic. */
+static int entry_put(const struct topic_put *put, MDB_cursor *cursor,
+                     const struct topic_set_entry *entry, bool *ret_is_new)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct topic_set_entry *entry = &set->entries[i];
-        const struct topic_place place = {block_first_seq, entry->last_seq};
-        MDB_val name = val_of(entry->name, entry->bytes);
-        int rc = entry_trim(store, txn, &name, &place);
+    struct topic_value value = value_make(put->block_first_seq, entry->last_seq);
+    MDB_val name = val_of(entry->name, entry->bytes);
+    MDB_val data = val_of(&value, sizeof value);
+    bool is_single;
+    int rc = mdb_put(put->txn, put->store->db.topic, &name, &data, MDB_APPENDDUP);
 
-        if (rc != 0)
-            return rc;
+    if (rc == MDB_KEYEXIST)
+        return error_set(-EBADMSG, "the topic index is damaged: it is ahead of block %" PRIu64,
+                         put->block_first_seq);
+    if (rc != 0)
+        return error_lmdb(rc, "writing the topic index");
+    for (int i = 0; rc == 0 && i < TOPIC_STALE_STEP; i++) {
+        rc = stale_remove_one(put->store, cursor, &name, put->log_first_seq, &is_single);
+        if (i == 0)
+            *ret_is_new = is_single;
     }
-    return 0;
+    return rc == -ENOENT ? 0 : rc;
+}
+
+int topic_index_put(const struct topic_put *put, const struct topic_set *set, size_t *ret_new_count)
+{
+    MDB_cursor *cursor = NULL;
+    size_t new_count = 0;
+    int rc = mdb_cursor_open(put->txn, put->store->db.topic, &cursor);
+
+    if (rc != 0)
+        return error_lmdb(rc, "opening the topic index");
+    for (size_t i = 0; rc == 0 && i < set->count; i++) {
+        bool is_new = false;
+
+        rc = entry_put(put, cursor, &set->entries[i], &is_new);
+        if (is_new)
+            new_count++;
+    }
+    mdb_cursor_close(cursor);
+    if (rc == 0)
+        *ret_new_count = new_count;
+    return rc;
+}
+
+/* --- the sweep ------------------------------------------------------------------------------ */
+
+bool topic_sweep_is_due(const struct topic_sweep *sweep, uint64_t log_first_seq)
+{
+    return sweep->done_seq != log_first_seq;
 }
 
 /* The first topic behind @after (nothing: the very first) and its oldest entry. */
@@ -195,43 +230,109 @@ static int topic_after(MDB_cursor *cursor, const struct topic_name *after, MDB_v
     return 0;
 }
 
-int topic_index_trim_unread(const struct store *store, MDB_txn *txn, uint64_t block_first_seq,
-                            size_t *ret_count)
+/* Moves a topic that has only stale entries to `trimmed`. */
+static int topic_retire(const struct store *store, MDB_txn *txn, MDB_val *name, uint64_t last_seq)
 {
-    struct topic_name at = {.bytes = 0};
-    MDB_cursor *cursor = NULL;
-    size_t count = 0;
-    int rc = mdb_cursor_open(txn, store->db.topic, &cursor);
+    MDB_val data = val_of(&last_seq, sizeof last_seq);
+    int rc = mdb_put(txn, store->db.trimmed, name, &data, 0);
 
+    if (rc == 0)
+        rc = mdb_del(txn, store->db.topic, name, NULL);
+    return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
+}
+
+/* Whether the topic that @cursor stands on (at its oldest entry) has many stale entries. */
+static int stale_is_many(MDB_cursor *cursor, uint64_t log_first_seq, bool *ret_is_many)
+{
+    struct topic_place place = {.block_first_seq = 0};
+    MDB_val name;
+    MDB_val data;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < TOPIC_STALE_KEPT; i++) {
+        rc = mdb_cursor_get(cursor, &name, &data, MDB_NEXT_DUP);
+        if (rc == 0)
+            rc = topic_place_read(&data, &place);
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return rc;
+    *ret_is_many = rc == 0 && place.block_first_seq < log_first_seq;
+    return 0;
+}
+
+/* Cleans the topic that @cursor stands on, whose name @sweep has. */
+static int topic_sweep_one(const struct store *store, MDB_cursor *cursor, struct topic_sweep *sweep,
+                           uint64_t log_first_seq, bool *is_changed)
+{
+    MDB_val name = val_of(sweep->at.text, sweep->at.bytes);
+    struct topic_place newest;
+    bool is_single;
+    bool is_many;
+    int rc = stale_is_many(cursor, log_first_seq, &is_many);
+
+    if (rc == 0)
+        rc = topic_index_last(cursor, sweep->at.text, sweep->at.bytes, &newest);
     if (rc != 0)
-        return error_lmdb(rc, "opening the topic index");
-    /* Each turn looks the next topic up by name: deleting moves cursors. */
-    for (;;) {
-        struct topic_place place = {.block_first_seq = 0};
+        return rc;
+    if (newest.block_first_seq < log_first_seq) {
+        *is_changed = true;
+        return topic_retire(store, mdb_cursor_txn(cursor), &name, newest.topic_last_seq);
+    }
+    if (!is_many)
+        return 0;
+    *is_changed = true;
+    for (int i = 0; rc == 0 && i < TOPIC_STALE_SWEEP; i++)
+        rc = stale_remove_one(store, cursor, &name, log_first_seq, &is_single);
+    if (rc == 0)
+        sweep->is_incomplete = true; /* there may be more */
+    return rc == -ENOENT ? 0 : rc;
+}
+
+int topic_index_sweep(const struct store *store, MDB_txn *txn, struct topic_sweep *sweep,
+                      size_t topic_count, uint64_t log_first_seq, bool *ret_is_changed)
+{
+    MDB_cursor *cursor = NULL;
+    bool is_changed = false;
+    int rc = 0;
+
+    if (!topic_sweep_is_due(sweep, log_first_seq))
+        topic_count = 0;
+    if (topic_count > 0) {
+        rc = mdb_cursor_open(txn, store->db.topic, &cursor);
+        if (rc != 0)
+            return error_lmdb(rc, "opening the topic index");
+    }
+    while (rc == 0 && topic_count-- > 0) {
+        struct topic_place oldest = {.block_first_seq = 0};
         MDB_val name;
         MDB_val data;
 
-        rc = topic_after(cursor, &at, &name, &data);
+        if (sweep->at.bytes == 0) {
+            sweep->pass_seq = log_first_seq;
+            sweep->is_incomplete = false;
+        }
+        /* Looked up by name each time: deleting moves cursors. */
+        rc = topic_after(cursor, &sweep->at, &name, &data);
+        if (rc == -ENOENT) {
+            sweep->at.bytes = 0;
+            sweep->done_seq = sweep->is_incomplete ? 0 : sweep->pass_seq;
+            rc = 0;
+            break;
+        }
+        if (rc == 0)
+            rc = topic_place_read(&data, &oldest);
         if (rc != 0)
             break;
-        memcpy(at.text, name.mv_data, name.mv_size);
-        at.bytes = name.mv_size;
-        rc = topic_place_read(&data, &place);
-        if (rc != 0)
-            break;
-        if (place.block_first_seq != block_first_seq)
-            continue;
-        name = val_of(at.text, at.bytes);
-        rc = entry_trim(store, txn, &name, &place);
-        if (rc != 0)
-            break;
-        count++;
+        memcpy(sweep->at.text, name.mv_data, name.mv_size);
+        sweep->at.bytes = name.mv_size;
+        if (oldest.block_first_seq < log_first_seq)
+            rc = topic_sweep_one(store, cursor, sweep, log_first_seq, &is_changed);
     }
-    mdb_cursor_close(cursor);
-    if (rc != -ENOENT)
-        return rc;
-    *ret_count = count;
-    return 0;
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (rc == 0)
+        *ret_is_changed = is_changed;
+    return rc;
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -301,5 +402,43 @@ int topic_index_find(MDB_cursor *cursor, const char *name, size_t bytes, uint64_
             here = before;
     }
     *ret_place = here;
+    return 0;
+}
+
+int topic_index_trimmed(const struct store *store, MDB_cursor *cursor, const char *name,
+                        size_t bytes, uint64_t log_first_seq, uint64_t *ret_seq)
+{
+    struct topic_value from = value_make(log_first_seq, 0);
+    struct topic_place place = {.topic_last_seq = 0};
+    MDB_val key = val_of(name, bytes);
+    MDB_val data = val_of(&from, sizeof from);
+    int rc;
+
+    /* The newest stale entry stands before the first one that is not. */
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_GET_BOTH_RANGE);
+    if (rc == 0) {
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_PREV_DUP);
+    } else if (rc == MDB_NOTFOUND) {
+        rc = mdb_cursor_get(cursor, &key, &data, MDB_SET);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST_DUP);
+    }
+    rc = place_result(rc, &data, &place);
+    if (rc == 0)
+        *ret_seq = place.topic_last_seq;
+    if (rc != -ENOENT)
+        return rc;
+
+    rc = mdb_get(mdb_cursor_txn(cursor), store->db.trimmed, &key, &data);
+    if (rc == MDB_NOTFOUND) {
+        *ret_seq = 0;
+        return 0;
+    }
+    if (rc != 0)
+        return error_lmdb(rc, "reading what was trimmed");
+    if (data.mv_size != sizeof *ret_seq)
+        return error_set(-EBADMSG, "what was trimmed of a topic is damaged: it has %zu bytes",
+                         data.mv_size);
+    memcpy(ret_seq, data.mv_data, sizeof *ret_seq);
     return 0;
 }

@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "store/layout.h"
 #include "store/log.h"
 #include "tests/unit/store_fixture.h"
 
@@ -24,15 +26,15 @@ static void blocks_commit(struct store_fixture *fixture, int count)
 
 static void trim_all(struct store_fixture *fixture, const struct retention *retention)
 {
-    ptrdiff_t count;
+    int rc;
 
     do {
         uint64_t first_seq = fixture->meta.first_seq;
 
-        count = commit_trim(fixture->store, retention, &fixture->meta);
-        assert_true(count >= 0);
-        assert_int_equal(fixture->meta.first_seq - first_seq, count);
-    } while (count > 0);
+        rc = commit_trim(fixture->store, retention, &fixture->meta);
+        assert_true(fixture->meta.first_seq >= first_seq);
+    } while (rc == 1);
+    assert_int_equal(rc, 0);
     store_fixture_check_whole(fixture->store);
 }
 
@@ -146,8 +148,8 @@ static void a_step_is_small(void **state)
     const struct retention retention = {.count = 1};
 
     blocks_commit(fixture, 30);
-    assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta),
-                     RETENTION_STEP_BLOCKS * BLOCK_EVENTS);
+    assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta), 1);
+    assert_int_equal(fixture->meta.first_seq, RETENTION_STEP_BLOCKS * BLOCK_EVENTS + 1);
     (void)store_fixture_add_event(fixture, "a", 10);
     assert_int_equal(store_fixture_commit(fixture, &retention), 0);
     assert_int_equal(fixture->meta.first_seq, 2 * RETENTION_STEP_BLOCKS * BLOCK_EVENTS + 1);
@@ -162,7 +164,9 @@ static void a_step_is_bounded_in_bytes_but_takes_one_block(void **state)
     for (int i = 0; i < 5; i++)
         store_fixture_commit_event(fixture, "large", 3 * RETENTION_STEP_BYTES);
     assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta), 1);
+    assert_int_equal(fixture->meta.first_seq, 2);
     assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta), 1);
+    assert_int_equal(fixture->meta.first_seq, 3);
     store_fixture_check_whole(fixture->store);
 }
 
@@ -203,26 +207,139 @@ static void a_damaged_block_goes_like_the_others(void **state)
     assert_int_equal(info.oldest_seq, 4);
 }
 
-static void only_a_damaged_block_left_to_trim_is_found_through_the_index(void **state)
+/* --- the topic index behind the trimmed log --------------------------------------------------- */
+
+/* How many entries the index has for a topic, stale ones included. */
+static size_t entries_count(struct store_fixture *fixture, const char *topic)
+{
+    struct store *store = fixture->store;
+    MDB_val key = val_of(topic, strlen(topic));
+    MDB_val data;
+    size_t count = 0;
+
+    store_snapshot_end(store);
+    assert_int_equal(store_snapshot_begin(store, 0), 0);
+    if (mdb_cursor_get(store->topic_cursor, &key, &data, MDB_SET) == 0)
+        assert_int_equal(mdb_cursor_count(store->topic_cursor, &count), 0);
+    store_snapshot_end(store);
+    return count;
+}
+
+static void a_topic_whose_events_are_all_gone_leaves_the_index_but_not_its_trimmed_seq(void **state)
 {
     struct store_fixture *fixture = *state;
-    struct log_topic info;
+    const struct retention retention = {.count = 1};
 
-    store_fixture_commit_event(fixture, "a", 100);
-    for (int i = 0; i < 200; i++)
-        store_fixture_commit_event(fixture, "b", 10); /* many entries: a tree of their own */
-    store_fixture_close(fixture);
-    /* The long payload; seq 27 and others have the same letter, but fewer of them. */
-    assert_true(store_fixture_damage(fixture, "aaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaX", 16));
-    assert_int_equal(store_fixture_open(fixture), 0);
-    trim_all(fixture, &(struct retention){.count = 200});
-    assert_int_equal(fixture->meta.first_seq, 2);
-    info = topic_info(fixture, "a");
-    assert_int_equal(info.trimmed_seq, 1);
-    assert_int_equal(info.last_seq, 0);
-    info = topic_info(fixture, "b");
-    assert_int_equal(info.trimmed_seq, 0);
-    assert_int_equal(info.oldest_seq, 2);
+    for (int i = 0; i < 300; i++)
+        store_fixture_commit_event(fixture, "gone", 10); /* enough for a tree of its own */
+    store_fixture_commit_event(fixture, "new", 10);
+    trim_all(fixture, &retention);
+    assert_int_equal(entries_count(fixture, "gone"), 0);
+    assert_int_equal(topic_info(fixture, "gone").trimmed_seq, 300);
+
+    /* It comes back, and goes again. */
+    store_fixture_commit_event(fixture, "gone", 10);
+    assert_int_equal(topic_info(fixture, "gone").trimmed_seq, 300);
+    assert_int_equal(topic_info(fixture, "gone").oldest_seq, 302);
+    store_fixture_commit_event(fixture, "new", 10);
+    trim_all(fixture, &retention);
+    assert_int_equal(topic_info(fixture, "gone").trimmed_seq, 302);
+    assert_int_equal(topic_info(fixture, "gone").last_seq, 0);
+}
+
+static bool on_listed(void *user, const char *topic, size_t topic_bytes, uint64_t last_seq)
+{
+    uint64_t *seq = user;
+
+    assert_int_equal(topic_bytes, 4);
+    assert_memory_equal(topic, "half", 4);
+    *seq += last_seq;
+    return true;
+}
+
+static void before_any_sweep_all_is_said_of_a_topic_that_is_said_after_it(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const struct retention retention = {.count = 1};
+    uint64_t seq;
+
+    store_fixture_commit_event(fixture, "gone", 10);
+    store_fixture_commit_event(fixture, "gone", 10);
+    store_fixture_commit_event(fixture, "half", 10);
+    store_fixture_commit_event(fixture, "half", 10);
+    /* As after a start: no sweep has come by, and none will in this commit. */
+    fixture->store->sweep = (struct topic_sweep){.done_seq = 4};
+    assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta), 1);
+    assert_int_equal(fixture->meta.first_seq, 4);
+    assert_int_equal(entries_count(fixture, "gone"), 2);
+    assert_int_equal(topic_info(fixture, "gone").trimmed_seq, 2);
+    assert_int_equal(topic_info(fixture, "gone").oldest_seq, 0);
+    assert_int_equal(topic_info(fixture, "gone").last_seq, 0);
+    assert_int_equal(topic_info(fixture, "half").trimmed_seq, 3);
+    assert_int_equal(topic_info(fixture, "half").oldest_seq, 4);
+    assert_int_equal(store_snapshot_begin(fixture->store, 4), 0);
+    assert_int_equal(log_topic_block_at(fixture->store, "gone", 4, 0, &seq), -ENOENT);
+    assert_int_equal(log_topic_block_at(fixture->store, "half", 4, 0, &seq), 0);
+    assert_int_equal(seq, 4);
+    seq = 0;
+    assert_int_equal(log_topics_list(fixture->store, "", 0, "", 0, 1, on_listed, &seq), 0);
+    assert_int_equal(seq, 4); /* "half", the first with an event; "gone" took no place of the 1 */
+    store_fixture_check_whole(fixture->store);
+}
+
+static void a_busy_topic_keeps_few_stale_entries(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const struct retention retention = {.count = 10};
+
+    for (int i = 0; i < 200; i++) {
+        (void)store_fixture_add_event(fixture, "busy", 10);
+        assert_int_equal(store_fixture_commit(fixture, &retention), 0);
+    }
+    assert_int_equal(fixture->meta.log_count, 10);
+    assert_true(entries_count(fixture, "busy") <= 10 + 3);
+}
+
+static void a_topic_gone_quiet_is_swept_of_what_it_had(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    for (int i = 0; i < 500; i++)
+        store_fixture_commit_event(fixture, "quiet", 10);
+    store_fixture_commit_event(fixture, "other", 10);
+    trim_all(fixture, &(struct retention){.count = 3}); /* two of it are left */
+    assert_true(entries_count(fixture, "quiet") <= 2 + 16);
+    assert_int_equal(topic_info(fixture, "quiet").trimmed_seq, 498);
+    assert_int_equal(topic_info(fixture, "quiet").oldest_seq, 499);
+    assert_int_equal(topic_info(fixture, "quiet").last_seq, 500);
+}
+
+static void topics_used_once_do_not_pile_up(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const struct retention retention = {.count = 500};
+    MDB_stat stat;
+
+    for (int commit = 0; commit < 200; commit++) {
+        for (int i = 0; i < 50; i++) {
+            char name[32];
+
+            (void)snprintf(name, sizeof name, "once:%d", commit * 50 + i);
+            (void)store_fixture_add_event(fixture, name, 10);
+        }
+        assert_int_equal(store_fixture_commit(fixture, &retention), 0);
+    }
+    store_fixture_check_whole(fixture->store);
+    assert_int_equal(store_snapshot_begin(fixture->store, 0), 0);
+    assert_int_equal(mdb_stat(fixture->store->snapshot, fixture->store->db.topic, &stat), 0);
+    assert_true(stat.ms_entries <= 3 * 500); /* of 10,000 */
+    store_snapshot_end(fixture->store);
+    trim_all(fixture, &retention);
+    assert_int_equal(store_snapshot_begin(fixture->store, 0), 0);
+    assert_int_equal(mdb_stat(fixture->store->snapshot, fixture->store->db.topic, &stat), 0);
+    assert_int_equal(stat.ms_entries, 500);
+    assert_int_equal(topic_info(fixture, "once:0").trimmed_seq, 1);
+    assert_int_equal(topic_info(fixture, "once:9499").trimmed_seq, 9500);
 }
 
 int main(void)
@@ -239,7 +356,11 @@ int main(void)
         STORE_TEST(a_step_is_bounded_in_bytes_but_takes_one_block),
         STORE_TEST(a_busy_log_is_trimmed_as_fast_as_it_grows),
         STORE_TEST(a_damaged_block_goes_like_the_others),
-        STORE_TEST(only_a_damaged_block_left_to_trim_is_found_through_the_index),
+        STORE_TEST(a_topic_whose_events_are_all_gone_leaves_the_index_but_not_its_trimmed_seq),
+        STORE_TEST(before_any_sweep_all_is_said_of_a_topic_that_is_said_after_it),
+        STORE_TEST(a_busy_topic_keeps_few_stale_entries),
+        STORE_TEST(a_topic_gone_quiet_is_swept_of_what_it_had),
+        STORE_TEST(topics_used_once_do_not_pile_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

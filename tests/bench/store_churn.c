@@ -1,0 +1,305 @@
+/*
+ * store_churn [OPTIONS]: how fast the store takes operations while retention trims as many.
+ *
+ * Commits of --commit-min to --commit-max bytes of 128-byte events (evenly spread over the
+ * orders of magnitude, so that there are blocks of all sizes), each event on one of --topics
+ * topics, into a log bounded to --keep bytes. First the log is filled, then it is measured.
+ * Prints one line of JSON. `events_per_s` and `mb_per_s` count the time inside commits only;
+ * `disk_write_ratio` is what the kernel says was written per byte of records.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bus/record.h"
+#include "bus/role.h"
+#include "store/commit.h"
+#include "store/space.h"
+
+enum {
+    SAMPLES_MAX = 1000000,
+    PAYLOAD_BYTES = 128,
+    RECORD_BYTES_MAX = 512,
+    NS_PER_US = 1000,
+};
+#define NS_PER_S INT64_C(1000000000)
+
+struct options {
+    const char *dir;
+    uint64_t topics;
+    uint64_t keep_bytes;
+    uint64_t commit_bytes_min;
+    uint64_t commit_bytes_max;
+    uint64_t commits; /* to measure */
+};
+
+struct churn {
+    struct options options;
+    struct store *store;
+    struct store_meta meta;
+    uint64_t random;
+    uint8_t *batch;
+    size_t batch_bytes;
+    uint64_t batch_count;
+    int64_t *samples_ns; /* of each commit */
+    uint64_t records_bytes;
+    uint64_t events;
+    int64_t commits_ns; /* all together */
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now); /* cannot fail with these clocks */
+    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static uint64_t random_next(struct churn *churn)
+{
+    churn->random ^= churn->random >> 12;
+    churn->random ^= churn->random << 25;
+    churn->random ^= churn->random >> 27;
+    return churn->random * UINT64_C(2685821657736338717);
+}
+
+/* A length between the options' two, all orders of magnitude alike. */
+static size_t commit_bytes_draw(struct churn *churn)
+{
+    double low = log((double)churn->options.commit_bytes_min);
+    double high = log((double)churn->options.commit_bytes_max);
+    double at = (double)(random_next(churn) >> 11) / (double)(UINT64_C(1) << 53);
+
+    return (size_t)exp(low + (high - low) * at);
+}
+
+static void batch_fill(struct churn *churn)
+{
+    static const char payload[PAYLOAD_BYTES] = "{\"data\":\"as long as a short message\"}";
+    size_t wanted = commit_bytes_draw(churn);
+    int64_t time_ns = clock_ns(CLOCK_REALTIME);
+
+    churn->batch_bytes = 0;
+    churn->batch_count = 0;
+    while (churn->batch_count == 0 || churn->batch_bytes < wanted) {
+        char name[32];
+        int length = snprintf(name, sizeof name, "topic:%" PRIu64,
+                              random_next(churn) % churn->options.topics);
+        const struct record_topic topic = {.name = name, .bytes = (size_t)length};
+        const struct record_spec spec = {
+            .kind = RECORD_EVENT,
+            .topics = &topic,
+            .topic_count = 1,
+            .payload = payload,
+            .payload_bytes = sizeof payload,
+        };
+        uint8_t *at = churn->batch + churn->batch_bytes;
+
+        churn->batch_bytes += record_encode(at, &spec);
+        churn->batch_count++;
+        record_stamp(at, churn->meta.committed_seq + churn->batch_count, time_ns);
+    }
+}
+
+static int commit_one(struct churn *churn, int64_t *ret_ns)
+{
+    const struct retention retention = {.bytes = churn->options.keep_bytes};
+    int64_t start_ns;
+    int rc;
+
+    batch_fill(churn);
+    start_ns = clock_ns(CLOCK_MONOTONIC);
+    rc =
+        commit_operations(churn->store, churn->batch, churn->batch_bytes,
+                          churn->meta.committed_pos + churn->batch_bytes, &retention, &churn->meta);
+    *ret_ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+    return rc;
+}
+
+/* Bytes that the kernel has sent to disks for this process. */
+static uint64_t written_bytes(void)
+{
+    FILE *file = fopen("/proc/self/io", "r");
+    char line[128];
+    uint64_t bytes = 0;
+
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "write_bytes: ", 13) == 0)
+            bytes = strtoull(line + 13, NULL, 10);
+    }
+    (void)fclose(file); /* read only */
+    return bytes;
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a;
+    int64_t right = *(const int64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static int64_t percentile_us(const struct churn *churn, uint64_t per_mille)
+{
+    return churn->samples_ns[(churn->options.commits - 1) * per_mille / 1000] / NS_PER_US;
+}
+
+static int report(struct churn *churn, uint64_t written)
+{
+    double seconds = (double)churn->commits_ns / (double)NS_PER_S;
+    struct utsname machine;
+    struct space space;
+    char path[4096];
+    struct stat file;
+    int rc = space_read(churn->store, &space);
+
+    if (rc != 0)
+        return rc;
+    (void)snprintf(path, sizeof path, "%s/store/data.mdb", churn->options.dir); /* was opened */
+    if (stat(path, &file) != 0 || uname(&machine) != 0)
+        return -errno;
+    qsort(churn->samples_ns, churn->options.commits, sizeof churn->samples_ns[0], compare_ns);
+    printf("{\"bench\":\"store_churn\",\"machine\":\"%s %s, %ld CPUs\",\"topics\":%" PRIu64
+           ",\"keep_bytes\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"commit_bytes_mean\":%" PRIu64
+           ",\"commit_p50_us\":%" PRId64 ",\"commit_p99_us\":%" PRId64 ",\"commit_max_us\":%" PRId64
+           ",\"events_per_s\":%.0f,\"mb_per_s\":%.1f,\"disk_write_ratio\":%.2f"
+           ",\"log_bytes\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"file_bytes\":%lld}\n",
+           machine.sysname, machine.release, sysconf(_SC_NPROCESSORS_ONLN), churn->options.topics,
+           churn->options.keep_bytes, churn->options.commits,
+           churn->records_bytes / churn->options.commits, percentile_us(churn, 500),
+           percentile_us(churn, 990), percentile_us(churn, 1000), (double)churn->events / seconds,
+           (double)churn->records_bytes / 1e6 / seconds,
+           (double)written / (double)churn->records_bytes, churn->meta.log_bytes,
+           space.map_used_bytes, (long long)file.st_size);
+    return 0;
+}
+
+static int churn_run(struct churn *churn)
+{
+    uint64_t written;
+    int64_t ns;
+    int rc = 0;
+
+    /* Twice what is kept: the file has its final size, and every page has been freed once. */
+    while (rc == 0 && churn->meta.committed_pos < 2 * churn->options.keep_bytes)
+        rc = commit_one(churn, &ns);
+    written = written_bytes();
+    for (uint64_t i = 0; rc == 0 && i < churn->options.commits; i++) {
+        rc = commit_one(churn, &churn->samples_ns[i]);
+        churn->commits_ns += churn->samples_ns[i];
+        churn->records_bytes += churn->batch_bytes;
+        churn->events += churn->batch_count;
+    }
+    return rc == 0 ? report(churn, written_bytes() - written) : rc;
+}
+
+static int churn_open(struct churn *churn)
+{
+    const struct store_options options = {.data_dir = churn->options.dir, .is_writer = true};
+    uint64_t store_id;
+    int rc;
+
+    churn->batch = malloc(churn->options.commit_bytes_max + RECORD_BYTES_MAX);
+    churn->samples_ns = calloc(churn->options.commits, sizeof churn->samples_ns[0]);
+    if (churn->batch == NULL || churn->samples_ns == NULL)
+        return -ENOMEM;
+    role_set(ROLE_WRITER);
+    rc = store_identify(churn->options.dir, &store_id);
+    if (rc == 0)
+        rc = store_open(&options, &churn->store);
+    if (rc == 0)
+        rc = store_snapshot_begin(churn->store, 0);
+    if (rc != 0)
+        return rc;
+    churn->meta = *store_snapshot_meta(churn->store);
+    store_snapshot_end(churn->store);
+    /* A directory of its own: what is measured must not depend on what was there. */
+    return churn->meta.committed_seq == 0 ? 0 : -EEXIST;
+}
+
+static int options_read(int argc, char **argv, struct options *ret_options)
+{
+    static const struct option names[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"topics", required_argument, NULL, 't'},
+        {"keep", required_argument, NULL, 'k'},
+        {"commits", required_argument, NULL, 'n'},
+        {"commit-min", required_argument, NULL, 'a'},
+        {"commit-max", required_argument, NULL, 'b'},
+        {NULL, 0, NULL, 0},
+    };
+    struct options options = {
+        .topics = 4,
+        .keep_bytes = UINT64_C(512) << 20,
+        .commit_bytes_min = 200,
+        .commit_bytes_max = 512 * 1024,
+        .commits = 5000,
+    };
+    int name;
+
+    while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        uint64_t number = name == 'd' || optarg == NULL ? 0 : strtoull(optarg, NULL, 10);
+
+        switch (name) {
+        case 'd':
+            options.dir = optarg;
+            break;
+        case 't':
+            options.topics = number;
+            break;
+        case 'k':
+            options.keep_bytes = number;
+            break;
+        case 'n':
+            options.commits = number;
+            break;
+        case 'a':
+            options.commit_bytes_min = number;
+            break;
+        case 'b':
+            options.commit_bytes_max = number;
+            break;
+        default:
+            return -EINVAL;
+        }
+    }
+    if (options.dir == NULL || optind != argc || options.topics == 0 || options.commits == 0 ||
+        options.commits > SAMPLES_MAX || options.commit_bytes_min == 0 ||
+        options.commit_bytes_max < options.commit_bytes_min ||
+        options.commit_bytes_max > COMMIT_BYTES_MAX)
+        return -EINVAL;
+    *ret_options = options;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct churn churn = {.random = UINT64_C(88172645463325252)};
+    int rc = options_read(argc, argv, &churn.options);
+
+    if (rc != 0) {
+        (void)fprintf(stderr, "usage: store_churn --dir NEW_DIR [--topics N] [--keep BYTES]"
+                              " [--commits N] [--commit-min BYTES] [--commit-max BYTES]\n");
+        return 2;
+    }
+    rc = churn_open(&churn);
+    if (rc == 0)
+        rc = churn_run(&churn);
+    if (rc != 0)
+        (void)fprintf(stderr, "store_churn: %s (%s)\n", strerror(-rc), store_error_text());
+    store_close(churn.store);
+    free(churn.batch);
+    free(churn.samples_ns);
+    return rc == 0 ? 0 : 1;
+}
