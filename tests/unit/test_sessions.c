@@ -1,0 +1,715 @@
+#include "tests/unit/protocol_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/protocol/session.h"
+#include "server/topics/publisher.h"
+
+#define EPOCH "9f86d081884c7d65" /* TOPICS_EPOCH */
+
+enum {
+    SMALL_RING_BYTES = 256 * 1024,
+    OPCODE_BINARY = 2,
+};
+
+/* Compares with a text in which "T" stands for any time. */
+static void assert_like(const char *got, const char *wanted)
+{
+    const char *at = got;
+
+    for (const char *want = wanted; *want != '\0'; want++) {
+        if (strncmp(want, "\"T\"", 3) == 0) {
+            if (strlen(at) < EVENT_TIME_BYTES + 2 || at[EVENT_TIME_BYTES] != 'Z')
+                break;
+            at += EVENT_TIME_BYTES + 2;
+            want += 2;
+        } else if (*at++ != *want) {
+            fail_msg("got    %.500s\n         wanted %.500s", got, wanted);
+        }
+    }
+    if (*at != '\0')
+        fail_msg("got    %.500s\n         wanted %.500s", got, wanted);
+}
+
+static void assert_part(const char *got, const char *part)
+{
+    if (strstr(got, part) == NULL)
+        fail_msg("no %s in: %.500s", part, got);
+}
+
+static void expect(struct peer *peer, const char *wanted)
+{
+    assert_like(peer_text(peer), wanted);
+}
+
+static void ask(struct peer *peer, const char *message, const char *wanted)
+{
+    peer_send_text(peer, message);
+    expect(peer, wanted);
+}
+
+/* --- the room --------------------------------------------------------------------------------- */
+
+static struct peer *enter_room(struct protocol_fixture *f, const char *id, int present)
+{
+    char text[256];
+    struct peer *peer;
+
+    (void)snprintf(text, sizeof text, "/ws/%s", id);
+    peer = peer_websocket(f, text);
+    (void)snprintf(text, sizeof text,
+                   "{\"type\":\"greeting\",\"client_id\":\"%s\",\"message\":\"Connected to sluice "
+                   "as %s\",\"active_connections\":%d,\"time\":\"T\",\"seq\":%llu,"
+                   "\"epoch\":\"" EPOCH "\"}",
+                   id, id, present, (unsigned long long)ring_tail(f->base->bus).seq);
+    expect(peer, text);
+    return peer;
+}
+
+static void a_room_client_is_greeted_first_and_hears_everybody(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *ann = enter_room(f, "ann", 1);
+    struct peer *bob = enter_room(f, "bob", 2);
+
+    peer_send_text(ann, "say \"hi\"");
+    expect(ann, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
+                "\"time\":\"T\"}");
+    expect(bob, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
+                "\"time\":\"T\"}");
+    peer_send_text(bob, "");
+    expect(ann, "{\"type\":\"message\",\"from\":\"bob\",\"data\":\"\",\"seq\":2,\"time\":\"T\"}");
+    assert_int_equal(topics_stat(f->base, STAT_ROOM_CLIENTS), 2);
+    peer_close(bob);
+    protocol_settle(f);
+    assert_int_equal(topics_stat(f->base, STAT_ROOM_CLIENTS), 1);
+}
+
+static void ids_are_given_or_checked(void **state)
+{
+    struct protocol_fixture *f = *state;
+    static const char *const good[] = {"/ws", "/ws/", "/ws?since=0"};
+    static const char *const bad[] = {"/ws/a%20b", "/ws/a/b", "/ws/%C3%A4", "/ws/a%00", "/ws/%zz"};
+    char longest[80];
+
+    for (size_t i = 0; i < 3; i++) {
+        const char *greeting = peer_text(peer_websocket(f, good[i]));
+        const char *id = strstr(greeting, "\"client_id\":\"client-");
+
+        assert_non_null(id);
+        id += strlen("\"client_id\":\"client-");
+        assert_int_equal(strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789"), 8);
+        assert_int_equal(id[8], '"');
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(protocol_request(f, "GET", bad[i], "", NULL).status, 400);
+
+    (void)snprintf(longest, sizeof longest, "/ws/%.64s",
+                   "aZ09._-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    assert_part(peer_text(peer_websocket(f, longest)), longest + 4);
+    (void)strncat(longest, "x", 2);
+    assert_int_equal(protocol_request(f, "GET", longest, "", NULL).status, 400);
+    assert_int_equal(protocol_request(f, "GET", "/ws?since=x", "", NULL).status, 400);
+}
+
+static void the_room_resumes(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    (void)topics_append(f->base, "room", "1");
+    (void)topics_append(f->base, "room", "2");
+    protocol_settle(f);
+    peer = peer_websocket(f, "/ws/ann?since=1&epoch=" EPOCH);
+    assert_part(peer_text(peer), ",\"seq\":1,\"epoch\":\"" EPOCH "\",\"recovered\":true}");
+    expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":2,\"seq\":2,\"time\":\"T\"}");
+
+    peer = peer_websocket(f, "/ws/ann?since=1&epoch=0123456789abcdef");
+    assert_part(peer_text(peer), ",\"seq\":0,\"epoch\":\"" EPOCH "\",\"recovered\":false}");
+    expect(peer, "{\"type\":\"gap\",\"topic\":\"room\",\"oldest\":1}");
+    expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":1,\"seq\":1,\"time\":\"T\"}");
+}
+
+static void binary_closes_with_1003(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *room = enter_room(f, "ann", 1);
+    struct peer *broker = peer_websocket(f, "/broker");
+
+    peer_send_frame(room, OPCODE_BINARY, "x", 1);
+    assert_int_equal(peer_close_code(room), 1003);
+    peer_send_frame(broker, OPCODE_BINARY, "x", 1);
+    assert_int_equal(peer_close_code(broker), 1003);
+}
+
+static void a_room_client_is_told_when_it_cannot_be_published(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = enter_room(f, "ann", 1);
+
+    bus_set_refusal(f->base->bus, BUS_STORAGE_FULL, 28);
+    peer_send_text(peer, "hello");
+    expect(peer,
+           "{\"type\":\"error\",\"code\":\"storage_full\",\"message\":\"the store is full\"}");
+}
+
+static void the_room_ticks_while_somebody_is_there(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    f->service.limits.tick_ns = INT64_C(200000000);
+    peer = enter_room(f, "ann", 1);
+    assert_part(peer_text(peer), "{\"type\":\"tick\",\"message\":\"Periodic broadcast\","
+                                 "\"active_connections\":1,\"seq\":1,");
+}
+
+/* --- the broker ------------------------------------------------------------------------------- */
+
+static void a_broker_answers_what_it_is_asked(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    ask(peer, "{\"action\":\"ping\",\"id\":\"a\"}",
+        "{\"status\":\"pong\",\"seq\":0,\"epoch\":\"" EPOCH "\",\"id\":\"a\"}");
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"id\":1}",
+        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH
+        "\",\"id\":1}");
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\"}",
+        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH "\"}");
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"since\":0}",
+        "{\"status\":\"error\",\"code\":\"bad_request\",\"message\":\"already subscribed: `since` "
+        "can no longer be given\",\"topic\":\"news\"}");
+    ask(peer, "{\"action\":\"publish\",\"topic\":\"news\",\"message\":{\"a\":[1]},\"id\":7}",
+        "{\"status\":\"published\",\"topic\":\"news\",\"seq\":1,\"id\":7}");
+    expect(peer, "{\"type\":\"message\",\"topic\":\"news\",\"data\":{\"a\":[1]},\"seq\":1,"
+                 "\"time\":\"T\"}");
+    ask(peer, "{\"action\":\"unsubscribe\",\"topic\":\"news\"}",
+        "{\"status\":\"unsubscribed\",\"topic\":\"news\"}");
+    ask(peer, "{\"action\":\"unsubscribe\",\"topic\":\"news\",\"id\":2}",
+        "{\"status\":\"error\",\"code\":\"not_subscribed\",\"message\":\"not subscribed to it\","
+        "\"topic\":\"news\",\"id\":2}");
+    ask(peer, "{\"action\":\"ping\"}", "{\"status\":\"pong\",\"seq\":1,\"epoch\":\"" EPOCH "\"}");
+}
+
+static void errors_keep_the_connection(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    peer_send_text(peer, "nonsense");
+    assert_part(peer_text(peer), "{\"status\":\"error\",\"code\":\"bad_json\",\"message\":\"");
+    peer_send_text(peer, "{\"action\":\"dance\",\"topic\":\"t\",\"id\":3}");
+    assert_part(peer_text(peer), ",\"topic\":\"t\",\"id\":3}");
+    peer_send_text(peer, "{\"action\":\"publish\",\"topic\":\"$x\",\"message\":1}");
+    assert_part(peer_text(peer), "\"code\":\"bad_topic\"");
+    f->service.limits.subscriptions_max = 1;
+    f->base->subscriptions_max = 1;
+    peer_send_text(peer, "{\"action\":\"subscribe\",\"topic\":\"a\"}");
+    assert_part(peer_text(peer), "\"subscribed\"");
+    peer_send_text(peer, "{\"action\":\"subscribe\",\"topic\":\"b\"}");
+    assert_part(peer_text(peer), "\"code\":\"too_many_subscriptions\"");
+    peer_send_text(peer, "{\"action\":\"ping\"}");
+    assert_part(peer_text(peer), "\"pong\"");
+}
+
+static void a_message_over_a_quarter_of_the_ring_is_too_large(void **state)
+{
+    static const char head[] = "{\"action\":\"publish\",\"topic\":\"t\",\"id\":1,\"message\":\"";
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+    size_t size = TOPICS_RING_BYTES / 4;
+    char *message = malloc(sizeof head + size + 3);
+
+    assert_non_null(message);
+    memcpy(message, head, sizeof head - 1);
+    memset(message + sizeof head - 1, 'x', size);
+    memcpy(message + sizeof head - 1 + size, "\"}", 3);
+    peer_send_text(peer, message);
+    free(message);
+    assert_part(peer_text(peer), "\"code\":\"too_large\"");
+}
+
+static void a_durable_publish_is_answered_after_its_commit(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    peer_send_text(peer, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"durable\":true}");
+    /* One that waits for nothing is answered before it. */
+    ask(peer, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":2}",
+        "{\"status\":\"published\",\"topic\":\"t\",\"seq\":2}");
+    peer_expect_nothing(peer);
+    topics_commit(f->base, NULL);
+    expect(peer, "{\"status\":\"published\",\"topic\":\"t\",\"seq\":1}");
+}
+
+static void a_subscription_resumes_and_is_told_of_a_gap(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    (void)topics_append(f->base, "t", "1");
+    (void)topics_append(f->base, "t", "2");
+    protocol_settle(f);
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"t\",\"since\":1,\"epoch\":\"" EPOCH "\"}",
+        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":1,\"epoch\":\"" EPOCH
+        "\",\"recovered\":true}");
+    expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":2,\"seq\":2,\"time\":\"T\"}");
+
+    peer = peer_websocket(f, "/broker");
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"t\",\"since\":99}",
+        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":0,\"epoch\":\"" EPOCH
+        "\",\"recovered\":false}");
+    expect(peer, "{\"type\":\"gap\",\"topic\":\"t\",\"oldest\":1}");
+    expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":1,\"seq\":1,\"time\":\"T\"}");
+}
+
+static void who_leaves_while_publishes_wait_is_forgotten(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    for (int i = 0; i < 10; i++)
+        peer_send_text(peer,
+                       "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"durable\":true}");
+    protocol_settle(f);
+    peer_close(peer);
+    protocol_settle(f);
+    topics_commit(f->base, NULL); /* an answer to the freed session would be seen by ASan */
+    protocol_settle(f);
+    assert_int_equal(ring_tail(f->base->bus).seq, 10);
+}
+
+static void long_topics_and_ids_are_answered_too(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+    char topic[256];
+    char message[512];
+    char wanted[512];
+
+    memset(topic, 't', 255);
+    topic[255] = '\0';
+    (void)snprintf(message, sizeof message,
+                   "{\"action\":\"publish\",\"topic\":\"%s\",\"message\":1,\"id\":\"%.100s\"}",
+                   topic, topic);
+    (void)snprintf(wanted, sizeof wanted,
+                   "{\"status\":\"published\",\"topic\":\"%s\",\"seq\":1,\"id\":\"%.100s\"}", topic,
+                   topic);
+    ask(peer, message, wanted);
+}
+
+/* --- holding back ----------------------------------------------------------------------------- */
+
+static struct session *only_session(struct protocol_fixture *f)
+{
+    assert_int_equal(f->service.clients.count, 1);
+    return session_of_client(f->service.clients.first);
+}
+
+static void send_line(struct peer *peer, const char *text)
+{
+    peer_write_text(peer, text);
+    peer_write_text(peer, "\n");
+}
+
+typedef void send_function(struct peer *peer, int number);
+
+/* Sends one after the other until the server does not read on; returns how many. */
+static int send_until_held(struct peer *peer, send_function *send)
+{
+    int count = 0;
+
+    while (!only_session(peer->fixture)->is_held) {
+        send(peer, ++count);
+        protocol_turn(peer->fixture);
+        assert_true(count < 100 * 1000);
+    }
+    protocol_settle(peer->fixture);
+    assert_true(only_session(peer->fixture)->is_held);
+    return count;
+}
+
+static const char *numbered_publish(int number)
+{
+    static char text[512];
+
+    (void)snprintf(text, sizeof text,
+                   "{\"action\":\"publish\",\"topic\":\"t\",\"message\":\"%0300d\",\"id\":%d}",
+                   number, number);
+    return text;
+}
+
+static const char *numbered_published(int number)
+{
+    static char text[128];
+
+    (void)snprintf(text, sizeof text,
+                   "{\"status\":\"published\",\"topic\":\"t\",\"seq\":%d,\"id\":%d}", number,
+                   number);
+    return text;
+}
+
+static void publish_message(struct peer *peer, int number)
+{
+    peer_send_text(peer, numbered_publish(number));
+}
+
+static void publish_line(struct peer *peer, int number)
+{
+    send_line(peer, numbered_publish(number));
+}
+
+static void say(struct peer *peer, int number)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof text, "%0300d", number);
+    peer_send_text(peer, text);
+}
+
+static void a_full_ring_holds_publishers_until_there_is_room(void **state)
+{
+    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
+    struct peer *peer = peer_websocket(f, "/broker");
+    int count = send_until_held(peer, publish_message);
+
+    (void)state;
+    assert_true(publisher_is_blocked(f->service.publisher));
+    assert_true(ring_tail(f->base->bus).seq < (uint64_t)count);
+    publish_message(peer, ++count); /* not read yet */
+    f->is_committing = true;
+    for (int i = 1; i <= count; i++)
+        expect(peer, numbered_published(i));
+    assert_false(only_session(f)->is_held);
+    protocol_fixture_free(f);
+}
+
+static void a_full_ring_holds_the_room_too(void **state)
+{
+    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
+    struct peer *peer = enter_room(f, "ann", 1);
+    int count = send_until_held(peer, say);
+
+    (void)state;
+    say(peer, ++count);
+    f->is_committing = true;
+    for (int i = 1; i <= count; i++)
+        assert_part(peer_text(peer), "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"000");
+    assert_false(only_session(f)->is_held);
+    protocol_fixture_free(f);
+}
+
+static void only_so_many_publishes_wait_for_the_disk(void **state)
+{
+    enum { MESSAGE_COUNT = SESSION_PENDING_MAX + 100 };
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+
+    for (int i = 0; i < MESSAGE_COUNT; i++)
+        peer_send_text(peer,
+                       "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"durable\":true}");
+    protocol_settle(f);
+    assert_int_equal(only_session(f)->pending_count, SESSION_PENDING_MAX);
+    assert_true(only_session(f)->is_held);
+    f->is_committing = true;
+    for (int i = 0; i < MESSAGE_COUNT; i++)
+        assert_part(peer_text(peer), "\"published\"");
+    assert_int_equal(only_session(f)->pending_count, 0);
+}
+
+#define LONG_PING                                                                                  \
+    "{\"action\":\"ping\",\"id\":\"012345678901234567890123456789012345678901234567890123456789"   \
+    "012345678901234567890123456789012345678901234567890123456789\"}"
+
+static void ping_message(struct peer *peer, int number)
+{
+    (void)number;
+    peer_send_text(peer, LONG_PING);
+}
+
+static void ping_line(struct peer *peer, int number)
+{
+    (void)number;
+    send_line(peer, LONG_PING);
+}
+
+/* The same, reading nothing: what waits for it in the server has a bound. */
+static int send_deafly_until_held(struct peer *peer, send_function *send)
+{
+    int count;
+
+    peer->is_deaf = true;
+    count = send_until_held(peer, send);
+    assert_true(outq_pinned_bytes(&only_session(peer->fixture)->subscriber.stream->out) <
+                2 * TOPICS_QUEUE_BYTES);
+    peer->is_deaf = false;
+    return count;
+}
+
+static void who_does_not_take_answers_is_not_asked_for_more(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+    int count = send_deafly_until_held(peer, ping_message);
+
+    for (int i = 0; i < count; i++)
+        assert_part(peer_text(peer), "\"pong\"");
+    assert_false(only_session(f)->is_held);
+    peer_expect_nothing(peer);
+}
+
+static void a_queue_that_the_next_flush_empties_holds_nobody_for_long(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    f->service.limits.queue_bytes_max = 1; /* every answer is too much, until it is sent */
+    peer = peer_websocket(f, "/broker");
+    for (int i = 0; i < 20; i++)
+        peer_send_text(peer, "{\"action\":\"ping\"}");
+    for (int i = 0; i < 20; i++)
+        assert_part(peer_text(peer), "\"pong\"");
+}
+
+/* --- raw TCP ---------------------------------------------------------------------------------- */
+
+static void ask_line(struct peer *peer, const char *message, const char *wanted)
+{
+    send_line(peer, message);
+    assert_like(peer_line_next(peer), wanted);
+}
+
+static void lines_are_answered_as_messages_are(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+
+    ask_line(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"id\":1}",
+             "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH
+             "\",\"id\":1}");
+    ask_line(peer, "{\"action\":\"publish\",\"topic\":\"news\",\"message\":\"x\"}\r",
+             "{\"status\":\"published\",\"topic\":\"news\",\"seq\":1}");
+    assert_like(peer_line_next(peer), "{\"type\":\"message\",\"topic\":\"news\",\"data\":\"x\","
+                                      "\"seq\":1,\"time\":\"T\"}");
+    peer_write_text(peer, "\n \r\n"); /* empty lines say nothing */
+    send_line(peer, "[]");
+    assert_part(peer_line_next(peer), "\"code\":\"bad_request\"");
+    send_line(peer, "{\"action\":\"ping\",\"id\":\"\xff\"}");
+    assert_part(peer_line_next(peer), "\"code\":\"bad_json\"");
+}
+
+static void lines_may_come_in_any_pieces(void **state)
+{
+    static const char text[] = "{\"action\":\"ping\",\"id\":1}\n{\"action\":\"ping\",\"id\":2}\n";
+    struct protocol_fixture *f = *state;
+
+    for (size_t cut = 0; cut < sizeof text; cut++) {
+        struct peer *peer = peer_line(f);
+
+        peer_write(peer, text, cut);
+        protocol_turn(f);
+        protocol_turn(f);
+        peer_write(peer, text + cut, sizeof text - 1 - cut);
+        assert_part(peer_line_next(peer), "\"id\":1}");
+        assert_part(peer_line_next(peer), "\"id\":2}");
+        peer_close(peer);
+    }
+}
+
+static void a_first_byte_that_begins_no_object_closes(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+
+    peer_write_text(peer, "POST / HTTP/1.1\r\n\r\n{\"action\":\"publish\",\"topic\":\"t\","
+                          "\"message\":1}\n");
+    peer_wait_end(peer);
+    assert_int_equal(peer->received_bytes, 0);
+    protocol_settle(f);
+    assert_int_equal(ring_tail(f->base->bus).seq, 0);
+}
+
+static void a_line_over_the_limit_is_answered_and_closed(void **state)
+{
+    struct protocol_fixture *f = *state;
+    char line[200];
+    struct peer *peer;
+
+    f->service.limits.message_bytes_max = 100;
+    memset(line, ' ', sizeof line);
+    memcpy(line, "{\"action\":\"ping\"}", 17);
+    peer = peer_line(f);
+    line[100] = '\n'; /* exactly the limit */
+    peer_write(peer, line, 101);
+    assert_part(peer_line_next(peer), "\"pong\"");
+    line[100] = ' ';
+    line[101] = '\n';
+    peer_write(peer, line, 102);
+    assert_part(peer_line_next(peer), "\"code\":\"too_large\"");
+    peer_wait_end(peer);
+
+    peer = peer_line(f); /* without an end in sight */
+    peer_write(peer, line, 101);
+    assert_part(peer_line_next(peer), "\"code\":\"too_large\"");
+    peer_wait_end(peer);
+}
+
+static void who_sends_no_more_still_gets_the_answers(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+
+    send_line(peer, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"durable\":true}");
+    send_line(peer, "{\"action\":\"ping\"}");
+    peer_end(peer);
+    assert_part(peer_line_next(peer), "\"pong\"");
+    peer_expect_nothing(peer);
+    topics_commit(f->base, NULL);
+    assert_part(peer_line_next(peer), "\"published\"");
+    peer_wait_end(peer);
+}
+
+static void lines_are_held_back_like_messages(void **state)
+{
+    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
+    struct peer *peer = peer_line(f);
+    int count = send_until_held(peer, publish_line);
+
+    (void)state;
+    publish_line(peer, ++count);
+    peer_end(peer);
+    protocol_settle(f);
+    f->is_committing = true;
+    for (int i = 1; i <= count; i++)
+        assert_like(peer_line_next(peer), numbered_published(i));
+    peer_wait_end(peer);
+    protocol_fixture_free(f);
+}
+
+static void who_does_not_take_lines_is_not_asked_for_more(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+    int count = send_deafly_until_held(peer, ping_line);
+
+    for (int i = 0; i < count; i++)
+        assert_part(peer_line_next(peer), "\"pong\"");
+    assert_false(only_session(f)->is_held);
+}
+
+/* --- draining, too many ----------------------------------------------------------------------- */
+
+static void clients_are_warned_and_closed(void **state)
+{
+    static const char wanted[] = "{\"type\":\"shutdown\",\"message\":\"Server is shutting down\","
+                                 "\"remaining_seconds\":1800,\"time\":\"T\"}";
+    struct protocol_fixture *f = *state;
+    struct peer *line = peer_line(f);
+    struct peer *broker = peer_websocket(f, "/broker");
+    struct peer *room = enter_room(f, "ann", 1);
+    struct client *client;
+
+    for (client = f->service.clients.first; client != NULL; client = client->next)
+        client->operations->warn(client, 1800);
+    expect(room, wanted);
+    expect(broker, wanted);
+    assert_like(peer_line_next(line), wanted);
+
+    for (client = f->service.clients.first; client != NULL; client = client->next)
+        client->operations->close(client);
+    assert_int_equal(peer_close_code(room), 1001);
+    assert_int_equal(peer_close_code(broker), 1001);
+    assert_part(peer_line_next(line), "\"remaining_seconds\":0");
+    peer_wait_end(line);
+}
+
+static void newcomers_are_accepted_and_closed_while_draining(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    f->service.is_refusing = true;
+    assert_int_equal(peer_close_code(peer_websocket(f, "/broker")), 1001);
+    assert_int_equal(peer_close_code(peer_websocket(f, "/ws/ann")), 1001);
+    peer = peer_line(f);
+    assert_part(peer_line_next(peer), "{\"type\":\"shutdown\",");
+    peer_wait_end(peer);
+    assert_int_equal(f->joined_count, 0);
+}
+
+static void who_is_one_too_many_is_closed_with_1013(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    f->service.is_full = true;
+    assert_int_equal(peer_close_code(peer_websocket(f, "/broker")), 1013);
+    assert_int_equal(peer_close_code(peer_websocket(f, "/ws")), 1013);
+    peer = peer_line(f);
+    assert_part(peer_line_next(peer), "\"code\":\"unavailable\"");
+    peer_wait_end(peer);
+    assert_int_equal(f->joined_count, 0);
+}
+
+/* --- echo ------------------------------------------------------------------------------------- */
+
+static void echo_is_there_only_when_asked_for(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    assert_int_equal(protocol_request(f, "GET", "/echo", "", NULL).status, 404);
+    f->service.limits.is_echo_served = true;
+    peer = peer_websocket(f, "/echo");
+    peer_send_text(peer, "text");
+    expect(peer, "text");
+    peer_send_text(peer, "");
+    expect(peer, "");
+    peer_send_frame(peer, OPCODE_BINARY, "\0\1\2", 3);
+    assert_memory_equal(peer_frame(peer, OPCODE_BINARY), "\0\1\2", 3);
+    peer_send_frame(peer, OPCODE_BINARY, "", 0);
+    assert_non_null(peer_frame(peer, OPCODE_BINARY));
+}
+
+int main(void)
+{
+#define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, protocol_setup, protocol_teardown)
+    const struct CMUnitTest tests[] = {
+        SESSION_TEST(a_room_client_is_greeted_first_and_hears_everybody),
+        SESSION_TEST(ids_are_given_or_checked),
+        SESSION_TEST(the_room_resumes),
+        SESSION_TEST(binary_closes_with_1003),
+        SESSION_TEST(a_room_client_is_told_when_it_cannot_be_published),
+        SESSION_TEST(the_room_ticks_while_somebody_is_there),
+        SESSION_TEST(a_broker_answers_what_it_is_asked),
+        SESSION_TEST(errors_keep_the_connection),
+        SESSION_TEST(a_message_over_a_quarter_of_the_ring_is_too_large),
+        SESSION_TEST(a_durable_publish_is_answered_after_its_commit),
+        SESSION_TEST(a_subscription_resumes_and_is_told_of_a_gap),
+        SESSION_TEST(who_leaves_while_publishes_wait_is_forgotten),
+        SESSION_TEST(long_topics_and_ids_are_answered_too),
+        cmocka_unit_test(a_full_ring_holds_publishers_until_there_is_room),
+        cmocka_unit_test(a_full_ring_holds_the_room_too),
+        SESSION_TEST(only_so_many_publishes_wait_for_the_disk),
+        SESSION_TEST(who_does_not_take_answers_is_not_asked_for_more),
+        SESSION_TEST(a_queue_that_the_next_flush_empties_holds_nobody_for_long),
+        SESSION_TEST(lines_are_answered_as_messages_are),
+        SESSION_TEST(lines_may_come_in_any_pieces),
+        SESSION_TEST(a_first_byte_that_begins_no_object_closes),
+        SESSION_TEST(a_line_over_the_limit_is_answered_and_closed),
+        SESSION_TEST(who_sends_no_more_still_gets_the_answers),
+        cmocka_unit_test(lines_are_held_back_like_messages),
+        SESSION_TEST(who_does_not_take_lines_is_not_asked_for_more),
+        SESSION_TEST(clients_are_warned_and_closed),
+        SESSION_TEST(newcomers_are_accepted_and_closed_while_draining),
+        SESSION_TEST(who_is_one_too_many_is_closed_with_1013),
+        SESSION_TEST(echo_is_there_only_when_asked_for),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
