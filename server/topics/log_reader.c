@@ -249,6 +249,7 @@ static int step_store(struct log_reader *reader, struct log_cursor *cursor,
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): until_seq and until_pos are one place
 int log_reader_next(struct log_reader *reader, struct log_cursor *cursor,
                     const struct log_filter *filter, uint64_t until_seq, uint64_t until_pos,
                     struct log_span *ret_span)

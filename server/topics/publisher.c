@@ -357,6 +357,7 @@ static void refuse_first(struct publisher *publisher, int error)
     struct waiter waiter;
 
     CHECK(publisher->appended_count == 0);
+    CHECK(publisher->batch != NULL);
     memcpy(&head, publisher->batch + publisher->batch_start, sizeof head);
     take_from_batch(publisher, head.length);
     waiter = pop_waiter(&publisher->fresh);

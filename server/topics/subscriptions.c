@@ -91,6 +91,7 @@ static enum topic_kind topic_kind_of(const char *name, size_t bytes)
     return TOPIC_PLAIN;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
 static struct topic *find_by_hash(const struct subscription_table *table, const char *name,
                                   size_t bytes, uint64_t hash)
 {
@@ -106,6 +107,7 @@ struct topic *subscription_table_find(const struct subscription_table *table, co
     return find_by_hash(table, name, bytes, topic_hash(name, bytes));
 }
 
+// NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
 static struct topic *topic_new(struct subscription_table *table, const char *name, size_t bytes,
                                uint64_t hash)
 {
@@ -127,6 +129,7 @@ static struct topic *topic_new(struct subscription_table *table, const char *nam
     return topic;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
 static void topic_free(struct subscription_table *table, struct topic *topic)
 {
     CHECK(topic->lists == NULL);

@@ -15,7 +15,7 @@ static int setup(void **state)
     struct reader_fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
-    fixture->base = topics_fixture_new(256 * 1024);
+    fixture->base = topics_fixture_new(UINT64_C(256) * 1024);
     assert_int_equal(log_reader_open(fixture->base->bus, fixture->base->store, &fixture->reader),
                      0);
     *state = fixture;
@@ -285,7 +285,7 @@ static void a_record_as_large_as_the_ring_allows_is_read(void **state)
 static void a_record_larger_than_the_buffer_is_read_whole(void **state)
 {
     struct reader_fixture *fixture = *state;
-    struct topics_fixture *large = topics_fixture_new(4 * 1024 * 1024);
+    struct topics_fixture *large = topics_fixture_new(4 * UINT64_C(1024) * 1024);
     struct log_reader *reader = NULL;
     struct log_cursor cursor = {.has_pos = true};
     struct log_span span;
@@ -293,7 +293,7 @@ static void a_record_larger_than_the_buffer_is_read_whole(void **state)
     (void)fixture;
     assert_int_equal(log_reader_open(large->bus, large->store, &reader), 0);
     (void)topics_append_bytes(large, "a", 10);
-    (void)topics_append_bytes(large, "a", 700 * 1024);
+    (void)topics_append_bytes(large, "a", UINT64_C(700) * 1024);
     (void)topics_append_bytes(large, "a", 10);
     for (int pass = 0; pass < 2; pass++) {
         struct ring_position tail = ring_tail(large->bus);
@@ -302,7 +302,7 @@ static void a_record_larger_than_the_buffer_is_read_whole(void **state)
         while (log_reader_next(reader, &cursor, NULL, tail.seq, tail.pos, &span) == 1)
             bytes += span.bytes;
         assert_int_equal(cursor.seq, 3);
-        assert_true(bytes > 700 * 1024);
+        assert_true(bytes > UINT64_C(700) * 1024);
         topics_commit(large, NULL); /* once more from the store */
         cursor = (struct log_cursor){0};
     }

@@ -209,7 +209,7 @@ static void an_answer_may_publish_again(void **state)
 static void many_in_one_turn_are_appended_on_the_way(void **state)
 {
     struct publisher_fixture *fixture = *state;
-    struct topics_fixture *large = topics_fixture_new(8 * 1024 * 1024);
+    struct topics_fixture *large = topics_fixture_new(8 * UINT64_C(1024) * 1024);
     const struct publisher_options options = {
         .bus = large->bus, .slot = TOPICS_SLOT, .always_durable = &fixture->is_always_durable};
     struct publisher *publisher = NULL;
@@ -375,7 +375,7 @@ static void whoever_waits_costs_a_bounded_batch(void **state)
     size_t bytes = 0;
 
     (void)fill(fixture, SECOND);
-    while (rc == 0 && bytes < 4 * RING_BYTES) {
+    while (rc == 0 && bytes / 4 < RING_BYTES) {
         rc = publish_bytes(fixture, 1000);
         bytes += 1000;
     }

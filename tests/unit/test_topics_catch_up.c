@@ -40,7 +40,7 @@ static void expect_seqs(struct fake_client *client, uint64_t from, uint64_t to)
 
         if (line == NULL)
             fail_msg("%llu is missing", (unsigned long long)seq);
-        assert_int_equal(strtoull(strchr(line, ' '), NULL, 10), seq);
+        assert_int_equal(fake_client_seq(line), seq);
     }
     assert_null(fake_client_line(client));
 }
@@ -329,7 +329,7 @@ static void a_slow_client_loses_nothing_and_costs_its_queue(void **state)
     }
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 1);
     for (; is_lagging(client) && more < 10 * 1000; more++) {
-        fake_client_allow(client, 10 * 1000);
+        fake_client_allow(client, UINT64_C(10) * 1000);
         topics_fixture_run(fixture);
         assert_true(outq_pinned_bytes(&client->stream.out) < TOPICS_QUEUE_BYTES + 64 * 1024);
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "server/topics/publisher.h"
 #include "tests/unit/topics_fixture.h"
 
 enum {
@@ -23,7 +24,7 @@ static double seconds(void)
 
 static struct topics_fixture *fixture_with_subscribers(const char *topic, const char *other)
 {
-    struct topics_fixture *fixture = topics_fixture_new(4 * 1024 * 1024);
+    struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
 
     for (int i = 0; i < SUBSCRIBERS; i++) {
         struct fake_client *client = fake_client_open(fixture, fixture->text_encoding);
@@ -80,7 +81,7 @@ static void deliveries_of_alternating_topics(void **state)
 
 static void a_thousand_clients_resume(void **state)
 {
-    struct topics_fixture *fixture = topics_fixture_new(4 * 1024 * 1024);
+    struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
     const struct resume resume = {.has_since = true};
     double start;
 
@@ -104,12 +105,59 @@ static void a_thousand_clients_resume(void **state)
     topics_fixture_free(fixture);
 }
 
+static void count_answer(void *user, uint64_t tag, const struct publish_result *result)
+{
+    uint64_t *count = user;
+
+    (void)tag;
+    assert_int_equal(result->error, 0);
+    (*count)++;
+}
+
+static void publishing_with_answers(void **state)
+{
+    struct topics_fixture *fixture = topics_fixture_new(16 * UINT64_C(1024) * 1024);
+    const bool is_always_durable = false;
+    const struct publisher_options options = {
+        .bus = fixture->bus, .slot = TOPICS_SLOT, .always_durable = &is_always_durable};
+    static const char payload[PAYLOAD_BYTES] = "\"";
+    struct publisher *publisher = NULL;
+    uint64_t count = 0;
+    const struct publish publish = {.topic = "news",
+                                    .topic_bytes = 4,
+                                    .payload = payload,
+                                    .payload_bytes = PAYLOAD_BYTES,
+                                    .on_done = count_answer,
+                                    .user = &count};
+    double spent = 0;
+
+    (void)state;
+    assert_int_equal(publisher_open(&options, &publisher), 0);
+    for (int round = 0; round < 64; round++) {
+        double start = seconds();
+
+        for (int turn = 0; turn < 16; turn++) {
+            for (int i = 0; i < 64; i++)
+                assert_int_equal(publisher_publish(publisher, &publish), 0);
+            publisher_turn(publisher, 1);
+        }
+        spent += seconds() - start;
+        topics_commit(fixture, NULL);
+    }
+    assert_int_equal(count, 64 * 16 * 64);
+    print_message("publishing with an answer, 64 a turn: %.0f ns each\n",
+                  spent / (double)count * 1e9);
+    publisher_close(publisher);
+    topics_fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deliveries_in_runs),
         cmocka_unit_test(deliveries_of_alternating_topics),
         cmocka_unit_test(a_thousand_clients_resume),
+        cmocka_unit_test(publishing_with_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static void runs_go_on_over_the_end_of_an_arena(void **state)
         const char *line = fake_client_line(client);
 
         assert_non_null(line);
-        assert_int_equal(strtoull(line + 5, NULL, 10), i);
+        assert_int_equal(fake_client_seq(line), i);
         assert_int_equal(strlen(line), 997 + 6 + (i < 10 ? 1 : i < 100 ? 2 : 3));
     }
     assert_null(fake_client_line(client));
@@ -192,13 +192,13 @@ static void a_record_larger_than_a_turn_is_delivered_whole(void **state)
 
     (void)fake_client_subscribe(client, "news", NULL);
     (void)topics_append(fixture, "news", "one");
-    (void)topics_append_bytes(fixture, "news", 200 * 1024);
+    (void)topics_append_bytes(fixture, "news", UINT64_C(200) * 1024);
     (void)topics_append(fixture, "news", "three");
     topics_fixture_run(fixture);
     assert_string_equal(fake_client_line(client), "news 1 one");
     line = fake_client_line(client);
     assert_non_null(line);
-    assert_int_equal(strlen(line), 200 * 1024 + strlen("news 2 "));
+    assert_int_equal(strlen(line), UINT64_C(200) * 1024 + strlen("news 2 "));
     fake_client_expect(client, "news 3 three", NULL);
     assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 0);
 }
@@ -254,7 +254,7 @@ static void a_lapped_worker_reads_on_from_the_store(void **state)
         const char *line = fake_client_line(client);
 
         assert_non_null(line);
-        assert_int_equal(strtoull(line + 5, NULL, 10), i);
+        assert_int_equal(fake_client_seq(line), i);
     }
     assert_int_equal(topics_stat(fixture, STAT_LAPPED), 1);
     assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 0);
@@ -266,7 +266,7 @@ static void a_lapped_worker_reads_on_from_the_store(void **state)
 static void a_worker_that_retention_overtook_tells_the_gap(void **state)
 {
     struct topics_fixture *fixture = *state;
-    const struct retention little = {.bytes = 64 * 1024};
+    const struct retention little = {.bytes = UINT64_C(64) * 1024};
     struct fake_client *client = open_text(fixture);
     struct fake_client *other = open_text(fixture);
     char gap[64];
@@ -286,7 +286,7 @@ static void a_worker_that_retention_overtook_tells_the_gap(void **state)
         const char *line = fake_client_line(client);
 
         assert_non_null(line);
-        assert_int_equal(strtoull(line + 5, NULL, 10), seq);
+        assert_int_equal(fake_client_seq(line), seq);
     }
     fake_client_expect(client, NULL);
     fake_client_expect(other, NULL); /* its topic has lost nothing */
@@ -489,7 +489,7 @@ static void one_large_frame_alone_makes_nobody_lag(void **state)
     fixture->queue_bytes_max = 64 * 1024;
     (void)fake_client_subscribe(client, "news", NULL);
     fake_client_stall(client);
-    (void)topics_append_bytes(fixture, "news", 200 * 1024);
+    (void)topics_append_bytes(fixture, "news", UINT64_C(200) * 1024);
     topics_fixture_run(fixture);
     assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 0);
     (void)topics_append(fixture, "news", "one more");

@@ -32,7 +32,7 @@ static void expect_seqs(struct fake_client *client, uint64_t from, uint64_t to)
 
         if (line == NULL)
             fail_msg("%llu is missing", (unsigned long long)seq);
-        assert_int_equal(strtoull(strchr(line, ' '), NULL, 10), seq);
+        assert_int_equal(fake_client_seq(line), seq);
     }
     assert_null(fake_client_line(client));
 }
@@ -135,17 +135,17 @@ static void expect_gap(struct fake_client *client, uint64_t seq, uint64_t oldest
     const char *line;
 
     while ((line = fake_client_line(client)) != NULL && strncmp(line, "gap ", 4) != 0)
-        assert_int_equal(strtoull(strchr(line, ' '), NULL, 10), seq++);
+        assert_int_equal(fake_client_seq(line), seq++);
     assert_non_null(line);
     assert_true(seq > first && seq < oldest);
-    assert_int_equal(strtoull(strrchr(line, ' '), NULL, 10), oldest);
+    assert_int_equal(fake_client_seq(line + strlen("gap ")), oldest);
 }
 
 static void a_client_that_retention_overtook_is_told(void **state)
 {
     struct topics_fixture *fixture = *state;
     struct fake_client *client = stalled_reader(fixture, "news");
-    const struct retention some = {.bytes = 500 * 1000};
+    const struct retention some = {.bytes = UINT64_C(500) * 1000};
 
     topics_trim(fixture, &some);
     fake_client_allow(client, SIZE_MAX);

@@ -136,15 +136,22 @@ static void judge_position(const struct model *model, const struct player *playe
     }
 }
 
+/* `+topic seq` and `-topic` are the test's own: where it subscribed and unsubscribed. */
+static void judge_mark(struct player *player, const char *line)
+{
+    char *end;
+    unsigned long topic = strtoul(line + 1, &end, 10);
+
+    assert_true(topic < TOPIC_COUNT);
+    player->views[topic].is_subscribed = line[0] == '+';
+    if (line[0] == '+')
+        player->views[topic].position = strtoull(end, NULL, 10);
+}
+
 static void judge_line(struct model *model, struct player *player, const char *line)
 {
-    unsigned topic = 0;
-    unsigned long long seq = 0;
-
-    if (sscanf(line, "+%u %llu", &topic, &seq) == 2)
-        player->views[topic] = (struct view){.is_subscribed = true, .position = seq};
-    else if (sscanf(line, "-%u", &topic) == 1)
-        player->views[topic].is_subscribed = false;
+    if (line[0] == '+' || line[0] == '-')
+        judge_mark(player, line);
     else if (line[0] == '=')
         judge_position(model, player, line + 1);
     else if (strncmp(line, "gap ", 4) == 0)
@@ -178,7 +185,8 @@ static void do_append(struct model *model)
     struct record_topic topics[TOPIC_COUNT];
     struct record_spec spec = {.kind = RECORD_EVENT, .topics = topics};
     struct operation operation = {.id = (uint32_t)pick(model, UINT32_MAX)};
-    size_t payload_bytes = pick(model, 100) == 0 ? pick(model, 20 * 1024) : 20 + pick(model, 150);
+    size_t payload_bytes =
+        pick(model, 100) == 0 ? pick(model, UINT64_C(20) * 1024) : 20 + pick(model, 150);
     static char payload[32 * 1024];
     uint64_t seq = 0;
     int rc;
@@ -218,14 +226,14 @@ static void do_append_many(struct model *model)
 
 static void do_commit(struct model *model)
 {
-    const struct retention retention = {.bytes = 100 * 1024 + pick(model, 400) * 1024};
+    const struct retention retention = {.bytes = UINT64_C(100) * 1024 + pick(model, 400) * 1024};
 
     topics_commit(model->fixture, pick(model, 3) == 0 ? &retention : NULL);
 }
 
 static void do_trim(struct model *model)
 {
-    const struct retention retention = {.bytes = 64 * 1024 + pick(model, 500) * 1024};
+    const struct retention retention = {.bytes = UINT64_C(64) * 1024 + pick(model, 500) * 1024};
 
     store_snapshot_end(model->fixture->store); /* what the model knows, the worker is to know */
     topics_trim(model->fixture, &retention);
@@ -337,7 +345,8 @@ static void do_stall(struct model *model)
 static void do_allow(struct model *model)
 {
     fake_client_allow(pick_player(model)->client,
-                      pick(model, 3) == 0 ? SIZE_MAX : 1 + (size_t)pick(model, 200 * 1024));
+                      pick(model, 3) == 0 ? SIZE_MAX
+                                          : 1 + (size_t)pick(model, UINT64_C(200) * 1024));
 }
 
 /* Another process commits and trims while the worker has a snapshot open. */
@@ -350,7 +359,7 @@ static void interfere(void *user)
     if (pick(model, 10) == 0)
         do_commit(model);
     if (pick(model, 20) == 0) {
-        const struct retention retention = {.bytes = 64 * 1024};
+        const struct retention retention = {.bytes = UINT64_C(64) * 1024};
 
         topics_trim(model->fixture, &retention);
     }

@@ -79,7 +79,7 @@ static int writer_obey(struct writer *writer, const struct writer_order *order)
 static _Noreturn void writer_main(struct bus *bus, const char *dir, int from, int to)
 {
     const struct store_options options = {
-        .data_dir = dir, .map_bytes = 256 * 1024 * 1024, .is_writer = true};
+        .data_dir = dir, .map_bytes = UINT64_C(256) * 1024 * 1024, .is_writer = true};
     struct writer writer = {.bus = bus, .batch = malloc(COMMIT_BYTES_MAX)};
     struct writer_answer answer = {0};
     struct writer_order order;
@@ -254,10 +254,15 @@ static int entry_remove(const char *path, const struct stat *status, int type, s
 
 void topics_fixture_free(struct topics_fixture *fixture)
 {
+    struct fake_client *client = fixture->first;
     int status = 0;
 
-    while (fixture->first != NULL)
-        fake_client_close(fixture->first);
+    while (client != NULL) {
+        struct fake_client *next = client->next;
+
+        fake_client_close(client);
+        client = next;
+    }
     topics_close(fixture->topics);
     store_close(fixture->store);
     (void)close(fixture->to_writer);
@@ -535,6 +540,11 @@ void fake_client_write(struct fake_client *client, const char *format, ...)
     va_end(arguments);
     assert_true(length > 0 && (size_t)length < sizeof line);
     stream_write(&client->stream, line, (size_t)length);
+}
+
+uint64_t fake_client_seq(const char *line)
+{
+    return strtoull(line + strcspn(line, " "), NULL, 10);
 }
 
 const char *fake_client_line(struct fake_client *client)

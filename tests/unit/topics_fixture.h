@@ -120,6 +120,8 @@ void fake_client_write(struct fake_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The next whole line received, without its end, valid until more arrives; NULL: none. */
 const char *fake_client_line(struct fake_client *client);
+/* The number behind the first word of a line: an event's seq. */
+uint64_t fake_client_seq(const char *line);
 /* Fails unless the next lines are these, followed by NULL, and no more are there. */
 void fake_client_expect(struct fake_client *client, ...);
 
