@@ -272,9 +272,9 @@ static void raise_urgent(struct bus *bus, uint64_t pos)
         continue;
 }
 
-/* With the lock held. 0 or -EAGAIN; *ret_reasons: whom to wake. */
+/* With the lock held. Whom to wake (a set of enum wake_reason), or -EAGAIN. */
 static int append_locked(struct bus *bus, const uint8_t *records, size_t bytes, int64_t now_ns,
-                         struct ring_appended *ret, unsigned *ret_reasons)
+                         struct ring_appended *ret)
 {
     const struct state old = state_in_force(bus);
     const uint64_t committed_pos =
@@ -304,16 +304,15 @@ static int append_locked(struct bus *bus, const uint8_t *records, size_t bytes, 
         .bytes = batch.bytes,
         .time_ns = new.time_ns,
     };
-    *ret_reasons = WAKE_TAIL;
     if (batch.is_urgent || new.tail - committed_pos > bus->size / 4)
-        *ret_reasons |= WAKE_URGENT;
-    return 0;
+        return WAKE_TAIL | WAKE_URGENT;
+    return WAKE_TAIL;
 }
 
 int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_appended *ret)
 {
-    unsigned reasons = 0;
     int64_t now_ns;
+    int reasons;
     int rc;
 
     ROLE_CHECK(ROLE_WORKER);
@@ -328,12 +327,12 @@ int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_
     if (rc != 0)
         return rc;
     RING_TEST_POINT(RING_POINT_LOCKED);
-    rc = append_locked(bus, records, bytes, now_ns, ret, &reasons);
+    reasons = append_locked(bus, records, bytes, now_ns, ret);
     CHECK(pthread_mutex_unlock(&bus->header->append_mutex) == 0);
-    if (rc != 0)
-        return rc;
+    if (reasons < 0)
+        return reasons;
     RING_TEST_POINT(RING_POINT_UNLOCKED);
-    wake_signal(bus, reasons);
+    wake_signal(bus, (unsigned)reasons);
     return 0;
 }
 
@@ -397,6 +396,8 @@ static size_t whole_records(const struct bus *bus, const uint8_t *buf, size_t by
     return at;
 }
 
+/* Six parameters: a range, a buffer, and what the buffer lacked. */
+/* NOLINTNEXTLINE(readability-function-size) */
 ptrdiff_t ring_read(const struct bus *bus, uint64_t *pos, uint64_t limit_pos, void *buf,
                     size_t buf_bytes, size_t *ret_needed)
 {

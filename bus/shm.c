@@ -35,6 +35,8 @@ __attribute__((format(printf, 2, 3))) static int open_failed(int error, const ch
     va_list arguments;
 
     va_start(arguments, format);
+    /* The analyser does not see that va_start has initialised it. */
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     (void)vsnprintf(error_text, sizeof error_text, format, arguments); /* cut when too long */
     va_end(arguments);
     return -error;

@@ -68,8 +68,9 @@ enum bus_refusal bus_refusal(const struct bus *bus);
 int bus_commit_error(const struct bus *bus);
 
 /*
- * True for exactly one caller of all workers when the room's tick is due; sets the next one
- * @interval_ns later. Workers.
+ * True for exactly one caller of all workers when the room's tick is due; plans the next one
+ * @interval_ns later (0: never). The very first call only plans. Ticks that nobody claimed are not
+ * made up for. Workers.
  */
 bool bus_claim_tick(struct bus *bus, int64_t now_boottime_ns, int64_t interval_ns);
 
@@ -77,7 +78,10 @@ bool bus_claim_tick(struct bus *bus, int64_t now_boottime_ns, int64_t interval_n
 
 /* Slot of worker @index in a generation of that parity. */
 unsigned bus_worker_slot(unsigned index, unsigned generation_parity);
-/* Master, around a fork. Occupying counts the slot's generation up and clears its gauges. */
+/*
+ * Master, around a fork. Occupying counts the slot's generation up (it begins at a random number
+ * at each start) and clears its gauges.
+ */
 void bus_slot_occupy(struct bus *bus, unsigned slot);
 void bus_slot_set_pid(struct bus *bus, unsigned slot, int32_t pid);
 /* Master, when the process is gone: clears gauges and sleep word, wakes everybody. */
