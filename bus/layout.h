@@ -29,14 +29,14 @@ enum {
 
 #define BUS_MAGIC "SLUICERB"
 
-/* What this ring is. W: master, before the first fork; epoch: the writer, at recovery. R: all. */
+/* What this ring is. W: the writer, when it takes over at a start. R: the next start; epoch: all. */
 struct bus_identity {
     char magic[8];
     uint32_t layout_version;
     uint32_t header_bytes;
     uint64_t store_id;
     uint8_t boot_id[16];
-    _Atomic uint64_t epoch; /* O: release / acquire */
+    _Atomic uint64_t epoch; /* W: last of all. O: release / acquire */
     uint64_t size;          /* of the data part */
     uint64_t reserved;      /* 0; nobody looks at it */
 };

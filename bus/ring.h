@@ -4,8 +4,9 @@
  * Shape    records (bus/record.h) one behind the other in seq order, from at least committed_pos
  *          to tail. Positions are byte counts that never go back (bus/layout.h).
  * Units    _pos are positions, _seq operation numbers, _bytes bytes, _ns nanoseconds.
- * Callers  ring_append: workers (and the bridge). ring_reset, ring_recover, ring_begin,
- *          ring_commit: the writer. ring_read, ring_state: every process.
+ * Callers  ring_append, ring_request_commit: workers (and the bridge), once the writer has taken the
+ *          ring over (bus_is_recovered). What stands under "the writer's part": the writer.
+ *          Positions and ring_read: every process.
  * Memory   the caller owns buffers; nothing is allocated; nothing blocks longer than 2 ms.
  * Limits   a record is at most a quarter of the ring; an append needs
  *          tail + bytes - committed_pos <= size.
