@@ -151,11 +151,7 @@ void catch_up_lag(struct topics *topics, struct subscriber *subscriber)
 
 void catch_up_lag_all(struct topics *topics)
 {
-    struct topic *topic;
-    struct topic *next;
-
-    HASH_ITER(hh, topics->table.topics, topic, next)
-    {
+    for (struct topic *topic = topics->table.topics; topic != NULL; topic = topic->hh.next) {
         while (topic->lists != NULL)
             catch_up_lag(topics, topic->lists->entries[0].subscription->subscriber);
     }
