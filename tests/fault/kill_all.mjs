@@ -26,27 +26,30 @@ const ledger = new Ledger();
 let counter = 0;
 
 /** Publishes until its connection dies. Answers come with the id that was sent. */
-async function publish(server, onAcknowledged) {
+async function publish(server, onAcknowledged, onProblem) {
   const client = await server.broker();
+  const waiting = new Map(); // request id -> message
   const sendOne = () => {
     const topic = TOPICS[Math.floor(random() * TOPICS.length)];
-    const id = `${++counter}:${'x'.repeat(Math.floor(random() ** 4 * 2000))}`;
-    ledger.send(id, topic);
+    const message = `${++counter}:${'x'.repeat(Math.floor(random() ** 4 * 2000))}`;
+    ledger.send(message, topic);
+    waiting.set(counter, message);
     client.ws.send(JSON.stringify({
       action: 'publish',
       topic,
-      message: id,
-      id,
+      message,
+      id: counter,
       ...(random() < 0.05 && { durable: true }),
     }));
   };
   client.ws.on('message', (data) => {
     const answer = JSON.parse(data);
     if (answer.status !== 'published') {
-      ledger.problems.push(`instead of an acknowledgement: ${data}`);
+      onProblem(new Error(`instead of an acknowledgement: ${data}`));
       return;
     }
-    ledger.acknowledge(answer.id, answer.topic, answer.seq);
+    ledger.acknowledge(waiting.get(answer.id), answer.topic, answer.seq);
+    waiting.delete(answer.id);
     onAcknowledged();
     sendOne();
   });
@@ -72,10 +75,10 @@ async function subscribe(server) {
 async function oneRound(server) {
   const enough = 1 + Math.floor(random() * ACKNOWLEDGED_MAX);
   let acknowledged = 0;
-  const loaded = new Promise((resolve) => {
+  const loaded = new Promise((resolve, reject) => {
     const count = () => ++acknowledged === enough && resolve();
     for (let i = 0; i < PUBLISHERS; i++) {
-      publish(server, count).catch(() => {}); // dies with the server
+      publish(server, count, reject).catch(() => {}); // dies with the server
     }
   });
   await subscribe(server);
