@@ -71,7 +71,11 @@ run_file() {
     *.mjs) command=(node "$file" --short) ;;
     *) command=(bash "$file" --short) ;;
     esac
-    timeout --kill-after=10 600 "${command[@]}" >"$log.log" 2>&1 || status=$?
+    timeout --kill-after=10 600 "${command[@]}" >"$log.log" 2>&1 &
+    # shellcheck disable=SC2064 # this pid
+    trap "kill $!; exit 1" TERM
+    wait $! || status=$?
+    trap - TERM
     counts=$("$root/tools/count_tests.py" "$format" "$log.log" "$status") || counts="0 1"
     echo "$counts" >"$log.counts"
     # shellcheck disable=SC2086
@@ -115,6 +119,9 @@ install_missing "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
 build "$build_dir" "" -- -Db_sanitize=address,undefined -Dtests=enabled \
     -Dc_args=-fno-sanitize-recover=all
 mkdir -p "$logs"
+
+# Whoever interrupts this is rid of all of it: test files end their servers on SIGTERM.
+trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 
 [ $# -gt 0 ] || set -- unit e2e fault fuzz
 for suite in "$@"; do

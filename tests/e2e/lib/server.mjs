@@ -21,6 +21,13 @@ const environment = Object.fromEntries(
   ),
 );
 
+// Whatever ends the tests, a signal too, ends the servers with them.
+const running = new Set();
+process.once('exit', () => running.forEach((server) => server.destroy()));
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+  process.once(signal, () => process.exit(1));
+}
+
 const TROUBLE = /AddressSanitizer|LeakSanitizer|runtime error:|check failed|stack smashing/;
 
 export async function freePort() {
@@ -77,6 +84,7 @@ export class Server {
     this.stderr = '';
     this.clients = new Set();
     this.family = new Map(); // every process seen, by pid: none may outlive a test
+    running.add(this);
   }
 
   #ownDirectory(parent) {
@@ -355,6 +363,20 @@ export class Server {
 
   // --- the end
 
+  /** Without ceremony: no process and no file stays. */
+  destroy() {
+    running.delete(this);
+    if (this.exit === null) {
+      this.remember();
+    }
+    for (const process of this.family.values()) {
+      kill(process);
+    }
+    for (const directory of this.ownDirectories) {
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
   /** Ends whatever is left; fails when something was left behind or the log shows trouble. */
   async dispose() {
     try {
@@ -366,12 +388,7 @@ export class Server {
         assert.equal(await this.stop(), 0, `exit status after the test; ${this.recentLog()}`);
       }
     } finally {
-      for (const process of this.family.values()) {
-        kill(process);
-      }
-      for (const directory of this.ownDirectories) {
-        fs.rmSync(directory, { recursive: true, force: true });
-      }
+      this.destroy();
     }
     if (TROUBLE.test(this.stderr)) {
       throw new Error(`the server's log shows trouble:\n${this.stderr.slice(0, 12_000)}`);
