@@ -247,16 +247,21 @@ static int stale_is_many(MDB_cursor *cursor, uint64_t log_first_seq, bool *ret_i
     struct topic_place place = {.block_first_seq = 0};
     MDB_val name;
     MDB_val data;
-    int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < TOPIC_STALE_KEPT; i++) {
-        rc = mdb_cursor_get(cursor, &name, &data, MDB_NEXT_DUP);
-        if (rc == 0)
-            rc = topic_place_read(&data, &place);
+    for (size_t i = 0; i < TOPIC_STALE_KEPT; i++) {
+        int rc = mdb_cursor_get(cursor, &name, &data, MDB_NEXT_DUP);
+
+        if (rc == MDB_NOTFOUND) {
+            *ret_is_many = false;
+            return 0;
+        }
+        if (rc != 0)
+            return error_lmdb(rc, "reading the topic index");
+        rc = topic_place_read(&data, &place);
+        if (rc != 0)
+            return rc;
     }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return rc;
-    *ret_is_many = rc == 0 && place.block_first_seq < log_first_seq;
+    *ret_is_many = place.block_first_seq < log_first_seq;
     return 0;
 }
 

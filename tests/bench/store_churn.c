@@ -5,7 +5,7 @@
  * orders of magnitude, so that there are blocks of all sizes), each event on one of --topics
  * topics, into a log bounded to --keep bytes. First the log is filled, then it is measured.
  * Prints one line of JSON. `events_per_s` and `mb_per_s` count the time inside commits only;
- * `disk_write_ratio` is what the kernel says was written per byte of records.
+ * `disk_write_ratio` is what reached the disk per byte of records.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ enum {
     PAYLOAD_BYTES = 128,
     RECORD_BYTES_MAX = 512,
     NS_PER_US = 1000,
+    SECTOR_BYTES = 512, /* what the kernel counts in, whatever the disk's */
 };
 #define NS_PER_S INT64_C(1000000000)
 
@@ -125,21 +127,28 @@ static int commit_one(struct churn *churn, int64_t *ret_ns)
     return rc;
 }
 
-/* Bytes that the kernel has sent to disks for this process. */
-static uint64_t written_bytes(void)
+/*
+ * Bytes that were written to the disk that the store is on, other processes' included; 0 where it
+ * is not a disk. (/proc/self/io counts whole folios for one dirty page.)
+ */
+static uint64_t written_bytes(const struct churn *churn)
 {
-    FILE *file = fopen("/proc/self/io", "r");
-    char line[128];
-    uint64_t bytes = 0;
+    unsigned long long sectors = 0;
+    char path[64];
+    struct stat dir;
+    FILE *file;
 
+    if (stat(churn->options.dir, &dir) != 0)
+        return 0;
+    (void)snprintf(path, sizeof path, "/sys/dev/block/%u:%u/stat", major(dir.st_dev),
+                   minor(dir.st_dev)); /* fits */
+    file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "write_bytes: ", 13) == 0)
-            bytes = strtoull(line + 13, NULL, 10);
-    }
+    if (fscanf(file, "%*s %*s %*s %*s %*s %*s %llu", &sectors) != 1)
+        sectors = 0;
     (void)fclose(file); /* read only */
-    return bytes;
+    return sectors * SECTOR_BYTES;
 }
 
 static int compare_ns(const void *a, const void *b)
@@ -194,14 +203,14 @@ static int churn_run(struct churn *churn)
     /* Twice what is kept: the file has its final size, and every page has been freed once. */
     while (rc == 0 && churn->meta.committed_pos < 2 * churn->options.keep_bytes)
         rc = commit_one(churn, &ns);
-    written = written_bytes();
+    written = written_bytes(churn);
     for (uint64_t i = 0; rc == 0 && i < churn->options.commits; i++) {
         rc = commit_one(churn, &churn->samples_ns[i]);
         churn->commits_ns += churn->samples_ns[i];
         churn->records_bytes += churn->batch_bytes;
         churn->events += churn->batch_count;
     }
-    return rc == 0 ? report(churn, written_bytes() - written) : rc;
+    return rc == 0 ? report(churn, written_bytes(churn) - written) : rc;
 }
 
 static int churn_open(struct churn *churn)
