@@ -12,7 +12,7 @@
 
 #include "bus/role.h"
 #include "server/http/http1.h"
-#include "server/net/arena.h"
+#include "server/protocol/session.h"
 #include "server/topics/log_reader.h"
 #include "server/topics/publisher.h"
 #include "server/websocket/websocket.h"
@@ -504,4 +504,58 @@ int peer_close_code(struct peer *peer)
         payload = (const uint8_t *)next_frame(peer, &opcode);
     while (opcode != 8);
     return payload[0] << 8 | payload[1];
+}
+
+struct session *protocol_session(struct protocol_fixture *fixture)
+{
+    assert_int_equal(fixture->service.clients.count, 1);
+    return session_of_client(fixture->service.clients.first);
+}
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+void assert_like(const char *got, const char *wanted)
+{
+    const char *at = got;
+    const char *want = wanted;
+
+    while (*want != '\0') {
+        if (strncmp(want, "\"T\"", 3) == 0 && strlen(at) >= EVENT_TIME_BYTES + 2 &&
+            at[EVENT_TIME_BYTES] == 'Z') {
+            at += EVENT_TIME_BYTES + 2;
+            want += 3;
+        } else if (*at++ != *want++) {
+            fail_msg("got    %.1000s\n         wanted %.1000s", got, wanted);
+        }
+    }
+    if (*at != '\0')
+        fail_msg("got    %.1000s\n         wanted %.1000s", got, wanted);
+}
+
+void assert_part(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("no %s in: %.1000s", part, text);
+}
+
+void assert_no_part(const char *text, const char *part)
+{
+    if (strstr(text, part) != NULL)
+        fail_msg("%s in: %.1000s", part, text);
+}
+
+void peer_expect(struct peer *peer, const char *wanted)
+{
+    assert_like(peer_text(peer), wanted);
+}
+
+void assert_error(struct answer answer, int status, const char *code)
+{
+    char wanted[128];
+
+    if (answer.status != status)
+        fail_msg("%d, not %d: %.500s", answer.status, status, answer.body);
+    (void)snprintf(wanted, sizeof wanted, "{\"error\":{\"code\":\"%s\",\"message\":\"", code);
+    assert_part(answer.body, wanted);
+    assert_part(answer.head, "Content-Type: application/json\r\n");
 }

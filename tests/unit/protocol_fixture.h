@@ -16,9 +16,14 @@
 #include "server/net/tcp.h"
 #include "server/protocol/service.h"
 
+#define PROTOCOL_EPOCH "9f86d081884c7d65" /* TOPICS_EPOCH */
+
 enum {
+    PROTOCOL_SMALL_RING_BYTES = 256 * 1024,
     PEER_BYTES_MAX = 16 * 1024 * 1024,
 };
+
+struct session;
 
 struct protocol_fixture {
     struct topics_fixture *base;
@@ -100,5 +105,19 @@ const char *peer_text(struct peer *peer);
 const char *peer_frame(struct peer *peer, unsigned opcode);
 /* Waits for a close frame; its code. */
 int peer_close_code(struct peer *peer);
+
+/* The only client's session. */
+struct session *protocol_session(struct protocol_fixture *fixture);
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+/* @wanted is the whole text, with "T" in place of any time. */
+void assert_like(const char *got, const char *wanted);
+void assert_part(const char *text, const char *part);
+void assert_no_part(const char *text, const char *part);
+/* The next text frame is like @wanted. */
+void peer_expect(struct peer *peer, const char *wanted);
+/* An error answer of HTTP. */
+void assert_error(struct answer answer, int status, const char *code);
 
 #endif

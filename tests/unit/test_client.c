@@ -1,4 +1,4 @@
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>

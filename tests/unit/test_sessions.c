@@ -4,50 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/protocol/session.h"
-#include "server/topics/publisher.h"
-
-#define EPOCH "9f86d081884c7d65" /* TOPICS_EPOCH */
-
 enum {
-    SMALL_RING_BYTES = 256 * 1024,
     OPCODE_BINARY = 2,
 };
-
-/* Compares with a text in which "T" stands for any time. */
-static void assert_like(const char *got, const char *wanted)
-{
-    const char *at = got;
-
-    for (const char *want = wanted; *want != '\0'; want++) {
-        if (strncmp(want, "\"T\"", 3) == 0) {
-            if (strlen(at) < EVENT_TIME_BYTES + 2 || at[EVENT_TIME_BYTES] != 'Z')
-                break;
-            at += EVENT_TIME_BYTES + 2;
-            want += 2;
-        } else if (*at++ != *want) {
-            fail_msg("got    %.500s\n         wanted %.500s", got, wanted);
-        }
-    }
-    if (*at != '\0')
-        fail_msg("got    %.500s\n         wanted %.500s", got, wanted);
-}
-
-static void assert_part(const char *got, const char *part)
-{
-    if (strstr(got, part) == NULL)
-        fail_msg("no %s in: %.500s", part, got);
-}
-
-static void expect(struct peer *peer, const char *wanted)
-{
-    assert_like(peer_text(peer), wanted);
-}
 
 static void ask(struct peer *peer, const char *message, const char *wanted)
 {
     peer_send_text(peer, message);
-    expect(peer, wanted);
+    peer_expect(peer, wanted);
 }
 
 /* --- the room --------------------------------------------------------------------------------- */
@@ -62,9 +26,9 @@ static struct peer *enter_room(struct protocol_fixture *f, const char *id, int p
     (void)snprintf(text, sizeof text,
                    "{\"type\":\"greeting\",\"client_id\":\"%s\",\"message\":\"Connected to sluice "
                    "as %s\",\"active_connections\":%d,\"time\":\"T\",\"seq\":%llu,"
-                   "\"epoch\":\"" EPOCH "\"}",
+                   "\"epoch\":\"" PROTOCOL_EPOCH "\"}",
                    id, id, present, (unsigned long long)ring_tail(f->base->bus).seq);
-    expect(peer, text);
+    peer_expect(peer, text);
     return peer;
 }
 
@@ -75,12 +39,13 @@ static void a_room_client_is_greeted_first_and_hears_everybody(void **state)
     struct peer *bob = enter_room(f, "bob", 2);
 
     peer_send_text(ann, "say \"hi\"");
-    expect(ann, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
-                "\"time\":\"T\"}");
-    expect(bob, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
-                "\"time\":\"T\"}");
+    peer_expect(ann, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
+                     "\"time\":\"T\"}");
+    peer_expect(bob, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"say \\\"hi\\\"\",\"seq\":1,"
+                     "\"time\":\"T\"}");
     peer_send_text(bob, "");
-    expect(ann, "{\"type\":\"message\",\"from\":\"bob\",\"data\":\"\",\"seq\":2,\"time\":\"T\"}");
+    peer_expect(ann,
+                "{\"type\":\"message\",\"from\":\"bob\",\"data\":\"\",\"seq\":2,\"time\":\"T\"}");
     assert_int_equal(topics_stat(f->base, STAT_ROOM_CLIENTS), 2);
     peer_close(bob);
     protocol_settle(f);
@@ -122,14 +87,15 @@ static void the_room_resumes(void **state)
     (void)topics_append(f->base, "room", "1");
     (void)topics_append(f->base, "room", "2");
     protocol_settle(f);
-    peer = peer_websocket(f, "/ws/ann?since=1&epoch=" EPOCH);
-    assert_part(peer_text(peer), ",\"seq\":1,\"epoch\":\"" EPOCH "\",\"recovered\":true}");
-    expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":2,\"seq\":2,\"time\":\"T\"}");
+    peer = peer_websocket(f, "/ws/ann?since=1&epoch=" PROTOCOL_EPOCH);
+    assert_part(peer_text(peer), ",\"seq\":1,\"epoch\":\"" PROTOCOL_EPOCH "\",\"recovered\":true}");
+    peer_expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":2,\"seq\":2,\"time\":\"T\"}");
 
     peer = peer_websocket(f, "/ws/ann?since=1&epoch=0123456789abcdef");
-    assert_part(peer_text(peer), ",\"seq\":0,\"epoch\":\"" EPOCH "\",\"recovered\":false}");
-    expect(peer, "{\"type\":\"gap\",\"topic\":\"room\",\"oldest\":1}");
-    expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":1,\"seq\":1,\"time\":\"T\"}");
+    assert_part(peer_text(peer),
+                ",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH "\",\"recovered\":false}");
+    peer_expect(peer, "{\"type\":\"gap\",\"topic\":\"room\",\"oldest\":1}");
+    peer_expect(peer, "{\"type\":\"message\",\"from\":null,\"data\":1,\"seq\":1,\"time\":\"T\"}");
 }
 
 static void binary_closes_with_1003(void **state)
@@ -151,8 +117,8 @@ static void a_room_client_is_told_when_it_cannot_be_published(void **state)
 
     bus_set_refusal(f->base->bus, BUS_STORAGE_FULL, 28);
     peer_send_text(peer, "hello");
-    expect(peer,
-           "{\"type\":\"error\",\"code\":\"storage_full\",\"message\":\"the store is full\"}");
+    peer_expect(peer,
+                "{\"type\":\"error\",\"code\":\"storage_full\",\"message\":\"the store is full\"}");
 }
 
 static void the_room_ticks_while_somebody_is_there(void **state)
@@ -174,25 +140,27 @@ static void a_broker_answers_what_it_is_asked(void **state)
     struct peer *peer = peer_websocket(f, "/broker");
 
     ask(peer, "{\"action\":\"ping\",\"id\":\"a\"}",
-        "{\"status\":\"pong\",\"seq\":0,\"epoch\":\"" EPOCH "\",\"id\":\"a\"}");
+        "{\"status\":\"pong\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH "\",\"id\":\"a\"}");
     ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"id\":1}",
-        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH
+        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH
         "\",\"id\":1}");
     ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\"}",
-        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH "\"}");
+        "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH
+        "\"}");
     ask(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"since\":0}",
         "{\"status\":\"error\",\"code\":\"bad_request\",\"message\":\"already subscribed: `since` "
         "can no longer be given\",\"topic\":\"news\"}");
     ask(peer, "{\"action\":\"publish\",\"topic\":\"news\",\"message\":{\"a\":[1]},\"id\":7}",
         "{\"status\":\"published\",\"topic\":\"news\",\"seq\":1,\"id\":7}");
-    expect(peer, "{\"type\":\"message\",\"topic\":\"news\",\"data\":{\"a\":[1]},\"seq\":1,"
-                 "\"time\":\"T\"}");
+    peer_expect(peer, "{\"type\":\"message\",\"topic\":\"news\",\"data\":{\"a\":[1]},\"seq\":1,"
+                      "\"time\":\"T\"}");
     ask(peer, "{\"action\":\"unsubscribe\",\"topic\":\"news\"}",
         "{\"status\":\"unsubscribed\",\"topic\":\"news\"}");
     ask(peer, "{\"action\":\"unsubscribe\",\"topic\":\"news\",\"id\":2}",
         "{\"status\":\"error\",\"code\":\"not_subscribed\",\"message\":\"not subscribed to it\","
         "\"topic\":\"news\",\"id\":2}");
-    ask(peer, "{\"action\":\"ping\"}", "{\"status\":\"pong\",\"seq\":1,\"epoch\":\"" EPOCH "\"}");
+    ask(peer, "{\"action\":\"ping\"}",
+        "{\"status\":\"pong\",\"seq\":1,\"epoch\":\"" PROTOCOL_EPOCH "\"}");
 }
 
 static void errors_keep_the_connection(void **state)
@@ -244,7 +212,7 @@ static void a_durable_publish_is_answered_after_its_commit(void **state)
         "{\"status\":\"published\",\"topic\":\"t\",\"seq\":2}");
     peer_expect_nothing(peer);
     topics_commit(f->base, NULL);
-    expect(peer, "{\"status\":\"published\",\"topic\":\"t\",\"seq\":1}");
+    peer_expect(peer, "{\"status\":\"published\",\"topic\":\"t\",\"seq\":1}");
 }
 
 static void a_subscription_resumes_and_is_told_of_a_gap(void **state)
@@ -255,17 +223,18 @@ static void a_subscription_resumes_and_is_told_of_a_gap(void **state)
     (void)topics_append(f->base, "t", "1");
     (void)topics_append(f->base, "t", "2");
     protocol_settle(f);
-    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"t\",\"since\":1,\"epoch\":\"" EPOCH "\"}",
-        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":1,\"epoch\":\"" EPOCH
+    ask(peer,
+        "{\"action\":\"subscribe\",\"topic\":\"t\",\"since\":1,\"epoch\":\"" PROTOCOL_EPOCH "\"}",
+        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":1,\"epoch\":\"" PROTOCOL_EPOCH
         "\",\"recovered\":true}");
-    expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":2,\"seq\":2,\"time\":\"T\"}");
+    peer_expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":2,\"seq\":2,\"time\":\"T\"}");
 
     peer = peer_websocket(f, "/broker");
     ask(peer, "{\"action\":\"subscribe\",\"topic\":\"t\",\"since\":99}",
-        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":0,\"epoch\":\"" EPOCH
+        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH
         "\",\"recovered\":false}");
-    expect(peer, "{\"type\":\"gap\",\"topic\":\"t\",\"oldest\":1}");
-    expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":1,\"seq\":1,\"time\":\"T\"}");
+    peer_expect(peer, "{\"type\":\"gap\",\"topic\":\"t\",\"oldest\":1}");
+    peer_expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":1,\"seq\":1,\"time\":\"T\"}");
 }
 
 static void who_leaves_while_publishes_wait_is_forgotten(void **state)
@@ -303,180 +272,13 @@ static void long_topics_and_ids_are_answered_too(void **state)
     ask(peer, message, wanted);
 }
 
-/* --- holding back ----------------------------------------------------------------------------- */
-
-static struct session *only_session(struct protocol_fixture *f)
-{
-    assert_int_equal(f->service.clients.count, 1);
-    return session_of_client(f->service.clients.first);
-}
+/* --- raw TCP ---------------------------------------------------------------------------------- */
 
 static void send_line(struct peer *peer, const char *text)
 {
     peer_write_text(peer, text);
     peer_write_text(peer, "\n");
 }
-
-typedef void send_function(struct peer *peer, int number);
-
-/* Sends one after the other until the server does not read on; returns how many. */
-static int send_until_held(struct peer *peer, send_function *send)
-{
-    int count = 0;
-
-    while (!only_session(peer->fixture)->is_held) {
-        send(peer, ++count);
-        protocol_turn(peer->fixture);
-        assert_true(count < 100 * 1000);
-    }
-    protocol_settle(peer->fixture);
-    assert_true(only_session(peer->fixture)->is_held);
-    return count;
-}
-
-static const char *numbered_publish(int number)
-{
-    static char text[512];
-
-    (void)snprintf(text, sizeof text,
-                   "{\"action\":\"publish\",\"topic\":\"t\",\"message\":\"%0300d\",\"id\":%d}",
-                   number, number);
-    return text;
-}
-
-static const char *numbered_published(int number)
-{
-    static char text[128];
-
-    (void)snprintf(text, sizeof text,
-                   "{\"status\":\"published\",\"topic\":\"t\",\"seq\":%d,\"id\":%d}", number,
-                   number);
-    return text;
-}
-
-static void publish_message(struct peer *peer, int number)
-{
-    peer_send_text(peer, numbered_publish(number));
-}
-
-static void publish_line(struct peer *peer, int number)
-{
-    send_line(peer, numbered_publish(number));
-}
-
-static void say(struct peer *peer, int number)
-{
-    char text[512];
-
-    (void)snprintf(text, sizeof text, "%0300d", number);
-    peer_send_text(peer, text);
-}
-
-static void a_full_ring_holds_publishers_until_there_is_room(void **state)
-{
-    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
-    struct peer *peer = peer_websocket(f, "/broker");
-    int count = send_until_held(peer, publish_message);
-
-    (void)state;
-    assert_true(publisher_is_blocked(f->service.publisher));
-    assert_true(ring_tail(f->base->bus).seq < (uint64_t)count);
-    publish_message(peer, ++count); /* not read yet */
-    f->is_committing = true;
-    for (int i = 1; i <= count; i++)
-        expect(peer, numbered_published(i));
-    assert_false(only_session(f)->is_held);
-    protocol_fixture_free(f);
-}
-
-static void a_full_ring_holds_the_room_too(void **state)
-{
-    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
-    struct peer *peer = enter_room(f, "ann", 1);
-    int count = send_until_held(peer, say);
-
-    (void)state;
-    say(peer, ++count);
-    f->is_committing = true;
-    for (int i = 1; i <= count; i++)
-        assert_part(peer_text(peer), "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"000");
-    assert_false(only_session(f)->is_held);
-    protocol_fixture_free(f);
-}
-
-static void only_so_many_publishes_wait_for_the_disk(void **state)
-{
-    enum { MESSAGE_COUNT = SESSION_PENDING_MAX + 100 };
-    struct protocol_fixture *f = *state;
-    struct peer *peer = peer_websocket(f, "/broker");
-
-    for (int i = 0; i < MESSAGE_COUNT; i++)
-        peer_send_text(peer,
-                       "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"durable\":true}");
-    protocol_settle(f);
-    assert_int_equal(only_session(f)->pending_count, SESSION_PENDING_MAX);
-    assert_true(only_session(f)->is_held);
-    f->is_committing = true;
-    for (int i = 0; i < MESSAGE_COUNT; i++)
-        assert_part(peer_text(peer), "\"published\"");
-    assert_int_equal(only_session(f)->pending_count, 0);
-}
-
-#define LONG_PING                                                                                  \
-    "{\"action\":\"ping\",\"id\":\"012345678901234567890123456789012345678901234567890123456789"   \
-    "012345678901234567890123456789012345678901234567890123456789\"}"
-
-static void ping_message(struct peer *peer, int number)
-{
-    (void)number;
-    peer_send_text(peer, LONG_PING);
-}
-
-static void ping_line(struct peer *peer, int number)
-{
-    (void)number;
-    send_line(peer, LONG_PING);
-}
-
-/* The same, reading nothing: what waits for it in the server has a bound. */
-static int send_deafly_until_held(struct peer *peer, send_function *send)
-{
-    int count;
-
-    peer->is_deaf = true;
-    count = send_until_held(peer, send);
-    assert_true(outq_pinned_bytes(&only_session(peer->fixture)->subscriber.stream->out) <
-                2 * TOPICS_QUEUE_BYTES);
-    peer->is_deaf = false;
-    return count;
-}
-
-static void who_does_not_take_answers_is_not_asked_for_more(void **state)
-{
-    struct protocol_fixture *f = *state;
-    struct peer *peer = peer_websocket(f, "/broker");
-    int count = send_deafly_until_held(peer, ping_message);
-
-    for (int i = 0; i < count; i++)
-        assert_part(peer_text(peer), "\"pong\"");
-    assert_false(only_session(f)->is_held);
-    peer_expect_nothing(peer);
-}
-
-static void a_queue_that_the_next_flush_empties_holds_nobody_for_long(void **state)
-{
-    struct protocol_fixture *f = *state;
-    struct peer *peer;
-
-    f->service.limits.queue_bytes_max = 1; /* every answer is too much, until it is sent */
-    peer = peer_websocket(f, "/broker");
-    for (int i = 0; i < 20; i++)
-        peer_send_text(peer, "{\"action\":\"ping\"}");
-    for (int i = 0; i < 20; i++)
-        assert_part(peer_text(peer), "\"pong\"");
-}
-
-/* --- raw TCP ---------------------------------------------------------------------------------- */
 
 static void ask_line(struct peer *peer, const char *message, const char *wanted)
 {
@@ -490,7 +292,7 @@ static void lines_are_answered_as_messages_are(void **state)
     struct peer *peer = peer_line(f);
 
     ask_line(peer, "{\"action\":\"subscribe\",\"topic\":\"news\",\"id\":1}",
-             "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" EPOCH
+             "{\"status\":\"subscribed\",\"topic\":\"news\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH
              "\",\"id\":1}");
     ask_line(peer, "{\"action\":\"publish\",\"topic\":\"news\",\"message\":\"x\"}\r",
              "{\"status\":\"published\",\"topic\":\"news\",\"seq\":1}");
@@ -574,34 +376,6 @@ static void who_sends_no_more_still_gets_the_answers(void **state)
     peer_wait_end(peer);
 }
 
-static void lines_are_held_back_like_messages(void **state)
-{
-    struct protocol_fixture *f = protocol_fixture_new(SMALL_RING_BYTES);
-    struct peer *peer = peer_line(f);
-    int count = send_until_held(peer, publish_line);
-
-    (void)state;
-    publish_line(peer, ++count);
-    peer_end(peer);
-    protocol_settle(f);
-    f->is_committing = true;
-    for (int i = 1; i <= count; i++)
-        assert_like(peer_line_next(peer), numbered_published(i));
-    peer_wait_end(peer);
-    protocol_fixture_free(f);
-}
-
-static void who_does_not_take_lines_is_not_asked_for_more(void **state)
-{
-    struct protocol_fixture *f = *state;
-    struct peer *peer = peer_line(f);
-    int count = send_deafly_until_held(peer, ping_line);
-
-    for (int i = 0; i < count; i++)
-        assert_part(peer_line_next(peer), "\"pong\"");
-    assert_false(only_session(f)->is_held);
-}
-
 /* --- draining, too many ----------------------------------------------------------------------- */
 
 static void clients_are_warned_and_closed(void **state)
@@ -616,8 +390,8 @@ static void clients_are_warned_and_closed(void **state)
 
     for (client = f->service.clients.first; client != NULL; client = client->next)
         client->operations->warn(client, 1800);
-    expect(room, wanted);
-    expect(broker, wanted);
+    peer_expect(room, wanted);
+    peer_expect(broker, wanted);
     assert_like(peer_line_next(line), wanted);
 
     for (client = f->service.clients.first; client != NULL; client = client->next)
@@ -667,9 +441,9 @@ static void echo_is_there_only_when_asked_for(void **state)
     f->service.limits.is_echo_served = true;
     peer = peer_websocket(f, "/echo");
     peer_send_text(peer, "text");
-    expect(peer, "text");
+    peer_expect(peer, "text");
     peer_send_text(peer, "");
-    expect(peer, "");
+    peer_expect(peer, "");
     peer_send_frame(peer, OPCODE_BINARY, "\0\1\2", 3);
     assert_memory_equal(peer_frame(peer, OPCODE_BINARY), "\0\1\2", 3);
     peer_send_frame(peer, OPCODE_BINARY, "", 0);
@@ -693,18 +467,11 @@ int main(void)
         SESSION_TEST(a_subscription_resumes_and_is_told_of_a_gap),
         SESSION_TEST(who_leaves_while_publishes_wait_is_forgotten),
         SESSION_TEST(long_topics_and_ids_are_answered_too),
-        cmocka_unit_test(a_full_ring_holds_publishers_until_there_is_room),
-        cmocka_unit_test(a_full_ring_holds_the_room_too),
-        SESSION_TEST(only_so_many_publishes_wait_for_the_disk),
-        SESSION_TEST(who_does_not_take_answers_is_not_asked_for_more),
-        SESSION_TEST(a_queue_that_the_next_flush_empties_holds_nobody_for_long),
         SESSION_TEST(lines_are_answered_as_messages_are),
         SESSION_TEST(lines_may_come_in_any_pieces),
         SESSION_TEST(a_first_byte_that_begins_no_object_closes),
         SESSION_TEST(a_line_over_the_limit_is_answered_and_closed),
         SESSION_TEST(who_sends_no_more_still_gets_the_answers),
-        cmocka_unit_test(lines_are_held_back_like_messages),
-        SESSION_TEST(who_does_not_take_lines_is_not_asked_for_more),
         SESSION_TEST(clients_are_warned_and_closed),
         SESSION_TEST(newcomers_are_accepted_and_closed_while_draining),
         SESSION_TEST(who_is_one_too_many_is_closed_with_1013),

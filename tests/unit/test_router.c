@@ -1,0 +1,225 @@
+#include "tests/unit/protocol_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON         "Content-Type: application/json\r\n"
+#define EVENT_STREAM "Accept: text/event-stream\r\n"
+
+/* --- who is served ---------------------------------------------------------------------------- */
+
+static void unknown_paths_are_404(void **state)
+{
+    static const char *const paths[] = {"/nothing", "/wsx",     "/broker/", "/health/",
+                                        "/echo",    "/graphql", "/topic",   "/health/dead"};
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_error(protocol_request(*state, "GET", paths[i], "", NULL), 404, "not_found");
+}
+
+static void other_methods_are_405_and_say_which_there_are(void **state)
+{
+    struct answer answer = protocol_request(*state, "DELETE", "/topics/news", "", NULL);
+
+    assert_error(answer, 405, "method_not_allowed");
+    assert_part(answer.head, "Allow: GET, HEAD, POST, OPTIONS\r\n");
+    answer = protocol_request(*state, "POST", "/topics", JSON, "1");
+    assert_error(answer, 405, "method_not_allowed");
+    assert_part(answer.head, "Allow: GET, HEAD, OPTIONS\r\n");
+    assert_error(protocol_request(*state, "POST", "/health", JSON, "1"), 405, "method_not_allowed");
+    assert_error(protocol_request(*state, "PUT", "/broker", JSON, "1"), 405, "method_not_allowed");
+}
+
+static void head_works_wherever_get_does(void **state)
+{
+    static const char *const paths[] = {"/",       "/topics",      "/topics/news",
+                                        "/health", "/health/live", "/metrics"};
+    struct peer *peer = peer_http(*state);
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_int_equal(peer_request(peer, "HEAD", paths[i], "", NULL).status, 200);
+    peer_expect_nothing(peer); /* no body came */
+}
+
+static void the_page_is_html(void **state)
+{
+    struct answer answer = protocol_request(*state, "GET", "/", "", NULL);
+
+    assert_int_equal(answer.status, 200);
+    assert_part(answer.head, "Content-Type: text/html; charset=utf-8\r\n");
+    assert_part(answer.body, "/broker");
+}
+
+static void websocket_paths_want_an_upgrade(void **state)
+{
+    struct answer answer = protocol_request(*state, "GET", "/broker", "", NULL);
+
+    assert_error(answer, 426, "upgrade_required");
+    assert_part(answer.head, "Upgrade: websocket\r\n");
+    assert_error(protocol_request(*state, "GET", "/ws/ann", "", NULL), 426, "upgrade_required");
+}
+
+static void foreign_pages_may_not_publish_or_connect(void **state)
+{
+    struct protocol_fixture *f = *state;
+    static const char evil[] = JSON "Origin: http://evil.example\r\n";
+    struct answer answer = protocol_request(f, "POST", "/topics/news", evil, "1");
+
+    assert_error(answer, 403, "forbidden");
+    assert_no_part(answer.head, "Access-Control-Allow-Origin");
+    assert_error(protocol_request(f, "GET", "/broker", evil, NULL), 403, "forbidden");
+    assert_error(protocol_request(f, "GET", "/ws", evil, NULL), 403, "forbidden");
+    /* What it may ask for it cannot read. */
+    answer = protocol_request(f, "GET", "/topics/news", evil, NULL);
+    assert_int_equal(answer.status, 200);
+    assert_no_part(answer.head, "Access-Control-Allow-Origin");
+}
+
+static void trusted_pages_may_read_the_answer(void **state)
+{
+    static const char *const origins[] = {"https://app.example"};
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    f->service.limits.cors_origins = origins;
+    f->service.limits.cors_origin_count = 1;
+    answer =
+        protocol_request(f, "POST", "/topics/news", JSON "Origin: https://app.example\r\n", "1");
+    assert_int_equal(answer.status, 201);
+    assert_part(answer.head, "Access-Control-Allow-Origin: https://app.example\r\n");
+    assert_part(answer.head, "Vary: Origin\r\n");
+
+    answer =
+        protocol_request(f, "OPTIONS", "/topics/news", "Origin: https://app.example\r\n", NULL);
+    assert_int_equal(answer.status, 204);
+    assert_part(answer.head, "Access-Control-Allow-Origin: https://app.example\r\n");
+    assert_part(answer.head, "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n");
+    assert_part(answer.head, "Access-Control-Allow-Headers: Content-Type");
+    assert_no_part(protocol_request(f, "GET", "/health", "", NULL).head, "Access-Control");
+}
+
+/* --- draining and full ------------------------------------------------------------------------ */
+
+static void newcomers_are_refused_while_draining(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+    struct peer *peer;
+
+    f->service.is_refusing = true;
+    f->http.is_closing = true;
+    answer = protocol_request(f, "GET", "/topics", "", NULL);
+    assert_error(answer, 503, "unavailable");
+    assert_part(answer.head, "Retry-After: ");
+    assert_part(answer.head, "Connection: close\r\n");
+    assert_error(protocol_request(f, "POST", "/topics/news", JSON, "1"), 503, "unavailable");
+    assert_int_equal(protocol_request(f, "GET", "/health/live", "", NULL).status, 200);
+    assert_int_equal(protocol_request(f, "GET", "/metrics", "", NULL).status, 200);
+
+    /* An event stream is begun and ended: a 503 would stop EventSource for good. */
+    peer = peer_http(f);
+    assert_int_equal(peer_request(peer, "GET", "/topics/news", EVENT_STREAM, NULL).status, 200);
+    assert_string_equal(peer_line_next(peer), "retry: 2000");
+    peer_wait_end(peer);
+    assert_int_equal(topics_stat(f->base, STAT_CLIENTS), 0);
+}
+
+static void who_is_one_too_many_is_told_to_come_again(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    f->service.is_full = true;
+    answer = protocol_request(f, "GET", "/topics", "", NULL);
+    assert_error(answer, 503, "unavailable");
+    assert_part(answer.head, "Retry-After: ");
+    assert_error(protocol_request(f, "GET", "/topics/news", EVENT_STREAM, NULL), 503,
+                 "unavailable");
+    assert_int_equal(protocol_request(f, "GET", "/health", "", NULL).status, 200);
+    assert_int_equal(protocol_request(f, "GET", "/health/live", "", NULL).status, 200);
+}
+
+/* --- health and metrics ----------------------------------------------------------------------- */
+
+static void health_tells_who_and_how_far(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    bus_slot_set_pid(f->base->bus, TOPICS_SLOT, 4711);
+    (void)topics_append(f->base, "news", "0");
+    topics_commit(f->base, NULL);
+    (void)topics_append(f->base, "news", "0");
+    answer = protocol_request(f, "GET", "/health", "", NULL);
+    assert_part(answer.body, ",\"active_connections\":0,\"shutdown_in_progress\":false,");
+    assert_part(answer.body, ",\"version\":\"");
+    assert_part(answer.body, ",\"uptime_seconds\":");
+    assert_part(answer.body, ",\"workers\":[{\"index\":0,\"pid\":4711,\"connections\":0}],"
+                             "\"log\":{\"epoch\":\"" PROTOCOL_EPOCH
+                             "\",\"first_seq\":1,\"last_seq\":2,\"committed_seq\":1}}");
+}
+
+static void health_is_503_when_nothing_can_be_published(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    bus_set_refusal(f->base->bus, BUS_STORAGE_FULL, 28);
+    answer = protocol_request(f, "GET", "/health", "", NULL);
+    assert_int_equal(answer.status, 503);
+    assert_int_equal(strncmp(answer.body, "{\"status\":\"degraded\",", 21), 0);
+    assert_part(answer.body, ",\"reason\":\"");
+}
+
+static void health_is_503_while_draining(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    bus_set_phase(f->base->bus, BUS_DRAINING, 0);
+    answer = protocol_request(f, "GET", "/health", "", NULL);
+    assert_int_equal(answer.status, 503);
+    assert_int_equal(strncmp(answer.body, "{\"status\":\"draining\",", 21), 0);
+    assert_part(answer.body, ",\"shutdown_in_progress\":true,\"remaining_seconds\":0,");
+}
+
+static void metrics_show_every_stat_with_its_worker(void **state)
+{
+    struct answer answer = protocol_request(*state, "GET", "/metrics", "", NULL);
+
+    assert_int_equal(answer.status, 200);
+    assert_part(answer.head, "Content-Type: text/plain; version=0.0.4");
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        char line[128];
+
+        (void)snprintf(line, sizeof line, "\n%s{worker=\"0\",slot=\"3\"} ",
+                       stat_info((enum stat_id)i)->name);
+        assert_part(answer.body, line);
+    }
+    assert_part(answer.body, "\n# TYPE sluice_clients gauge\n");
+    assert_part(answer.body, "\n# TYPE sluice_http_requests_total counter\n");
+    assert_part(answer.body, "\nsluice_http_requests_total{worker=\"0\",slot=\"3\"} 1\n");
+}
+
+int main(void)
+{
+#define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, protocol_setup, protocol_teardown)
+    const struct CMUnitTest tests[] = {
+        HTTP_TEST(unknown_paths_are_404),
+        HTTP_TEST(other_methods_are_405_and_say_which_there_are),
+        HTTP_TEST(head_works_wherever_get_does),
+        HTTP_TEST(the_page_is_html),
+        HTTP_TEST(websocket_paths_want_an_upgrade),
+        HTTP_TEST(foreign_pages_may_not_publish_or_connect),
+        HTTP_TEST(trusted_pages_may_read_the_answer),
+        HTTP_TEST(newcomers_are_refused_while_draining),
+        HTTP_TEST(who_is_one_too_many_is_told_to_come_again),
+        HTTP_TEST(health_tells_who_and_how_far),
+        HTTP_TEST(health_is_503_when_nothing_can_be_published),
+        HTTP_TEST(health_is_503_while_draining),
+        HTTP_TEST(metrics_show_every_stat_with_its_worker),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
