@@ -15,6 +15,7 @@
 #include "server/heritage.h"
 #include "server/log.h"
 #include "server/roles.h"
+#include "server/spawn.h"
 #include "server/topics/log_reader.h"
 #include "server/topics/publisher.h"
 #include "server/topics/topics.h"
@@ -276,6 +277,8 @@ static int run(struct worker *worker)
 
         if (bus_slot_turn_count(worker->bus, worker->slot) == worker->first_turn)
             wake_slot(worker->bus, BUS_SLOT_MASTER); /* which waits for everybody's first turn */
+        if (publisher_is_lost(worker->service.publisher))
+            spawn_exit(CHILD_EXIT_LOCK_LOST); /* with all its clients: nothing can be published */
         if (drain_worker_is_over(worker))
             return CHILD_EXIT_DONE;
         rc = rest(worker, has_more);

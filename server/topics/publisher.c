@@ -55,6 +55,7 @@ struct publisher {
     size_t appended_count;     /* of fresh */
     struct waiter_queue durable; /* appended, waiting for their commit */
     bool is_blocked;             /* the ring was full at the last try */
+    bool is_lost;                /* the append lock cannot be recovered */
     bool is_in_turn;             /* on_done may be publishing: nothing is appended meanwhile */
 };
 
@@ -241,6 +242,7 @@ static int append_batch(struct publisher *publisher)
 
         if (rc != 0) {
             publisher->is_blocked = rc == -EAGAIN;
+            publisher->is_lost |= rc == -ENOTRECOVERABLE;
             return rc;
         }
         note_appended(publisher, &appended);
@@ -435,6 +437,11 @@ void publisher_cancel(struct publisher *publisher, const void *user)
 bool publisher_is_blocked(const struct publisher *publisher)
 {
     return publisher->is_blocked;
+}
+
+bool publisher_is_lost(const struct publisher *publisher)
+{
+    return publisher->is_lost;
 }
 
 unsigned publisher_wake_reasons(const struct publisher *publisher)

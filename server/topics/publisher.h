@@ -56,6 +56,8 @@ int publisher_publish(struct publisher *publisher, const struct publish *publish
 /* Nobody waits any more for what @user published; it is published all the same. */
 void publisher_cancel(struct publisher *publisher, const void *user);
 bool publisher_is_blocked(const struct publisher *publisher);
+/* Nothing can be appended any more: the worker ends, so that the master starts all anew. */
+bool publisher_is_lost(const struct publisher *publisher);
 
 /* Appends what has gathered, answers what was appended or committed. @now_ns: monotonic. */
 void publisher_turn(struct publisher *publisher, int64_t now_ns);
