@@ -388,15 +388,20 @@ static void whoever_waits_costs_a_bounded_batch(void **state)
 
 /* --- refusals --------------------------------------------------------------------------------- */
 
+static void set_refusal(struct bus *bus, enum bus_refusal refusal)
+{
+    role_set(ROLE_WRITER);
+    bus_set_refusal(bus, refusal, 0);
+    role_set(ROLE_WORKER);
+}
+
 static void a_full_storage_is_answered_at_once(void **state)
 {
     struct publisher_fixture *fixture = *state;
 
     assert_int_equal(publish_tag(fixture, 1, false), 0);
     assert_int_equal(publish_tag(fixture, 2, true), 0);
-    role_set(ROLE_WRITER);
-    bus_set_refusal(fixture->base->bus, BUS_STORAGE_FULL, ENOSPC);
-    role_set(ROLE_WORKER);
+    set_refusal(fixture->base->bus, BUS_STORAGE_FULL);
     publisher_turn(fixture->publisher, SECOND);
     assert_int_equal(fixture->answers->count, 2);
     for (size_t i = 0; i < 2; i++) {
@@ -406,12 +411,73 @@ static void a_full_storage_is_answered_at_once(void **state)
     assert_false(publisher_is_blocked(fixture->publisher));
     assert_true(publisher_is_idle(fixture->publisher));
     assert_int_equal(stat_of(fixture, STAT_PUBLISH_REFUSED), 2);
-    role_set(ROLE_WRITER);
-    bus_set_refusal(fixture->base->bus, BUS_ACCEPTS, 0);
-    role_set(ROLE_WORKER);
+    set_refusal(fixture->base->bus, BUS_ACCEPTS);
     assert_int_equal(publish_tag(fixture, 3, false), 0);
     publisher_turn(fixture->publisher, SECOND);
     assert_int_equal(fixture->answers->results[2].seq, 1);
+}
+
+struct retrier {
+    struct bus *bus;
+    struct publisher *publisher;
+    const char *payload;
+    size_t payload_bytes;
+    int refused;
+    int published;
+};
+
+static void publish_large(struct retrier *retrier);
+
+/* The first refusal comes, there is room again, and what is refused is published anew at once. */
+static void on_done_retry(void *user, uint64_t tag, const struct publish_result *result)
+{
+    struct retrier *retrier = user;
+
+    (void)tag;
+    if (result->error == 0) {
+        retrier->published++;
+        return;
+    }
+    retrier->refused++;
+    set_refusal(retrier->bus, BUS_ACCEPTS);
+    publish_large(retrier);
+}
+
+static void publish_large(struct retrier *retrier)
+{
+    const struct publish publish = {.topic = "news",
+                                    .topic_bytes = 4,
+                                    .payload = retrier->payload,
+                                    .payload_bytes = retrier->payload_bytes,
+                                    .on_done = on_done_retry,
+                                    .user = retrier};
+
+    assert_int_equal(publisher_publish(retrier->publisher, &publish), 0);
+}
+
+static void an_answer_that_publishes_does_not_disturb_the_others(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+    struct topics_fixture *large = topics_fixture_new(UINT64_C(64) * RING_BYTES);
+    const struct publisher_options options = {
+        .bus = large->bus, .slot = TOPICS_SLOT, .always_durable = &fixture->is_always_durable};
+    struct retrier retrier = {.bus = large->bus, .payload_bytes = RING_BYTES};
+    char *payload = calloc(1, RING_BYTES);
+
+    assert_non_null(payload);
+    retrier.payload = payload;
+    assert_int_equal(publisher_open(&options, &retrier.publisher), 0);
+    set_refusal(large->bus, BUS_STORAGE_FULL);
+    for (int i = 0; i < 10; i++)
+        publish_large(&retrier);
+    publisher_turn(retrier.publisher, SECOND);
+    assert_int_equal(retrier.refused, 10);
+    assert_int_equal(retrier.published, 10);
+    assert_int_equal(ring_tail(large->bus).seq, 10);
+    assert_true(publisher_is_idle(retrier.publisher));
+    publisher_close(retrier.publisher);
+    topics_fixture_free(large);
+    free(payload);
 }
 
 static void more_than_a_quarter_of_the_ring_is_too_large(void **state)
@@ -469,6 +535,7 @@ int main(void)
         TEST(the_last_one_waiting_expires_too),
         TEST(whoever_waits_costs_a_bounded_batch),
         TEST(a_full_storage_is_answered_at_once),
+        TEST(an_answer_that_publishes_does_not_disturb_the_others),
         TEST(more_than_a_quarter_of_the_ring_is_too_large),
         TEST(whoever_has_left_is_not_called),
     };

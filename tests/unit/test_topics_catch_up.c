@@ -274,11 +274,11 @@ static void more_topics_than_a_filter_takes_are_replayed_as_well(void **state)
     struct fake_client *client = open_text(fixture);
     char name[16];
 
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++) { /* each in a block of its own */
         (void)snprintf(name, sizeof name, "t%d", i % 100);
         (void)topics_append(fixture, name, "x");
+        topics_commit(fixture, NULL);
     }
-    topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     for (int i = 0; i < 100; i++) {
         (void)snprintf(name, sizeof name, "t%d", i);
@@ -356,6 +356,31 @@ static void whoever_waits_for_its_socket_costs_no_turns(void **state)
     assert_true(topics_catch_up(fixture->topics, 1));
     topics_fixture_run(fixture);
     expect_seqs(client, 1, 600);
+}
+
+static void nobody_is_live_again_with_more_than_half_a_queue(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *client = open_text(fixture);
+
+    fixture->queue_bytes_max = 100 * 1000;
+    append_many(fixture, "news", 20, 3000);
+    topics_fixture_run(fixture);
+    fake_client_stall(client);
+    (void)resume_from(client, "news", 0);
+    topics_fixture_run(fixture);
+    assert_int_equal(topics_position(fixture->topics, &client->subscriber), 20);
+    assert_true(outq_pinned_bytes(&client->stream.out) > 50 * 1000);
+    assert_true(is_lagging(client));
+    while (outq_pinned_bytes(&client->stream.out) > 50 * 1000) {
+        assert_true(is_lagging(client));
+        fake_client_allow(client, 1000);
+        topics_fixture_run(fixture);
+    }
+    assert_false(outq_is_empty(&client->stream.out));
+    assert_false(is_lagging(client));
+    fake_client_allow(client, SIZE_MAX);
+    expect_seqs(client, 1, 20);
 }
 
 /* The stream says on_drained at a mark of its own; the limit may ask for less. */
@@ -509,6 +534,7 @@ int main(void)
         TEST(whoever_lags_can_leave),
         TEST(a_slow_client_loses_nothing_and_costs_its_queue),
         TEST(whoever_waits_for_its_socket_costs_no_turns),
+        TEST(nobody_is_live_again_with_more_than_half_a_queue),
         TEST(a_drained_queue_that_is_still_too_full_is_waited_for_again),
         TEST(a_replay_stays_within_its_budget),
         TEST(clients_that_resume_together_share_frames),

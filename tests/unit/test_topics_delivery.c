@@ -238,6 +238,22 @@ static void with_committed_durability_nothing_is_delivered_before_its_commit(voi
     fake_client_expect(later, "news 1 one", NULL);
 }
 
+/* A reload to committed durability: the worker has delivered more than is committed by then. */
+static void a_subscription_never_begins_behind_the_worker(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *client = open_text(fixture);
+
+    (void)topics_append(fixture, "news", "one");
+    topics_fixture_run(fixture);
+    fixture->is_committed_only = true;
+    assert_int_equal(fake_client_subscribe(client, "news", NULL).seq, 1);
+    (void)topics_append(fixture, "news", "two");
+    topics_commit(fixture, NULL);
+    topics_fixture_run(fixture);
+    fake_client_expect(client, "news 2 two", NULL);
+}
+
 static void a_lapped_worker_reads_on_from_the_store(void **state)
 {
     struct topics_fixture *fixture = *state;
@@ -460,6 +476,21 @@ static void whoever_does_not_read_begins_to_lag(void **state)
         assert_non_null(fake_client_line(quick));
 }
 
+static void a_burst_makes_nobody_lag_who_is_reading(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *client = open_text(fixture);
+
+    fixture->queue_bytes_max = 20 * 1000;
+    (void)fake_client_subscribe(client, "news", NULL);
+    for (int i = 0; i < 500; i++)
+        (void)topics_append_bytes(fixture, "news", 1000);
+    topics_fixture_run(fixture);
+    for (int i = 0; i < 500; i++)
+        assert_non_null(fake_client_line(client));
+    assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 0);
+}
+
 static void a_client_that_leaves_before_it_is_judged_is_forgotten(void **state)
 {
     struct topics_fixture *fixture = *state;
@@ -517,6 +548,7 @@ int main(void)
         TEST(a_record_larger_than_a_turn_is_delivered_whole),
         TEST(a_stream_that_is_ending_gets_nothing_more),
         TEST(with_committed_durability_nothing_is_delivered_before_its_commit),
+        TEST(a_subscription_never_begins_behind_the_worker),
         TEST(a_lapped_worker_reads_on_from_the_store),
         TEST(a_worker_that_retention_overtook_tells_the_gap),
         TEST(without_since_only_what_comes_after_is_sent),
@@ -528,6 +560,7 @@ int main(void)
         TEST(a_position_is_what_has_been_queued),
         TEST(ending_a_subscriber_twice_is_harmless),
         TEST(whoever_does_not_read_begins_to_lag),
+        TEST(a_burst_makes_nobody_lag_who_is_reading),
         TEST(a_client_that_leaves_before_it_is_judged_is_forgotten),
         TEST(one_large_frame_alone_makes_nobody_lag),
     };

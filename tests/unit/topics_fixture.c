@@ -453,14 +453,17 @@ struct subscribed fake_client_subscribe(struct fake_client *client, const char *
 
 static void keep(struct fake_client *client, const void *bytes, size_t size)
 {
-    uint8_t *received;
-
     if (client->is_forgetful)
         return;
-    received = realloc(client->received, client->received_bytes + size + 1);
-    assert_non_null(received);
-    memcpy(received + client->received_bytes, bytes, size);
-    client->received = received;
+    if (client->received_bytes + size > client->received_capacity) {
+        size_t capacity = 2 * (client->received_bytes + size);
+        uint8_t *received = realloc(client->received, capacity);
+
+        assert_non_null(received);
+        client->received = received;
+        client->received_capacity = capacity;
+    }
+    memcpy(client->received + client->received_bytes, bytes, size);
     client->received_bytes += size;
 }
 

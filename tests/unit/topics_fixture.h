@@ -67,6 +67,7 @@ struct fake_client {
     size_t room_bytes; /* what the socket still takes; SIZE_MAX: everything */
     uint8_t *received;
     size_t received_bytes;
+    size_t received_capacity;
     size_t taken_bytes; /* of received: read by fake_client_line */
     unsigned flushes;   /* that sent something */
     unsigned drained;   /* calls of on_drained */
