@@ -94,6 +94,8 @@ int writer_space_start(struct writer *writer, int64_t now_ns)
     struct space space;
     int rc = space_ballast_make(writer->store, ballast_bytes(writer));
 
+    /* A writer that died may have said so before us. */
+    writer->space.is_refusing = bus_refusal(writer->bus) != BUS_ACCEPTS;
     if (rc == -ENOSPC) {
         rc = space_read(writer->store, &space);
         if (rc == 0)
