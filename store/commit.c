@@ -104,6 +104,15 @@ static int64_t now_ns(void)
 
 /* --- blocks --------------------------------------------------------------------------------- */
 
+static struct topic_write topic_write_of(const struct transaction *transaction)
+{
+    return (struct topic_write){
+        .store = transaction->store,
+        .txn = transaction->txn,
+        .log_first_seq = transaction->meta.first_seq,
+    };
+}
+
 /* Writes the block in work, if there is one, and its topics. */
 static int block_finish(struct transaction *transaction)
 {
@@ -112,12 +121,7 @@ static int block_finish(struct transaction *transaction)
     size_t bytes = sizeof *head + transaction->records_bytes;
     MDB_val key = key_of(&head->first_seq);
     MDB_val data = val_of(store->block, bytes);
-    const struct topic_put put = {
-        .store = store,
-        .txn = transaction->txn,
-        .block_first_seq = head->first_seq,
-        .log_first_seq = transaction->meta.first_seq,
-    };
+    const struct topic_write write = topic_write_of(transaction);
     size_t new_topics = 0;
     int rc;
 
@@ -130,7 +134,7 @@ static int block_finish(struct transaction *transaction)
                          head->first_seq - 1);
     if (rc != 0)
         return error_lmdb(rc, "writing the block at %" PRIu64, head->first_seq);
-    rc = topic_index_put(&put, &store->topics, &new_topics);
+    rc = topic_index_put(&write, &store->topics, head->first_seq, &new_topics);
     if (rc != 0)
         return rc;
 
@@ -229,6 +233,7 @@ static int transaction_trim(struct transaction *transaction, const struct retent
         .meta = &transaction->meta,
         .now_ns = now_ns(),
     };
+    struct topic_write write;
     int rc;
 
     if (budget.blocks < RETENTION_STEP_BLOCKS)
@@ -238,14 +243,16 @@ static int transaction_trim(struct transaction *transaction, const struct retent
     if (sweep_topics < 2 * transaction->new_topics)
         sweep_topics = 2 * transaction->new_topics;
     rc = retention_trim(&step, retention, &budget);
-    if (rc == 0)
-        rc = topic_index_sweep(transaction->store, transaction->txn, &transaction->sweep,
-                               sweep_topics, transaction->meta.first_seq, ret_is_changed);
+    if (rc != 0)
+        return rc;
+    write = topic_write_of(transaction); /* the log begins elsewhere now */
+    rc = topic_index_sweep(&write, &transaction->sweep, sweep_topics, ret_is_changed);
     if (rc == 0 && transaction->meta.first_seq != first_seq)
         *ret_is_changed = true;
     return rc;
 }
 
+// NOLINTNEXTLINE(readability-function-size): records, their length and their end are one thing
 int commit_operations(struct store *store, const void *records, size_t bytes, uint64_t end_pos,
                       const struct retention *retention, struct store_meta *ret_meta)
 {

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bus/check.h"
 #include "store/env.h"
 
 enum {
@@ -70,22 +69,20 @@ __attribute__((format(printf, 2, 0))) static void text_write(const char *reason,
     (void)snprintf(error_text + length, sizeof error_text - (size_t)length, ": %s", reason);
 }
 
-int error_set(int rc, const char *format, ...)
+int error_text_set(int rc, const char *format, ...)
 {
     va_list arguments;
 
-    CHECK(rc < 0);
     va_start(arguments, format);
     text_write(NULL, format, arguments);
     va_end(arguments);
     return rc;
 }
 
-int error_lmdb(int lmdb_code, const char *format, ...)
+int error_text_lmdb(int lmdb_code, const char *format, ...)
 {
     va_list arguments;
 
-    CHECK(lmdb_code != 0);
     va_start(arguments, format);
     text_write(mdb_strerror(lmdb_code), format, arguments);
     va_end(arguments);

@@ -7,9 +7,22 @@
 #ifndef STORE_ERROR_H
 #define STORE_ERROR_H
 
-/* Keeps the text and returns @rc (negative) as it is. */
-int error_set(int rc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same for a code of LMDB or errno, with its own words behind; returns it as -errno. */
-int error_lmdb(int lmdb_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#include "bus/check.h"
+
+/* Keep the text (error_text_lmdb: with the code's own words behind) and return what is below. */
+int error_text_set(int rc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int error_text_lmdb(int lmdb_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Every error leaves through here, so that compilers and analyzers know that it is negative. */
+static inline int error_negative(int rc)
+{
+    CHECK(rc < 0);
+    return rc;
+}
+
+/* Keeps the text and is @rc, which is negative. */
+#define error_set(rc, ...) error_negative(error_text_set((rc), __VA_ARGS__))
+/* The same for a code of LMDB or errno, which becomes -errno. */
+#define error_lmdb(lmdb_code, ...) error_negative(error_text_lmdb((lmdb_code), __VA_ARGS__))
 
 #endif

@@ -144,6 +144,7 @@ int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
                    struct log_topic *ret_topic)
 {
     uint64_t first_seq = store->snapshot_meta.first_seq;
+    const struct record_topic name = {.name = topic, .bytes = topic_bytes};
     struct log_topic info = {.oldest_seq = 0};
     struct topic_place place;
     int rc;
@@ -153,8 +154,7 @@ int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
         *ret_topic = info;
         return 0;
     }
-    rc = topic_index_trimmed(store, store->topic_cursor, topic, topic_bytes, first_seq,
-                             &info.trimmed_seq);
+    rc = topic_index_trimmed(store, store->topic_cursor, &name, first_seq, &info.trimmed_seq);
     if (rc != 0)
         return rc;
     rc = topic_index_find(store->topic_cursor, topic, topic_bytes, first_seq, &place);
@@ -219,6 +219,7 @@ static int list_seek(struct store *store, const struct list_start *prefix,
     return rc;
 }
 
+// NOLINTNEXTLINE(readability-function-size): names go with their lengths, on_topic with its user
 int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes, const char *after,
                     size_t after_bytes, size_t limit, log_topic_function *on_topic, void *user)
 {

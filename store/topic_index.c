@@ -126,10 +126,10 @@ int topic_place_read(const MDB_val *value, struct topic_place *ret_place)
  * Takes the oldest entry of @name out when the one behind it is stale too: the newest stale one
  * always stays. -ENOENT: nothing to take out; *ret_is_single: there is only one entry.
  */
-static int stale_remove_one(const struct store *store, MDB_cursor *cursor, MDB_val *name,
-                            uint64_t log_first_seq, bool *ret_is_single)
+static int stale_remove_one(const struct topic_write *write, MDB_cursor *cursor, MDB_val *name,
+                            bool *ret_is_single)
 {
-    struct topic_place next = {.block_first_seq = 0};
+    struct topic_place next;
     struct topic_value oldest;
     MDB_val key = *name;
     MDB_val data;
@@ -147,48 +147,50 @@ static int stale_remove_one(const struct store *store, MDB_cursor *cursor, MDB_v
     rc = topic_place_read(&data, &next); /* fixed size: as it is, so was the oldest */
     if (rc != 0)
         return rc;
-    if (next.block_first_seq >= log_first_seq)
+    if (next.block_first_seq >= write->log_first_seq)
         return -ENOENT;
     data = val_of(&oldest, sizeof oldest);
-    rc = mdb_del(mdb_cursor_txn(cursor), store->db.topic, name, &data);
+    rc = mdb_del(write->txn, write->store->db.topic, name, &data);
     return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
 }
 
 /* Enters one topic. */
-static int entry_put(const struct topic_put *put, MDB_cursor *cursor,
-                     const struct topic_set_entry *entry, bool *ret_is_new)
+static int entry_put(const struct topic_write *write, MDB_cursor *cursor,
+                     const struct topic_set_entry *entry, uint64_t block_first_seq,
+                     bool *ret_is_new)
 {
-    struct topic_value value = value_make(put->block_first_seq, entry->last_seq);
+    struct topic_value value = value_make(block_first_seq, entry->last_seq);
     MDB_val name = val_of(entry->name, entry->bytes);
     MDB_val data = val_of(&value, sizeof value);
     bool is_single;
-    int rc = mdb_put(put->txn, put->store->db.topic, &name, &data, MDB_APPENDDUP);
+    int rc = mdb_put(write->txn, write->store->db.topic, &name, &data, MDB_APPENDDUP);
 
     if (rc == MDB_KEYEXIST)
         return error_set(-EBADMSG, "the topic index is damaged: it is ahead of block %" PRIu64,
-                         put->block_first_seq);
+                         block_first_seq);
     if (rc != 0)
         return error_lmdb(rc, "writing the topic index");
     for (int i = 0; rc == 0 && i < TOPIC_STALE_STEP; i++) {
-        rc = stale_remove_one(put->store, cursor, &name, put->log_first_seq, &is_single);
+        rc = stale_remove_one(write, cursor, &name, &is_single);
         if (i == 0)
             *ret_is_new = is_single;
     }
     return rc == -ENOENT ? 0 : rc;
 }
 
-int topic_index_put(const struct topic_put *put, const struct topic_set *set, size_t *ret_new_count)
+int topic_index_put(const struct topic_write *write, const struct topic_set *set,
+                    uint64_t block_first_seq, size_t *ret_new_count)
 {
     MDB_cursor *cursor = NULL;
     size_t new_count = 0;
-    int rc = mdb_cursor_open(put->txn, put->store->db.topic, &cursor);
+    int rc = mdb_cursor_open(write->txn, write->store->db.topic, &cursor);
 
     if (rc != 0)
         return error_lmdb(rc, "opening the topic index");
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         bool is_new = false;
 
-        rc = entry_put(put, cursor, &set->entries[i], &is_new);
+        rc = entry_put(write, cursor, &set->entries[i], block_first_seq, &is_new);
         if (is_new)
             new_count++;
     }
@@ -231,13 +233,13 @@ static int topic_after(MDB_cursor *cursor, const struct topic_name *after, MDB_v
 }
 
 /* Moves a topic that has only stale entries to `trimmed`. */
-static int topic_retire(const struct store *store, MDB_txn *txn, MDB_val *name, uint64_t last_seq)
+static int topic_retire(const struct topic_write *write, MDB_val *name, uint64_t last_seq)
 {
     MDB_val data = val_of(&last_seq, sizeof last_seq);
-    int rc = mdb_put(txn, store->db.trimmed, name, &data, 0);
+    int rc = mdb_put(write->txn, write->store->db.trimmed, name, &data, 0);
 
     if (rc == 0)
-        rc = mdb_del(txn, store->db.topic, name, NULL);
+        rc = mdb_del(write->txn, write->store->db.topic, name, NULL);
     return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
 }
 
@@ -266,36 +268,37 @@ static int stale_is_many(MDB_cursor *cursor, uint64_t log_first_seq, bool *ret_i
 }
 
 /* Cleans the topic that @cursor stands on, whose name @sweep has. */
-static int topic_sweep_one(const struct store *store, MDB_cursor *cursor, struct topic_sweep *sweep,
-                           uint64_t log_first_seq, bool *is_changed)
+static int topic_sweep_one(const struct topic_write *write, MDB_cursor *cursor,
+                           struct topic_sweep *sweep, bool *is_changed)
 {
     MDB_val name = val_of(sweep->at.text, sweep->at.bytes);
-    struct topic_place newest;
+    struct topic_place newest = {.topic_last_seq = 0};
     bool is_single;
     bool is_many;
-    int rc = stale_is_many(cursor, log_first_seq, &is_many);
+    int rc = stale_is_many(cursor, write->log_first_seq, &is_many);
 
     if (rc == 0)
         rc = topic_index_last(cursor, sweep->at.text, sweep->at.bytes, &newest);
     if (rc != 0)
         return rc;
-    if (newest.block_first_seq < log_first_seq) {
+    if (newest.block_first_seq < write->log_first_seq) {
         *is_changed = true;
-        return topic_retire(store, mdb_cursor_txn(cursor), &name, newest.topic_last_seq);
+        return topic_retire(write, &name, newest.topic_last_seq);
     }
     if (!is_many)
         return 0;
     *is_changed = true;
     for (int i = 0; rc == 0 && i < TOPIC_STALE_SWEEP; i++)
-        rc = stale_remove_one(store, cursor, &name, log_first_seq, &is_single);
+        rc = stale_remove_one(write, cursor, &name, &is_single);
     if (rc == 0)
         sweep->is_incomplete = true; /* there may be more */
     return rc == -ENOENT ? 0 : rc;
 }
 
-int topic_index_sweep(const struct store *store, MDB_txn *txn, struct topic_sweep *sweep,
-                      size_t topic_count, uint64_t log_first_seq, bool *ret_is_changed)
+int topic_index_sweep(const struct topic_write *write, struct topic_sweep *sweep,
+                      size_t topic_count, bool *ret_is_changed)
 {
+    uint64_t log_first_seq = write->log_first_seq;
     MDB_cursor *cursor = NULL;
     bool is_changed = false;
     int rc = 0;
@@ -303,7 +306,7 @@ int topic_index_sweep(const struct store *store, MDB_txn *txn, struct topic_swee
     if (!topic_sweep_is_due(sweep, log_first_seq))
         topic_count = 0;
     if (topic_count > 0) {
-        rc = mdb_cursor_open(txn, store->db.topic, &cursor);
+        rc = mdb_cursor_open(write->txn, write->store->db.topic, &cursor);
         if (rc != 0)
             return error_lmdb(rc, "opening the topic index");
     }
@@ -331,7 +334,7 @@ int topic_index_sweep(const struct store *store, MDB_txn *txn, struct topic_swee
         memcpy(sweep->at.text, name.mv_data, name.mv_size);
         sweep->at.bytes = name.mv_size;
         if (oldest.block_first_seq < log_first_seq)
-            rc = topic_sweep_one(store, cursor, sweep, log_first_seq, &is_changed);
+            rc = topic_sweep_one(write, cursor, sweep, &is_changed);
     }
     if (cursor != NULL)
         mdb_cursor_close(cursor);
@@ -410,12 +413,12 @@ int topic_index_find(MDB_cursor *cursor, const char *name, size_t bytes, uint64_
     return 0;
 }
 
-int topic_index_trimmed(const struct store *store, MDB_cursor *cursor, const char *name,
-                        size_t bytes, uint64_t log_first_seq, uint64_t *ret_seq)
+int topic_index_trimmed(const struct store *store, MDB_cursor *cursor,
+                        const struct record_topic *topic, uint64_t log_first_seq, uint64_t *ret_seq)
 {
     struct topic_value from = value_make(log_first_seq, 0);
-    struct topic_place place = {.topic_last_seq = 0};
-    MDB_val key = val_of(name, bytes);
+    struct topic_place place;
+    MDB_val key = val_of(topic->name, topic->bytes);
     MDB_val data = val_of(&from, sizeof from);
     int rc;
 

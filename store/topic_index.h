@@ -52,20 +52,19 @@ void topic_set_clear(struct topic_set *set);
 /* Takes the topics of an event; records come in seq order. 0, or -EBADMSG: more than fit. */
 int topic_set_add(struct topic_set *set, const struct record *record);
 
-/* Where a block's topics are entered. */
-struct topic_put {
+/* The transaction that writes the index. */
+struct topic_write {
     const struct store *store;
     MDB_txn *txn;
-    uint64_t block_first_seq;
     uint64_t log_first_seq; /* where the log begins: what is stale */
 };
 
 /*
- * Enters a block under each topic of @set, and takes out some of what is stale there.
- * @ret_new_count: the topics that had no entry before.
+ * Enters the block at @block_first_seq under each topic of @set, and takes out some of what is
+ * stale there. @ret_new_count: the topics that had no entry before.
  */
-int topic_index_put(const struct topic_put *put, const struct topic_set *set,
-                    size_t *ret_new_count);
+int topic_index_put(const struct topic_write *write, const struct topic_set *set,
+                    uint64_t block_first_seq, size_t *ret_new_count);
 
 struct topic_name {
     char text[RECORD_TOPIC_BYTES_MAX];
@@ -84,8 +83,8 @@ struct topic_sweep {
  * Visits up to @topic_count topics more. *ret_is_changed: something was written. Nothing is
  * visited when a complete pass was made since the log last lost something (topic_sweep_is_due).
  */
-int topic_index_sweep(const struct store *store, MDB_txn *txn, struct topic_sweep *sweep,
-                      size_t topic_count, uint64_t log_first_seq, bool *ret_is_changed);
+int topic_index_sweep(const struct topic_write *write, struct topic_sweep *sweep,
+                      size_t topic_count, bool *ret_is_changed);
 bool topic_sweep_is_due(const struct topic_sweep *sweep, uint64_t log_first_seq);
 
 struct topic_place {
@@ -105,8 +104,9 @@ int topic_index_last(MDB_cursor *cursor, const char *name, size_t bytes,
 /*
  * The last seq of the topic that retention took from a log that begins at @log_first_seq; 0: none.
  */
-int topic_index_trimmed(const struct store *store, MDB_cursor *cursor, const char *name,
-                        size_t bytes, uint64_t log_first_seq, uint64_t *ret_seq);
+int topic_index_trimmed(const struct store *store, MDB_cursor *cursor,
+                        const struct record_topic *topic, uint64_t log_first_seq,
+                        uint64_t *ret_seq);
 /* Decodes a value of `topic`. -EBADMSG when it has another size. */
 int topic_place_read(const MDB_val *value, struct topic_place *ret_place);
 

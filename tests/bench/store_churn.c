@@ -31,6 +31,7 @@ enum {
     PAYLOAD_BYTES = 128,
     RECORD_BYTES_MAX = 512,
     NS_PER_US = 1000,
+    SECTORS_WRITTEN_FIELD = 7,
     SECTOR_BYTES = 512, /* what the kernel counts in, whatever the disk's */
 };
 #define NS_PER_S INT64_C(1000000000)
@@ -133,20 +134,23 @@ static int commit_one(struct churn *churn, int64_t *ret_ns)
  */
 static uint64_t written_bytes(const struct churn *churn)
 {
-    unsigned long long sectors = 0;
-    char path[64];
+    uint64_t sectors = 0;
+    char text[512] = "";
+    char *at = text;
     struct stat dir;
     FILE *file;
 
     if (stat(churn->options.dir, &dir) != 0)
         return 0;
-    (void)snprintf(path, sizeof path, "/sys/dev/block/%u:%u/stat", major(dir.st_dev),
+    (void)snprintf(text, sizeof text, "/sys/dev/block/%u:%u/stat", major(dir.st_dev),
                    minor(dir.st_dev)); /* fits */
-    file = fopen(path, "r");
+    file = fopen(text, "r");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%*s %*s %*s %*s %*s %*s %llu", &sectors) != 1)
-        sectors = 0;
+    if (fgets(text, sizeof text, file) != NULL) {
+        for (int field = 1; field <= SECTORS_WRITTEN_FIELD; field++)
+            sectors = strtoull(at, &at, 10);
+    }
     (void)fclose(file); /* read only */
     return sectors * SECTOR_BYTES;
 }
@@ -176,6 +180,8 @@ static int report(struct churn *churn, uint64_t written)
     if (rc != 0)
         return rc;
     (void)snprintf(path, sizeof path, "%s/store/data.mdb", churn->options.dir); /* was opened */
+    if (churn->options.commits == 0 || churn->records_bytes == 0 || seconds <= 0)
+        return -EINVAL; /* nothing was measured */
     if (stat(path, &file) != 0 || uname(&machine) != 0)
         return -errno;
     qsort(churn->samples_ns, churn->options.commits, sizeof churn->samples_ns[0], compare_ns);
@@ -252,7 +258,7 @@ static int options_read(int argc, char **argv, struct options *ret_options)
         .topics = 4,
         .keep_bytes = UINT64_C(512) << 20,
         .commit_bytes_min = 200,
-        .commit_bytes_max = 512 * 1024,
+        .commit_bytes_max = UINT64_C(512) << 10,
         .commits = 5000,
     };
     int name;

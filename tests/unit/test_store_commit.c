@@ -40,7 +40,7 @@ static void records_are_grouped_into_blocks_as_full_as_they_can_be(void **state)
     size_t record_bytes = 0;
     uint64_t seq = 1;
 
-    while (fixture->batch_bytes < 3 * BLOCK_BYTES_MAX)
+    while (fixture->batch_bytes < (size_t)3 * BLOCK_BYTES_MAX)
         record_bytes = store_fixture_add_event(fixture, "news", 1000);
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     while (seq <= fixture->meta.committed_seq) {
@@ -62,7 +62,7 @@ static void a_record_of_exactly_a_block_and_one_over_it_stand_alone(void **state
     (void)store_fixture_add_event(fixture, "x", 10);
     (void)store_fixture_add_event(fixture, "x", BLOCK_BYTES_MAX - overhead);
     (void)store_fixture_add_event(fixture, "x", BLOCK_BYTES_MAX - overhead + 1);
-    (void)store_fixture_add_event(fixture, "x", 8 * 1024 * 1024);
+    (void)store_fixture_add_event(fixture, "x", (size_t)8 << 20);
     (void)store_fixture_add_event(fixture, "x", 10);
     (void)store_fixture_add_event(fixture, "x", 10);
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);

@@ -249,7 +249,7 @@ static void a_cut_file_is_an_error_not_a_crash(void **state)
     store_fixture_close(fixture);
     assert_int_equal(stat(path_of(fixture, "store/data.mdb"), &file), 0);
     whole = file.st_size;
-    for (off_t cut = whole * 9 / 10; cut > 2 * 4096; cut = cut * 4 / 5) {
+    for (off_t cut = whole * 9 / 10; cut > 8192; cut = cut * 4 / 5) {
         int rc;
 
         assert_int_equal(truncate(path_of(fixture, "store/data.mdb"), cut), 0);
@@ -319,7 +319,7 @@ static int outgrow(struct store_fixture *fixture)
     if (store_fixture_open(fixture) != 0)
         return 1;
     for (int i = 0; i < 8; i++)
-        (void)store_fixture_add_event(fixture, "a", 1024 * 1024);
+        (void)store_fixture_add_event(fixture, "a", (size_t)1 << 20);
     return store_fixture_commit(fixture, &keep_all) == 0 ? 0 : 2;
 }
 

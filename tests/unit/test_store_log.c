@@ -186,7 +186,7 @@ static void model_run(void **state, uint64_t seed)
     model_names(model);
     for (int commit = 0; commit < MODEL_COMMITS; commit++) {
         const struct retention retention = {
-            .bytes = 1 + store_fixture_random(&model->random) % (4 * 1024 * 1024),
+            .bytes = 1 + store_fixture_random(&model->random) % ((uint64_t)4 << 20),
         };
 
         for (uint64_t count = 1 + store_fixture_random(&model->random) % 120; count > 0; count--)

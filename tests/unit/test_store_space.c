@@ -14,10 +14,12 @@
 #include "tests/unit/store_fixture.h"
 
 enum {
-    MIB = 1024 * 1024,
     PATH_BYTES = STORE_FIXTURE_DIR_BYTES + 64,
     COMMITS_MAX = 10000, /* so that a store that never fills up fails the test */
 };
+
+#define KIB ((size_t)1024)
+#define MIB (1024 * KIB)
 
 static struct space space_of(struct store_fixture *fixture)
 {
@@ -63,17 +65,17 @@ static void the_ballast_is_really_allocated(void **state)
     assert_true(space_ballast_exists(fixture->store));
     assert_int_equal(stat(path, &file), 0);
     assert_int_equal(file.st_size, 2 * MIB);
-    assert_true(file.st_blocks * 512 >= 2 * MIB);
+    assert_true((size_t)file.st_blocks * 512 >= 2 * MIB);
     assert_int_equal(space_ballast_make(fixture->store, 2 * MIB), 0); /* is there */
 
     assert_int_equal(space_ballast_make(fixture->store, MIB), 0); /* of another ring */
     assert_int_equal(stat(path, &file), 0);
     assert_int_equal(file.st_size, MIB);
     assert_int_equal(truncate(path, 0), 0);
-    assert_int_equal(truncate(path, MIB), 0); /* a hole, as a careless copy leaves */
+    assert_int_equal(truncate(path, (off_t)MIB), 0); /* a hole, as a careless copy leaves */
     assert_int_equal(space_ballast_make(fixture->store, MIB), 0);
     assert_int_equal(stat(path, &file), 0);
-    assert_true(file.st_blocks * 512 >= MIB);
+    assert_true((size_t)file.st_blocks * 512 >= MIB);
 
     assert_int_equal(space_ballast_release(fixture->store), 0);
     assert_false(space_ballast_exists(fixture->store));
@@ -121,7 +123,7 @@ static void a_full_map_refuses_then_goes_on_when_trimmed(void **state)
     (void)state;
     fixture->map_bytes = 8 * MIB;
     assert_int_equal(store_fixture_open(fixture), 0);
-    fill_up(fixture, 64 * 1024);
+    fill_up(fixture, 64 * KIB);
     before = fixture->meta;
     assert_non_null(strstr(store_error_text(), "MDB_MAP_FULL"));
     {
@@ -142,7 +144,7 @@ static void a_full_map_refuses_then_goes_on_when_trimmed(void **state)
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     assert_int_equal(fixture->meta.committed_seq, before.committed_seq + 17);
     for (int i = 0; i < 200; i++)
-        assert_int_equal(commit_bytes(fixture, 64 * 1024, &retention), 0);
+        assert_int_equal(commit_bytes(fixture, 64 * KIB, &retention), 0);
     store_fixture_check_whole(fixture->store);
     store_fixture_free(fixture);
 }
@@ -172,7 +174,7 @@ static void full_disk_run(struct store_fixture *fixture, const char *dir)
 
     assert_int_equal(store_fixture_open(fixture), 0);
     assert_int_equal(space_ballast_make(fixture->store, 3 * MIB), 0);
-    fill_up(fixture, 256 * 1024);
+    fill_up(fixture, 256 * KIB);
     before = fixture->meta;
     assert_true(before.committed_seq > 0);
     {
@@ -188,7 +190,7 @@ static void full_disk_run(struct store_fixture *fixture, const char *dir)
     /* What was acknowledged gets in. */
     assert_int_equal(space_ballast_release(fixture->store), 0);
     for (rc = 0; rc == 0 && turns < COMMITS_MAX; turns++)
-        rc = commit_bytes(fixture, 256 * 1024, &keep_all);
+        rc = commit_bytes(fixture, 256 * KIB, &keep_all);
     assert_int_equal(rc, -ENOSPC);
     assert_true(turns > 8); /* 2 MiB and more, of the 3 */
     store_fixture_check_whole(fixture->store);
@@ -199,7 +201,7 @@ static void full_disk_run(struct store_fixture *fixture, const char *dir)
     store_fixture_close(fixture);
     assert_int_equal(store_fixture_open(fixture), 0);
     store_fixture_check_whole(fixture->store);
-    fill_up(fixture, 256 * 1024);
+    fill_up(fixture, 256 * KIB);
     assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT, "size=64m"), 0);
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     assert_int_equal(space_ballast_make(fixture->store, 3 * MIB), 0);
@@ -221,7 +223,7 @@ static void full_file_run(struct store_fixture *fixture)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_int_equal(space_ballast_make(fixture->store, 8 * MIB), -ENOSPC);
     assert_false(space_ballast_exists(fixture->store));
-    fill_up(fixture, 64 * 1024);
+    fill_up(fixture, 64 * KIB);
     meta = fixture->meta;
     assert_int_equal(store_fixture_commit(fixture, &keep_all), -ENOSPC);
     assert_memory_equal(&fixture->meta, &meta, sizeof meta);
