@@ -17,7 +17,7 @@
 struct store;
 
 enum {
-    EPOCH_STARTS_MAX = 1024,
+    EPOCH_STARTS_MAX = 256,
     EPOCH_SHARED_MAX = 64,
 };
 
