@@ -443,6 +443,9 @@ static uint64_t tcp_delivered_bytes(const struct stream *stream)
 
     if (stream->is_closed || ioctl(tcp->source.fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
         return stream->out.sent_bytes;
+    /* A unix socket counts its bookkeeping, too. */
+    if ((uint64_t)waiting > stream->out.sent_bytes)
+        return 0;
     return stream->out.sent_bytes - (uint64_t)waiting;
 }
 
