@@ -128,7 +128,7 @@ int accept_open(struct worker *worker)
     int rc;
 
     set_limits(worker);
-    worker->accept.listeners = calloc(count, sizeof *worker->accept.listeners);
+    worker->accept.listeners = calloc(count, sizeof(struct tcp_listener *));
     if (worker->accept.listeners == NULL)
         return -ENOMEM;
     rc = listen_on(worker, heritage->listeners, heritage->listener_count, on_http);

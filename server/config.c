@@ -1,6 +1,5 @@
 #include "server/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <sched.h>
@@ -19,14 +18,17 @@ enum {
 };
 
 #define ENVIRONMENT_PREFIX "SLUICE_"
+#define FILE_VARIABLE      "SLUICE_CONFIG"
 
-/* What the command line says, in its order. */
+/* What the command line says, in its order; and how far it has been read. */
 struct assignment {
     size_t index; /* of the row */
     const char *text;
 };
 
 struct command_line {
+    char **argv;
+    int argument; /* the one in work */
     struct assignment *assignments;
     size_t count;
     const char *file; /* --config */
@@ -35,7 +37,33 @@ struct command_line {
     bool wants_help;
 };
 
+/* A long option as it stands: `name` or `name=value`. */
+struct long_option {
+    const char *name;
+    size_t name_bytes;
+    const char *value; /* NULL: none */
+};
+
 /* --- what is wrong -------------------------------------------------------------------------- */
+
+/* As environment variables are written. */
+static char ascii_upper(char letter)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    if (letter < 'a' || letter > 'z')
+        return letter;
+    return letters[letter - 'a'];
+}
+
+static char ascii_lower(char letter)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+    if (letter < 'A' || letter > 'Z')
+        return letter;
+    return letters[letter - 'A'];
+}
 
 /* The name in the manner of its level: --drain-timeout, SLUICE_DRAIN_TIMEOUT, drain_timeout. */
 static void name_at_level(const struct param *param, enum config_level level,
@@ -48,9 +76,10 @@ static void name_at_level(const struct param *param, enum config_level level,
     if (level == CONFIG_LEVEL_OPTION || level == CONFIG_LEVEL_DEFAULT)
         return;
     for (letter = out; *letter != '\0'; letter++) {
-        *letter = *letter == '-' ? '_' : *letter;
+        if (*letter == '-')
+            *letter = '_';
         if (level == CONFIG_LEVEL_ENVIRONMENT)
-            *letter = (char)toupper((unsigned char)*letter);
+            *letter = ascii_upper(*letter);
     }
 }
 
@@ -129,31 +158,33 @@ static bool is_switch_word(const char *text)
     return false;
 }
 
-/* The argument behind the option at *@argument, if there is one; moves on to it. */
-static const char *next_value(char **argv, int *argument)
+/* The argument behind the option in work, if there is one; moves on to it. */
+static const char *next_value(struct command_line *line)
 {
-    const char *next = argv[*argument + 1];
+    const char *next = line->argv[line->argument + 1];
 
     if (next == NULL || strncmp(next, "--", 2) == 0)
         return NULL;
-    (*argument)++;
+    line->argument++;
     return next;
 }
 
-/* One option of the table. @inline_value: behind `=` or the letter; NULL: none. */
+/* A switch alone means on. */
+static const char *switch_value(struct command_line *line)
+{
+    const char *next = line->argv[line->argument + 1];
+
+    return next != NULL && is_switch_word(next) ? line->argv[++line->argument] : "on";
+}
+
+/* One option of the table. @value: behind `=` or the letter; NULL: none. */
 static void take_param(struct config_reader *reader, struct command_line *line, size_t index,
-                       const char *inline_value, char **argv, int *argument)
+                       const char *value)
 {
     const struct param *param = param_at(index);
-    const char *value = inline_value;
 
-    if (value == NULL && param->kind == PARAM_SWITCH) {
-        const char *next = argv[*argument + 1];
-
-        value = next != NULL && is_switch_word(next) ? argv[++*argument] : "on";
-    }
     if (value == NULL)
-        value = next_value(argv, argument);
+        value = param->kind == PARAM_SWITCH ? switch_value(line) : next_value(line);
     if (value == NULL) {
         config_complain(reader, "--%s: a value is missing (%s)", param->name, param->argument);
         return;
@@ -161,77 +192,86 @@ static void take_param(struct config_reader *reader, struct command_line *line, 
     line->assignments[line->count++] = (struct assignment){.index = index, .text = value};
 }
 
-/* The options that are no configuration themselves. True when @name was one. */
-static bool take_special(struct config_reader *reader, struct command_line *line, const char *name,
-                         size_t name_bytes, const char *inline_value, char **argv, int *argument)
+static void take_file(struct config_reader *reader, struct command_line *line, const char *value)
+{
+    line->file = value != NULL ? value : next_value(line);
+    if (line->file == NULL || *line->file == '\0')
+        config_complain(reader, "--config: a value is missing (FILE)");
+}
+
+static bool is_named(const struct long_option *option, const char *name)
+{
+    return option->name_bytes == strlen(name) && memcmp(option->name, name, strlen(name)) == 0;
+}
+
+/* The options that are no configuration themselves. True when it was one. */
+static bool take_special(struct config_reader *reader, struct command_line *line,
+                         const struct long_option *option)
 {
     bool *flag = NULL;
 
-    if (name_bytes == 6 && memcmp(name, "config", 6) == 0) {
-        line->file = inline_value != NULL ? inline_value : next_value(argv, argument);
-        if (line->file == NULL || *line->file == '\0')
-            config_complain(reader, "--config: a value is missing (FILE)");
+    if (is_named(option, "config")) {
+        take_file(reader, line, option->value);
         return true;
     }
-    if (name_bytes == 12 && memcmp(name, "check-config", 12) == 0)
+    if (is_named(option, "check-config"))
         flag = &line->wants_check;
-    else if (name_bytes == 7 && memcmp(name, "version", 7) == 0)
+    else if (is_named(option, "version"))
         flag = &line->wants_version;
-    else if (name_bytes == 4 && memcmp(name, "help", 4) == 0)
+    else if (is_named(option, "help"))
         flag = &line->wants_help;
     if (flag == NULL)
         return false;
-    if (inline_value != NULL)
-        config_complain(reader, "--%.*s: takes no value", (int)name_bytes, name);
+    if (option->value != NULL)
+        config_complain(reader, "--%.*s: takes no value", (int)option->name_bytes, option->name);
     *flag = true;
     return true;
 }
 
-static void take_long(struct config_reader *reader, struct command_line *line, char **argv,
-                      int *argument)
+static void take_long(struct config_reader *reader, struct command_line *line)
 {
-    const char *name = argv[*argument] + 2;
-    size_t name_bytes = strcspn(name, "=");
-    const char *value = name[name_bytes] == '=' ? name + name_bytes + 1 : NULL;
-    size_t index = param_find(name, name_bytes, '-');
+    const char *name = line->argv[line->argument] + 2;
+    struct long_option option = {.name = name, .name_bytes = strcspn(name, "=")};
+    size_t index = param_find(name, option.name_bytes, '-');
 
-    if (take_special(reader, line, name, name_bytes, value, argv, argument))
+    if (name[option.name_bytes] == '=')
+        option.value = name + option.name_bytes + 1;
+    if (take_special(reader, line, &option))
         return;
     if (index == param_count())
         config_complain(reader, "--%.*s: no such option (sluice --help lists them)",
-                        (int)name_bytes, name);
+                        (int)option.name_bytes, name);
     else
-        take_param(reader, line, index, value, argv, argument);
+        take_param(reader, line, index, option.value);
 }
 
-static void take_short(struct config_reader *reader, struct command_line *line, char **argv,
-                       int *argument)
+static void take_short(struct config_reader *reader, struct command_line *line)
 {
-    const char *option = argv[*argument];
+    const char *option = line->argv[line->argument];
     const char *value = option[2] == '\0' ? NULL : option + 2;
     size_t index = param_find_short(option[1]);
 
     if (option[1] == 'c')
-        (void)take_special(reader, line, "config", 6, value, argv, argument);
+        take_file(reader, line, value);
     else if (option[1] == 'h' && value == NULL)
         line->wants_help = true;
     else if (index == param_count())
         config_complain(reader, "%s: no such option (sluice --help lists them)", option);
     else
-        take_param(reader, line, index, value, argv, argument);
+        take_param(reader, line, index, value);
 }
 
-static void read_command_line(struct config_reader *reader, struct command_line *line, int argc,
-                              char **argv)
+static void read_command_line(struct config_reader *reader, struct command_line *line)
 {
-    for (int argument = 1; argument < argc; argument++) {
-        if (strncmp(argv[argument], "--", 2) == 0)
-            take_long(reader, line, argv, &argument);
-        else if (argv[argument][0] == '-' && argv[argument][1] != '\0')
-            take_short(reader, line, argv, &argument);
+    for (line->argument = 1; line->argv[line->argument] != NULL; line->argument++) {
+        const char *text = line->argv[line->argument];
+
+        if (strncmp(text, "--", 2) == 0)
+            take_long(reader, line);
+        else if (text[0] == '-' && text[1] != '\0')
+            take_short(reader, line);
         else
-            config_complain(reader, "%s: not an option, and sluice takes nothing else",
-                            argv[argument]);
+            config_complain(reader, "%s: not an option, and sluice takes nothing else", text);
     }
 }
 
@@ -246,6 +286,18 @@ static void assign_options(struct config_reader *reader, const struct command_li
 /* --- environment ---------------------------------------------------------------------------------
  */
 
+/* The row that a variable behind our prefix names; param_count(): none. */
+static size_t find_variable(const char *name, size_t bytes)
+{
+    char lower[NAME_BYTES_MAX];
+
+    if (bytes > sizeof lower)
+        return param_count();
+    for (size_t i = 0; i < bytes; i++)
+        lower[i] = ascii_lower(name[i]);
+    return param_find(lower, bytes, '_');
+}
+
 static void assign_environment(struct config_reader *reader, char **environment)
 {
     const struct config_origin origin = {.level = CONFIG_LEVEL_ENVIRONMENT};
@@ -254,18 +306,14 @@ static void assign_environment(struct config_reader *reader, char **environment)
     for (; *environment != NULL; environment++) {
         const char *variable = *environment;
         size_t bytes = strcspn(variable, "=");
-        char name[NAME_BYTES_MAX];
-        size_t index = param_count();
+        size_t index;
 
         if (strncmp(variable, ENVIRONMENT_PREFIX, prefix_bytes) != 0 || variable[bytes] != '=')
             continue;
-        for (size_t i = 0; i < bytes - prefix_bytes && i < sizeof name; i++)
-            name[i] = (char)tolower((unsigned char)variable[prefix_bytes + i]);
-        if (bytes - prefix_bytes <= sizeof name)
-            index = param_find(name, bytes - prefix_bytes, '_');
+        index = find_variable(variable + prefix_bytes, bytes - prefix_bytes);
         if (index != param_count())
             assign(reader, index, variable + bytes + 1, origin);
-        else if (bytes - prefix_bytes != 6 || memcmp(name, "config", 6) != 0)
+        else if (strncmp(variable, FILE_VARIABLE "=", strlen(FILE_VARIABLE "=")) != 0)
             (void)fprintf(reader->errors, "sluice: %.*s: no such option, ignored\n", (int)bytes,
                           variable);
     }
@@ -388,49 +436,51 @@ static void fill_in(struct config_reader *reader, char **environment)
 /* --- all of it
  * ----------------------------------------------------------------------------------------- */
 
-static enum config_result read_all(struct config_reader *reader, struct command_line *line,
-                                   char **environment, FILE *output)
+static enum config_result read_all(struct config_reader *reader, const struct command_line *line,
+                                   const struct config_sources *sources)
 {
     if (line->wants_help) {
-        config_show_help(output);
+        config_show_help(sources->output);
         return CONFIG_SHOWN;
     }
     if (line->wants_version) {
-        (void)fprintf(output, "sluice %s\n", SLUICE_VERSION);
+        (void)fprintf(sources->output, "sluice %s\n", SLUICE_VERSION);
         return CONFIG_SHOWN;
     }
     reader->file = line->file;
     if (reader->file == NULL)
-        reader->file = environment_get(environment, "SLUICE_CONFIG");
+        reader->file = environment_get(sources->environment, FILE_VARIABLE);
     assign_defaults(reader);
     if (reader->file != NULL && *reader->file != '\0')
         assign_file(reader);
-    assign_environment(reader, environment);
+    assign_environment(reader, sources->environment);
     assign_options(reader, line);
-    fill_in(reader, environment);
+    fill_in(reader, sources->environment);
     config_check(reader);
     if (reader->wrong_count > 0)
         return CONFIG_WRONG;
     if (line->wants_check)
-        (void)fputs("sluice: the configuration is good\n", output);
+        (void)fputs("sluice: the configuration is good\n", sources->output);
     return line->wants_check ? CONFIG_CHECKED : CONFIG_RUN;
 }
 
-enum config_result config_read(int argc, char **argv, char **environment, FILE *output,
-                               FILE *errors, struct config **ret_config)
+enum config_result config_read(const struct config_sources *sources, struct config **ret_config)
 {
-    struct config_reader reader = {.errors = errors};
-    struct command_line line = {0};
+    struct config_reader reader = {.errors = sources->errors};
+    struct command_line line = {.argv = sources->argv};
     enum config_result result = CONFIG_WRONG;
+    size_t argument_count = 0;
 
+    while (sources->argv[argument_count] != NULL)
+        argument_count++;
     reader.config = calloc(1, sizeof *reader.config);
     reader.origins = calloc(param_count(), sizeof *reader.origins);
-    line.assignments = calloc((size_t)argc + 1, sizeof *line.assignments);
+    line.assignments = calloc(argument_count + 1, sizeof *line.assignments);
     if (reader.config == NULL || reader.origins == NULL || line.assignments == NULL) {
         config_complain(&reader, "%s", strerror(ENOMEM));
     } else {
-        read_command_line(&reader, &line, argc, argv);
-        result = read_all(&reader, &line, environment, output);
+        read_command_line(&reader, &line);
+        result = read_all(&reader, &line, sources);
     }
     free(line.assignments);
     free(reader.origins);

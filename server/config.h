@@ -65,12 +65,18 @@ enum config_result {
     CONFIG_WRONG,   /* said on @errors; exit status 2 */
 };
 
+struct config_sources {
+    char **argv; /* with the program's name, ended by NULL */
+    char **environment;
+    FILE *output; /* --help, --version and --check-config */
+    FILE *errors;
+};
+
 /*
- * Reads command line, environment and file. @output: for --help, --version and --check-config.
- * *ret_config is set with CONFIG_RUN and CONFIG_CHECKED, and the caller's then.
+ * Reads command line, environment and file. *ret_config is set with CONFIG_RUN and CONFIG_CHECKED,
+ * and the caller's then.
  */
-enum config_result config_read(int argc, char **argv, char **environment, FILE *output,
-                               FILE *errors, struct config **ret_config);
+enum config_result config_read(const struct config_sources *sources, struct config **ret_config);
 void config_free(struct config *config);
 
 #endif

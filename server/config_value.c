@@ -11,11 +11,12 @@
 #include "server/config.h"
 #include "server/params.h"
 
-#define PARAM_ROW(name, short_name, kind, member, default_text, min, max, is_reloadable, argument, \
-                  help)                                                                            \
-    {name,         short_name, PARAM_##kind, offsetof(struct config, member),                      \
-     default_text, min,        max,          is_reloadable,                                        \
-     argument,     help},
+/* In the order of struct param. */
+/* clang-format off */
+#define PARAM_ROW(name, letter, kind, member, initial, min, max, is_reloadable, argument, help) \
+    {name, PARAM_##kind, letter, is_reloadable, offsetof(struct config, member), initial, min, max, \
+     argument, help},
+/* clang-format on */
 
 static const struct param params[] = {PARAMS(PARAM_ROW)};
 

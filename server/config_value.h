@@ -28,13 +28,13 @@ enum param_kind {
 
 struct param {
     const char *name; /* as on the command line, without the dashes */
-    char short_name;  /* 0: none */
     enum param_kind kind;
+    char short_name; /* 0: none */
+    bool is_reloadable;
     size_t offset;            /* of its member in struct config */
     const char *default_text; /* "": none, config.c knows what then */
     uint64_t min;
     uint64_t max;
-    bool is_reloadable;
     const char *argument; /* for --help; the words of a choice */
     const char *help;
 };

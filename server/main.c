@@ -15,10 +15,16 @@ enum {
 
 int main(int argc, char **argv)
 {
+    const struct config_sources sources = {
+        .argv = argv,
+        .environment = environ,
+        .output = stdout,
+        .errors = stderr,
+    };
     struct config *config = NULL;
     int status = 0;
 
-    switch (config_read(argc, argv, environ, stdout, stderr, &config)) {
+    switch (config_read(&sources, &config)) {
     case CONFIG_WRONG:
         status = EXIT_CONFIG;
         break;

@@ -62,8 +62,7 @@ static enum config_result read_config(struct fixture *f, const char *const *argu
     char *variables[ARGUMENTS_MAX + 1] = {NULL};
     size_t output_bytes;
     size_t errors_bytes;
-    FILE *output;
-    FILE *errors;
+    struct config_sources sources = {.argv = argv, .environment = variables};
     enum config_result result;
     int argc = 1;
 
@@ -73,11 +72,11 @@ static enum config_result read_config(struct fixture *f, const char *const *argu
     environment = environment == NULL ? none : environment;
     for (size_t i = 0; environment[i] != NULL; i++)
         variables[i] = strdup(environment[i]);
-    output = open_memstream(&f->output, &output_bytes);
-    errors = open_memstream(&f->errors, &errors_bytes);
-    result = config_read(argc, argv, variables, output, errors, &f->config);
-    assert_int_equal(fclose(output), 0);
-    assert_int_equal(fclose(errors), 0);
+    sources.output = open_memstream(&f->output, &output_bytes);
+    sources.errors = open_memstream(&f->errors, &errors_bytes);
+    result = config_read(&sources, &f->config);
+    assert_int_equal(fclose(sources.output), 0);
+    assert_int_equal(fclose(sources.errors), 0);
     for (int i = 0; i < argc; i++)
         free(argv[i]);
     for (size_t i = 0; variables[i] != NULL; i++)
@@ -254,7 +253,7 @@ static void values_are_written_in_their_largest_unit(void **state)
     char text[PARAM_TEXT_BYTES];
 
     (void)state;
-    param_value_text(PARAM_SIZE, 64 * 1024, text);
+    param_value_text(PARAM_SIZE, 65536, text);
     assert_string_equal(text, "64K");
     param_value_text(PARAM_SIZE, 1000, text);
     assert_string_equal(text, "1000");
