@@ -26,13 +26,29 @@ enum {
 void answer_headers(const struct service *service, const struct http_exchange *exchange,
                     const char *headers, char *out);
 
-/* Answers with @body; 503 when that has not become whole. @body stays the caller's. */
-void answer_text(struct service *service, struct http_exchange *exchange, int status,
-                 const char *content_type, const struct text *body, const char *headers);
+/* What a request can be refused for; answer.c has the status and the code of each. */
+enum answer_refusal {
+    ANSWER_BAD_REQUEST,
+    ANSWER_BAD_JSON,
+    ANSWER_BAD_TOPIC,
+    ANSWER_FORBIDDEN,
+    ANSWER_NOT_FOUND,
+    ANSWER_METHOD_NOT_ALLOWED,
+    ANSWER_TOO_LARGE,
+    ANSWER_UNSUPPORTED_TYPE,
+    ANSWER_UPGRADE_REQUIRED,
+    ANSWER_UNAVAILABLE,
+    ANSWER_STORAGE_FULL,
+};
+
+/* Answers 200 with @body; 503 when that has not become whole. @body stays the caller's. */
+void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
+                 const struct text *body, const char *headers);
+/* The same as JSON, with a @status. */
 void answer_json(struct service *service, struct http_exchange *exchange, int status,
                  const struct text *body, const char *headers);
-/* PROTOCOLS section 1; a 503 carries Retry-After. */
-void answer_error(struct service *service, struct http_exchange *exchange, int status,
-                  const char *code, const char *message, const char *headers);
+/* PROTOCOLS section 1; @message in plain words. What is unavailable carries Retry-After. */
+void answer_error(struct service *service, struct http_exchange *exchange,
+                  enum answer_refusal refusal, const char *message, const char *headers);
 
 #endif

@@ -263,13 +263,15 @@ bool broker_handle(struct broker_session *broker, const char *text, size_t size)
 void broker_done(struct broker_session *broker)
 {
     struct service *service = broker->session.service;
+    struct pending_publish *pending = broker->pendings;
 
     session_done(&broker->session, NULL); /* no answer comes from here on */
-    while (broker->pendings != NULL) {
-        struct pending_publish *pending = broker->pendings;
+    broker->pendings = NULL;
+    while (pending != NULL) {
+        struct pending_publish *next = pending->next;
 
-        pending_unlink(broker, pending);
         pending_free(service, pending);
+        pending = next;
     }
 }
 
@@ -332,7 +334,7 @@ void broker_serve(struct service *service, struct http_exchange *exchange)
         return;
     broker = malloc(sizeof *broker);
     if (broker == NULL) {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
     options.websocket =

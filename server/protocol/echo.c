@@ -80,7 +80,7 @@ void echo_serve(struct service *service, struct http_exchange *exchange)
         return;
     session = malloc(sizeof *session);
     if (session == NULL) {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
     options.websocket =

@@ -251,7 +251,7 @@ void event_stream_serve(struct service *service, struct http_exchange *exchange,
     if (last_event_id != NULL && last_event_id->size > 0) {
         resume = parse_last_event_id(*last_event_id);
     } else if (reason != NULL) {
-        answer_error(service, exchange, 400, "bad_request", reason, "Vary: Accept\r\n");
+        answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, "Vary: Accept\r\n");
         return;
     }
     if (request->method == HTTP_METHOD_HEAD) {
@@ -264,7 +264,7 @@ void event_stream_serve(struct service *service, struct http_exchange *exchange,
     }
     events = calloc(1, sizeof *events);
     if (events == NULL) {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
     events->service = service;

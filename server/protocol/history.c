@@ -120,6 +120,25 @@ static void take_span(struct history *history, const struct log_span *span, uint
     }
 }
 
+/* The log now begins behind @had_seq: was something of this topic among what retention took? */
+static int judge_trimmed(struct history *history, uint64_t had_seq)
+{
+    struct service *service = history->service;
+    struct log_topic info = {0};
+    int rc = store_snapshot_begin(service->store, ring_committed(service->bus).seq);
+
+    if (rc == 0)
+        rc = log_topic_info(service->store, history->topic.name, history->topic.bytes, &info);
+    if (rc != 0)
+        return rc;
+    history->cursor.is_trimmed = false;
+    if (info.trimmed_seq > had_seq && !history->is_full) {
+        history->has_recovered = false;
+        history->oldest_seq = info.oldest_seq;
+    }
+    return 0;
+}
+
 /* 1: there is more; 0: all is read; -errno. */
 static int read_on(struct history *history)
 {
@@ -131,6 +150,8 @@ static int read_on(struct history *history)
 
     if (rc == -EAGAIN)
         return 1;
+    if (rc >= 0 && history->cursor.is_trimmed && judge_trimmed(history, had_seq) != 0)
+        return -EIO;
     if (rc <= 0)
         return rc;
     take_span(history, &span, had_seq);
@@ -172,7 +193,7 @@ static bool step(struct waiting_request *waiting, int64_t now_ns)
     if (rc > 0 && text_is_whole(&history->body))
         return true;
     if (rc < 0)
-        answer_error(history->service, history->exchange, 503, "unavailable",
+        answer_error(history->service, history->exchange, ANSWER_UNAVAILABLE,
                      "the log cannot be read", VARY);
     else
         answer_page(history);
@@ -243,7 +264,7 @@ void history_serve(struct service *service, struct http_exchange *exchange, cons
     int rc = -ENOMEM;
 
     if (reason != NULL) {
-        answer_error(service, exchange, 400, "bad_request", reason, VARY);
+        answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, VARY);
         return;
     }
     history = calloc(1, sizeof *history + topic_bytes);
@@ -257,7 +278,7 @@ void history_serve(struct service *service, struct http_exchange *exchange, cons
     }
     if (rc != 0) {
         free(history);
-        answer_error(service, exchange, 503, "unavailable", "the log cannot be read", VARY);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "the log cannot be read", VARY);
         return;
     }
     begin_body(history);

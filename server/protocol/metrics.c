@@ -69,7 +69,7 @@ void metrics_serve(struct service *service, struct http_exchange *exchange)
               (uint64_t)(bus_uptime_ns(bus) / INT64_C(1000000000)));
     add_value(&body, "sluice_draining", "1 while the server shuts down",
               bus_phase(bus) >= BUS_DRAINING ? 1 : 0);
-    answer_text(service, exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &body,
+    answer_text(service, exchange, "text/plain; version=0.0.4; charset=utf-8", &body,
                 "Cache-Control: no-store\r\n");
     text_done(&body);
 }

@@ -280,7 +280,7 @@ static void accept_client(struct service *service, struct http_exchange *exchang
     };
 
     if (room == NULL) {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
     options.websocket =
@@ -305,12 +305,12 @@ void room_serve(struct service *service, struct http_exchange *exchange, struct 
     int rc = read_id(rest, &id);
 
     if (rc == -EINVAL) {
-        answer_error(service, exchange, 400, "bad_request",
+        answer_error(service, exchange, ANSWER_BAD_REQUEST,
                      "a client's id is 1 to 64 of A-Z a-z 0-9 . _ -", NULL);
     } else if (rc != 0) {
-        answer_error(service, exchange, 503, "unavailable", "no random numbers", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "no random numbers", NULL);
     } else if (reason != NULL) {
-        answer_error(service, exchange, 400, "bad_request", reason, NULL);
+        answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, NULL);
     } else if (session_check_upgrade(service, exchange)) {
         accept_client(service, exchange, &id, &resume);
     }

@@ -93,7 +93,7 @@ static void answer_options(struct service *service, struct http_exchange *exchan
         answer_headers(service, exchange, more.bytes, lines);
         http_respond(exchange, &response);
     } else {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
     }
     text_done(&more);
 }
@@ -107,7 +107,7 @@ static bool is_allowed(const struct route *route, enum http_method method)
 static void answer_wrong_method(struct service *service, struct http_exchange *exchange,
                                 const struct route *route)
 {
-    answer_error(service, exchange, 405, "method_not_allowed", "this path has other methods",
+    answer_error(service, exchange, ANSWER_METHOD_NOT_ALLOWED, "this path has other methods",
                  (route->flags & TAKES_POST) != 0 ? "Allow: GET, HEAD, POST, OPTIONS\r\n"
                                                   : "Allow: GET, HEAD, OPTIONS\r\n");
 }
@@ -117,7 +117,7 @@ static void serve_page(struct service *service, struct http_exchange *exchange)
     struct text body = {0};
 
     text_add(&body, page, sizeof page - 1);
-    answer_text(service, exchange, 200, "text/html; charset=utf-8", &body, NULL);
+    answer_text(service, exchange, "text/html; charset=utf-8", &body, NULL);
     text_done(&body);
 }
 
@@ -192,17 +192,17 @@ void router_on_request(void *user, struct http_exchange *exchange)
 
     stat_add(service->bus, service->slot, STAT_HTTP_REQUESTS, 1);
     if (route == NULL) {
-        answer_error(service, exchange, 404, "not_found", "there is nothing at this path", NULL);
+        answer_error(service, exchange, ANSWER_NOT_FOUND, "there is nothing at this path", NULL);
     } else if (request->method == HTTP_METHOD_OPTIONS) {
         answer_options(service, exchange, route);
     } else if (!is_allowed(route, request->method)) {
         answer_wrong_method(service, exchange, route);
     } else if (is_foreign(service, exchange, route)) {
-        answer_error(service, exchange, 403, "forbidden", "pages of this origin may not do that",
+        answer_error(service, exchange, ANSWER_FORBIDDEN, "pages of this origin may not do that",
                      NULL);
     } else if (is_turned_away(service, exchange, route)) {
         stat_add(service->bus, service->slot, STAT_REFUSED, 1);
-        answer_error(service, exchange, 503, "unavailable",
+        answer_error(service, exchange, ANSWER_UNAVAILABLE,
                      service->is_refusing ? "server is shutting down" : "too many connections",
                      NULL);
     } else {

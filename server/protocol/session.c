@@ -154,7 +154,7 @@ bool session_check_upgrade(struct service *service, struct http_exchange *exchan
     if (result < 0)
         return false; /* answered there */
     if (result == 0) {
-        answer_error(service, exchange, 426, "upgrade_required", "this is a WebSocket endpoint",
+        answer_error(service, exchange, ANSWER_UPGRADE_REQUIRED, "this is a WebSocket endpoint",
                      "Upgrade: websocket\r\nConnection: Upgrade\r\n");
         return false;
     }

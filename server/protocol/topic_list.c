@@ -80,7 +80,7 @@ static void answer_list(struct topic_list *list)
                              list->after_bytes, (size_t)list->limit, on_topic, list);
     text_add_string(&list->body, "]}");
     if (rc != 0)
-        answer_error(service, list->exchange, 503, "unavailable", "the log cannot be read", NULL);
+        answer_error(service, list->exchange, ANSWER_UNAVAILABLE, "the log cannot be read", NULL);
     else
         answer_json(service, list->exchange, 200, &list->body, NULL);
 }
@@ -117,13 +117,13 @@ void topic_list_serve(struct service *service, struct http_exchange *exchange)
     const char *reason;
 
     if (list == NULL) {
-        answer_error(service, exchange, 503, "unavailable", "out of memory", NULL);
+        answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
     reason = read_query(http_request(exchange)->query, list);
     if (reason != NULL) {
         free(list);
-        answer_error(service, exchange, 400, "bad_request", reason, NULL);
+        answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, NULL);
         return;
     }
     list->service = service;

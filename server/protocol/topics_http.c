@@ -33,8 +33,7 @@ struct post {
 
 /* Why a request is refused. */
 struct refusal {
-    int status;
-    const char *code;
+    enum answer_refusal refusal;
     const char *reason;
 };
 
@@ -62,25 +61,25 @@ static bool read_body(struct service *service, const struct http_request *reques
     ptrdiff_t size;
 
     if (payload == NULL) {
-        *ret_refusal = (struct refusal){503, "unavailable", "out of memory"};
+        *ret_refusal = (struct refusal){ANSWER_UNAVAILABLE, "out of memory"};
         return false;
     }
     /* What a form on any page can send without asking first must not publish. */
     if (media_type_is(type, "application/x-www-form-urlencoded") ||
         media_type_is(type, "multipart/form-data")) {
-        *ret_refusal = (struct refusal){415, "unsupported_media_type",
+        *ret_refusal = (struct refusal){ANSWER_UNSUPPORTED_TYPE,
                                         "send application/json, or text/plain, as Content-Type"};
         return false;
     }
     if (media_type_is(type, "application/json")) {
         size = json_compact(body, request->body_bytes, payload, &error);
         if (size < 0) {
-            *ret_refusal = (struct refusal){400, "bad_json", error.reason};
+            *ret_refusal = (struct refusal){ANSWER_BAD_JSON, error.reason};
             return false;
         }
     } else {
         if (!utf8_is_valid(body, request->body_bytes)) {
-            *ret_refusal = (struct refusal){400, "bad_request", "the body is not UTF-8"};
+            *ret_refusal = (struct refusal){ANSWER_BAD_REQUEST, "the body is not UTF-8"};
             return false;
         }
         size = (ptrdiff_t)json_quote(payload, body, request->body_bytes);
@@ -93,20 +92,20 @@ static bool read_body(struct service *service, const struct http_request *reques
 static void answer_refusal(struct service *service, struct http_exchange *exchange,
                            const struct refusal *refusal)
 {
-    answer_error(service, exchange, refusal->status, refusal->code, refusal->reason, VARY);
+    answer_error(service, exchange, refusal->refusal, refusal->reason, VARY);
 }
 
 static void answer_publish_error(struct service *service, struct http_exchange *exchange, int error)
 {
     const char *reason;
     enum broker_error code = broker_publish_error(error, &reason);
-    int status = 503;
+    enum answer_refusal refusal = ANSWER_UNAVAILABLE;
 
     if (code == BROKER_TOO_LARGE)
-        status = 413;
+        refusal = ANSWER_TOO_LARGE;
     else if (code == BROKER_STORAGE_FULL)
-        status = 507;
-    answer_error(service, exchange, status, broker_error_code(code), reason, VARY);
+        refusal = ANSWER_STORAGE_FULL;
+    answer_error(service, exchange, refusal, reason, VARY);
 }
 
 static void on_published(void *user, uint64_t tag, const struct publish_result *result)
@@ -149,7 +148,7 @@ static void serve_post(struct service *service, struct http_exchange *exchange, 
     int rc;
 
     if (query_bool(request->query, "durable", &publish.is_durable) < 0) {
-        refusal = (struct refusal){400, "bad_request", "`durable` must be true or false"};
+        refusal = (struct refusal){ANSWER_BAD_REQUEST, "`durable` must be true or false"};
         answer_refusal(service, exchange, &refusal);
         return;
     }
@@ -190,10 +189,10 @@ void topics_http_serve(struct service *service, struct http_exchange *exchange,
     }
     size = http_decode((struct http_text){rest.bytes + 1, rest.size - 1}, topic, sizeof topic);
     if (size == -EILSEQ) {
-        refusal = (struct refusal){400, "bad_request", "the path is not percent-encoded UTF-8"};
+        refusal = (struct refusal){ANSWER_BAD_REQUEST, "the path is not percent-encoded UTF-8"};
         answer_refusal(service, exchange, &refusal);
     } else if (size < 0 || !topic_name_is_valid(topic, (size_t)size)) {
-        refusal = (struct refusal){400, "bad_topic",
+        refusal = (struct refusal){ANSWER_BAD_TOPIC,
                                    "a topic is 1 to 255 bytes without control characters, and does "
                                    "not begin with `$`"};
         answer_refusal(service, exchange, &refusal);

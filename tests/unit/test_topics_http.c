@@ -226,7 +226,7 @@ static void what_retention_took_is_not_recovered(void **state)
 static void a_long_history_is_read_over_many_turns_and_bounded(void **state)
 {
     struct protocol_fixture *f = *state;
-    const size_t payload_bytes = 64 * 1024;
+    const size_t payload_bytes = (size_t)64 * 1024;
     const size_t events = (size_t)HISTORY_BODY_BYTES_MAX / payload_bytes + 8;
     struct answer answer;
 
@@ -239,6 +239,29 @@ static void a_long_history_is_read_over_many_turns_and_bounded(void **state)
     assert_true(answer.body_bytes <= HISTORY_BODY_BYTES_MAX + 512);
     assert_true(answer.body_bytes > HISTORY_BODY_BYTES_MAX - 2 * payload_bytes);
     assert_part(answer.body + answer.body_bytes - 64, "\"more\":true,\"recovered\":true}");
+}
+
+static void what_retention_takes_while_it_is_read_is_told(void **state)
+{
+    struct protocol_fixture *f = *state;
+    const struct retention keep_two = {.count = 2};
+    struct peer *peer = peer_http(f);
+    struct answer answer;
+
+    for (int i = 0; i < 10; i++) {
+        (void)topics_append_bytes(f->base, "news", 60000); /* a block of the log each */
+        topics_commit(f->base, NULL);
+    }
+    peer_write_text(peer, "GET /topics/news HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (f->service.waiting == NULL)
+        protocol_turn(f);
+    topics_trim(f->base, &keep_two);
+    answer = peer_answer(peer, false);
+    assert_part(answer.body, "\"events\":[{\"seq\":1,");
+    assert_part(answer.body, "{\"seq\":10,");
+    assert_no_part(answer.body, "{\"seq\":8,");
+    assert_part(answer.body + answer.body_bytes - 64,
+                "\"last_seq\":10,\"oldest\":9,\"more\":false,\"recovered\":false}");
 }
 
 static void many_who_read_at_once_all_get_their_answer(void **state)
@@ -343,6 +366,7 @@ int main(void)
         HTTP_TEST(a_lost_position_gives_everything_kept),
         HTTP_TEST(what_retention_took_is_not_recovered),
         HTTP_TEST(a_long_history_is_read_over_many_turns_and_bounded),
+        HTTP_TEST(what_retention_takes_while_it_is_read_is_told),
         HTTP_TEST(many_who_read_at_once_all_get_their_answer),
         HTTP_TEST(wrong_queries_are_400),
         HTTP_TEST(the_list_waits_for_what_was_acknowledged),
