@@ -21,7 +21,7 @@ case ${1:-} in
     ;;
 esac
 
-build_dir=$root/build-fuzz
+build_dir=$build_root/build-fuzz
 corpora=$root/tests/fuzz/corpus
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then

@@ -7,6 +7,9 @@ PACKAGES_TEST=(libcmocka-dev)
 PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)
 
+# Where build-release, build-test and the like are made: the checkout, unless told otherwise.
+build_root=${SLUICE_BUILD_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+
 # Progress and trouble; the only thing on standard output is what a script is for.
 say() {
     printf '%s\n' "$*" >&2
@@ -66,5 +69,5 @@ build() {
         run_logged setup meson setup "$directory" "$source" "$@"
         printf '%s\n' "$source $*" >"$directory/sluice-options"
     fi
-    run_logged build ninja -C "$directory" "${targets[@]}"
+    run_logged build ninja --quiet -k 0 -C "$directory" "${targets[@]}"
 }

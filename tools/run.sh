@@ -8,8 +8,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tools/packages.sh"
 
 install_missing "${PACKAGES_BUILD[@]}"
-build "$root/build-release" server/sluice -- \
+build "$build_root/build-release" server/sluice -- \
     --buildtype=release -Db_lto=true -Dtests=disabled -Dbench=false
 
 # In this process's place: signals reach the server, and its exit status is ours.
-exec "$root/build-release/server/sluice" "$@"
+exec "$build_root/build-release/server/sluice" "$@"

@@ -13,7 +13,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/packages.sh
 . "$root/tools/packages.sh"
 
-build_dir=${SLUICE_TEST_BUILD:-$root/build-test}
+build_dir=$build_root/build-test
 logs=$build_dir/logs
 jobs=$(nproc)
 passed=0
