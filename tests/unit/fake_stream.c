@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/check.h"
+
 static struct fake_stream *fake_of(const struct stream *stream)
 {
     return (struct fake_stream *)(uintptr_t)stream; /* its first member */
@@ -10,7 +12,7 @@ static struct fake_stream *fake_of(const struct stream *stream)
 
 static void on_dirty(struct stream *stream)
 {
-    assert_false(stream->is_closed);
+    CHECK(!stream->is_closed);
     stream->is_dirty = true;
 }
 
@@ -55,7 +57,7 @@ void fake_stream_init(struct fake_stream *fake)
     *fake = (struct fake_stream){0};
     stream_init(&fake->stream, &operations);
     fake->sent = calloc(1, 1);
-    assert_non_null(fake->sent);
+    CHECK(fake->sent != NULL);
 }
 
 static void report_close(struct fake_stream *fake)
@@ -92,14 +94,14 @@ static void give(struct fake_stream *fake)
         return;
     /* A copy that ends where memory ends: a sanitizer sees a byte read too far. */
     bytes = malloc(fake->held_bytes);
-    assert_non_null(bytes);
+    CHECK(bytes != NULL);
     memcpy(bytes, fake->held, fake->held_bytes);
-    assert_false(fake->is_giving);
+    CHECK(!fake->is_giving);
     fake->is_giving = true;
     consumed = stream->handlers->on_data(stream->user, bytes, fake->held_bytes);
     fake->is_giving = false;
     free(bytes);
-    assert_true(consumed <= fake->held_bytes);
+    CHECK(consumed <= fake->held_bytes);
     memmove(fake->held, fake->held + consumed, fake->held_bytes - consumed);
     fake->held_bytes -= consumed;
 }
@@ -109,7 +111,7 @@ void fake_stream_feed(struct fake_stream *fake, const void *bytes, size_t size)
     if (fake->stream.is_closed || fake->stream.is_finishing || size == 0)
         return;
     fake->held = realloc(fake->held, fake->held_bytes + size);
-    assert_non_null(fake->held);
+    CHECK(fake->held != NULL);
     memcpy(fake->held + fake->held_bytes, bytes, size);
     fake->held_bytes += size;
     give(fake);
@@ -136,9 +138,9 @@ static void flush(struct fake_stream *fake)
     while (!fake->is_stuck && !outq_is_empty(&stream->out)) {
         struct iovec iov;
 
-        assert_int_equal(outq_iovec(&stream->out, &iov, 1), 1);
+        CHECK(outq_iovec(&stream->out, &iov, 1) == 1);
         fake->sent = realloc(fake->sent, fake->sent_bytes + iov.iov_len + 1);
-        assert_non_null(fake->sent);
+        CHECK(fake->sent != NULL);
         memcpy(fake->sent + fake->sent_bytes, iov.iov_base, iov.iov_len);
         fake->sent_bytes += iov.iov_len;
         fake->sent[fake->sent_bytes] = '\0';
@@ -191,7 +193,7 @@ const char *fake_stream_take(struct fake_stream *fake, size_t *ret_bytes)
     if (ret_bytes != NULL)
         *ret_bytes = fake->sent_bytes;
     fake->sent = calloc(1, 1);
-    assert_non_null(fake->sent);
+    CHECK(fake->sent != NULL);
     fake->sent_bytes = 0;
     return fake->taken;
 }

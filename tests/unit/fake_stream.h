@@ -3,18 +3,15 @@
  *
  * Keeps the contract of server/net/stream.h as a socket does: what is not consumed is given again
  * in front of what comes next, nothing is given while paused, on_close comes from
- * fake_stream_run only, once. Whatever goes wrong here fails the test.
+ * fake_stream_run only, once. For unit tests and fuzz targets: what goes wrong here is a failed
+ * CHECK.
  */
 #ifndef TESTS_UNIT_FAKE_STREAM_H
 #define TESTS_UNIT_FAKE_STREAM_H
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka needs the ones above */
-#include <cmocka.h>
 
 #include "server/net/stream.h"
 

@@ -1,9 +1,15 @@
-#include "fake_stream.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
 

@@ -5,8 +5,15 @@
 #ifndef TESTS_UNIT_WEBSOCKET_FIXTURE_H
 #define TESTS_UNIT_WEBSOCKET_FIXTURE_H
 
-#include "fake_stream.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the ones above */
+#include <cmocka.h>
 
+#include "fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
 #include "server/websocket/frame.h"
