@@ -33,7 +33,8 @@ static int set_up(void **state)
     (void)snprintf(f->parent, sizeof f->parent, "/tmp/sluice-test-datadir-XXXXXX");
     if (mkdtemp(f->parent) == NULL)
         return -1;
-    (void)snprintf(f->path, sizeof f->path, "%s/data", f->parent);
+    if (snprintf(f->path, sizeof f->path, "%s/data", f->parent) >= (int)sizeof f->path)
+        return -1;
     *state = f;
     return 0;
 }
