@@ -59,15 +59,16 @@ run_logged() {
 # build DIRECTORY TARGETS -- MESON-OPTION... : sets DIRECTORY up once, then builds what changed.
 # TARGETS are separated by spaces; none is everything. An interrupted or outdated setup is made anew.
 build() {
-    local directory=$1 targets source
+    local directory=$1 targets source made_as
     read -ra targets <<<"$2"
     shift 3
     source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-    if [ "$(cat "$directory/sluice-options" 2>/dev/null)" != "$source $*" ]; then
+    made_as="$directory of $source: $*"
+    if [ "$(cat "$directory/made-as" 2>/dev/null)" != "$made_as" ]; then
         say "building into $directory"
         rm -rf "$directory"
         run_logged setup meson setup "$directory" "$source" "$@"
-        printf '%s\n' "$source $*" >"$directory/sluice-options"
+        printf '%s\n' "$made_as" >"$directory/made-as"
     fi
     run_logged build ninja --quiet -k 0 -C "$directory" "${targets[@]}"
 }
