@@ -29,7 +29,7 @@ void answer_headers(const struct service *service, const struct http_exchange *e
 }
 
 static void answer_whole(struct service *service, struct http_exchange *exchange,
-                         struct http_response *response, const struct text *body)
+                         struct http_response response, const struct text *body)
 {
     char lines[ANSWER_HEADERS_BYTES_MAX];
 
@@ -37,29 +37,29 @@ static void answer_whole(struct service *service, struct http_exchange *exchange
         answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
-    answer_headers(service, exchange, response->headers, lines);
-    response->headers = lines;
-    response->body = body->bytes;
-    response->body_bytes = body->size;
-    http_respond(exchange, response);
+    answer_headers(service, exchange, response.headers, lines);
+    response.headers = lines;
+    response.body = body->bytes;
+    response.body_bytes = body->size;
+    http_respond(exchange, &response);
 }
 
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers)
 {
-    struct http_response response = {
+    const struct http_response response = {
         .status = 200, .content_type = content_type, .headers = headers};
 
-    answer_whole(service, exchange, &response, body);
+    answer_whole(service, exchange, response, body);
 }
 
 void answer_json(struct service *service, struct http_exchange *exchange, int status,
                  const struct text *body, const char *headers)
 {
-    struct http_response response = {
+    const struct http_response response = {
         .status = status, .content_type = "application/json", .headers = headers};
 
-    answer_whole(service, exchange, &response, body);
+    answer_whole(service, exchange, response, body);
 }
 
 void answer_error(struct service *service, struct http_exchange *exchange,
