@@ -1,4 +1,4 @@
-#include "fake_stream.h"
+#include "tests/unit/fake_stream.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_stream.h"
+#include "tests/unit/fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
 

@@ -1,4 +1,4 @@
-#include "websocket_fixture.h"
+#include "tests/unit/websocket_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>

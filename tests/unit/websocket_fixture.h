@@ -13,7 +13,7 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include "fake_stream.h"
+#include "tests/unit/fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
 #include "server/websocket/frame.h"
