@@ -209,6 +209,8 @@ static enum expect open_container(struct scan *scan, bool is_object)
     if (scan->depth == JSON_DEPTH_MAX)
         return fail(scan, scan->at, "nested too deep");
     word = &scan->is_object[scan->depth / 64];
+    if (scan->depth % 64 == 0)
+        *word = 0;
     *word = is_object ? *word | bit : *word & ~bit;
     scan->depth++;
     scan->at++;
@@ -307,7 +309,7 @@ ptrdiff_t json_compact(const char *in, size_t in_bytes, char *out, struct json_e
     enum expect expect = EXPECT_VALUE;
     struct scan scan;
 
-    /* The bit stack is written before it is read: clearing it would cost more than a message. */
+    /* The bit stack is cleared word by word as it grows: all of it would cost more than a message. */
     scan.at = begin;
     scan.end = begin + in_bytes;
     scan.run = begin;

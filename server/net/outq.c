@@ -58,7 +58,7 @@ static int grow(struct outq *queue)
     ranges = malloc(capacity * sizeof *ranges);
     if (ranges == NULL)
         return -ENOMEM;
-    if (queue->count > 0) {
+    if (queue->ranges != NULL) {
         if (until_wrap > queue->count)
             until_wrap = queue->count;
         memcpy(ranges, queue->ranges + queue->head, until_wrap * sizeof *ranges);

@@ -535,6 +535,13 @@ static void report_close(struct tcp_stream *tcp)
         stream->handlers->on_close(stream->user, (enum stream_close_reason)tcp->reason);
 }
 
+static void free_stream(struct tcp_stream *tcp)
+{
+    DL_DELETE(tcp->set->closed, tcp);
+    drop_held(tcp);
+    free(tcp);
+}
+
 bool tcp_reap(struct tcp_set *set)
 {
     struct tcp_stream *tcp = set->closed;
@@ -548,11 +555,8 @@ bool tcp_reap(struct tcp_set *set)
             reported++;
         }
         next = tcp->next; /* not before: on_close may close others, which are appended */
-        if (!tcp->stream.is_dirty && !tcp->is_working) {
-            DL_DELETE(set->closed, tcp);
-            drop_held(tcp);
-            free(tcp);
-        }
+        if (!tcp->stream.is_dirty && !tcp->is_working)
+            free_stream(tcp);
         tcp = next;
     }
     return set->unreported_count > 0;

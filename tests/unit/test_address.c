@@ -47,6 +47,9 @@ static void good_addresses_are_parsed_and_written_back(void **state)
     }
 }
 
+#define TEN       "0123456789"
+#define LONG_PATH "unix:/" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static void wrong_addresses_are_refused_with_a_reason(void **state)
 {
     static const char *const wrong[] = {
@@ -76,8 +79,7 @@ static void wrong_addresses_are_refused_with_a_reason(void **state)
         "[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]:1",
         "unix:",
         "tls:127.0.0.1:8443",
-        "unix:/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/"
-        "0123456789/0123456789/0123456789",
+        LONG_PATH,
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

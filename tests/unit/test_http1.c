@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
+#include "tests/unit/fake_stream.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -561,7 +561,7 @@ static void a_client_that_reads_slowly_gets_everything(void **state)
     fake_stream_run(&fake);
     assert_int_equal(request_count, 3);
     (void)fake_stream_take(&fake, &bytes);
-    assert_true(bytes > 3 * BIG_BYTES);
+    assert_true(bytes > (size_t)3 * BIG_BYTES);
     pass(59 * SECOND);
     assert_false(fake.is_reported);
 }

@@ -63,7 +63,7 @@ static void a_finishing_stream_is_given_up_only_when_nothing_moves(void **state)
     stream_finish(f->user.stream);
     settle(f);
     for (int i = 0; i < 3; i++) {
-        expect_filler(f, 512 * 1024); /* enough for the socket to call itself writable */
+        expect_filler(f, (size_t)512 * 1024); /* enough for the socket to call itself writable */
         settle(f);
         pass(f, STREAM_STUCK_NS + 200000000);
         assert_int_equal(f->user.close_count, 0);
