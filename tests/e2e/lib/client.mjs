@@ -86,7 +86,8 @@ export class Client {
     this.ws = new WebSocket(url, protocols, {
       perMessageDeflate: false,
       headers,
-      createConnection: (target) => (this.socket = net.connect(target)),
+      // The target's path is that of the request; net would take it for a local socket.
+      createConnection: (target) => (this.socket = net.connect({ ...target, path: undefined })),
       ...options,
     });
     this.opened = new Promise((resolve, reject) => {
