@@ -1,5 +1,5 @@
 /* The master's part of a drain, with its clock in our hands. */
-#include "bus_fixture.h"
+#include "tests/unit/bus_fixture.h"
 
 #include <string.h>
 
