@@ -156,10 +156,15 @@ void publisher_close(struct publisher *publisher)
 
 /* --- the batch -------------------------------------------------------------------------------- */
 
-/* More than a ring of waiting operations is never worth its memory. */
+/*
+ * More than a ring of waiting operations is never worth its memory; but what a small ring's clients
+ * send in one turn has to wait for room, not to be refused.
+ */
 static size_t batch_bytes_max(const struct publisher *publisher)
 {
-    return (size_t)bus_size(publisher->options.bus);
+    size_t ring_bytes = (size_t)bus_size(publisher->options.bus);
+
+    return ring_bytes > PUBLISHER_WAITING_BYTES_MIN ? ring_bytes : PUBLISHER_WAITING_BYTES_MIN;
 }
 
 static void move_to_front(struct publisher *publisher)

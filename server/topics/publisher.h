@@ -21,6 +21,11 @@
 struct bus;
 struct publisher;
 
+enum {
+    /* What may wait for room: as much as the ring holds, and never less than this. */
+    PUBLISHER_WAITING_BYTES_MIN = 1024 * 1024,
+};
+
 struct publish_result {
     int error; /* 0; -ENOSPC storage full; -EMSGSIZE too large; -ETIMEDOUT unavailable; -ENOMEM */
     uint64_t seq;
