@@ -27,6 +27,12 @@ export CMOCKA_MESSAGE_OUTPUT=TAP
 
 install_node() {
     local major
+    # With npm apt installs ca-certificates, which writes the system's bundle anew: whoever reaches
+    # the registry by a certificate that was put only there would lose it on the way.
+    if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then
+        cp "$NODE_EXTRA_CA_CERTS" "$build_dir/extra-ca-certificates.crt"
+        export NODE_EXTRA_CA_CERTS=$build_dir/extra-ca-certificates.crt
+    fi
     major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
     if [ "$major" -lt 18 ]; then
         install_missing nodejs npm
