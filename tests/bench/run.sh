@@ -56,6 +56,7 @@ sluice_start() {
     local log="$temporary/log" tries
     sluice_stop
     rm -rf "$temporary/data"
+    : >"$log" # the last server's said that it is ready, too
     "$build_directory/server/sluice" --listen "127.0.0.1:$port" --workers 2 --tick 0 \
         --data "$temporary/data" --run-dir "$ring" --max-connections 16000 \
         --log-connections off 2>"$log" &
