@@ -130,17 +130,14 @@ mkdir -p "$logs"
 trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 
 [ $# -gt 0 ] || set -- unit e2e fault fuzz
+case " $*" in
+*" e2e"* | *" fault"*) install_node ;;
+esac
 for suite in "$@"; do
     case $suite in
     unit) run_unit ;;
-    e2e | e2e/*)
-        install_node
-        run_files e2e "$(expr "$suite" : 'e2e/\(.*\)' || true)"
-        ;;
-    fault | fault/*)
-        install_node
-        run_files fault "$(expr "$suite" : 'fault/\(.*\)' || true)"
-        ;;
+    e2e | e2e/*) run_files e2e "$(expr "$suite" : 'e2e/\(.*\)' || true)" ;;
+    fault | fault/*) run_files fault "$(expr "$suite" : 'fault/\(.*\)' || true)" ;;
     fuzz) run_fuzz ;;
     *) die "unknown suite: $suite" ;;
     esac
