@@ -7,8 +7,9 @@ PACKAGES_TEST=(libcmocka-dev)
 PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)
 
-# Where build-release, build-test and the like are made: the checkout, unless told otherwise.
-build_root=${SLUICE_BUILD_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+# Where build-release, build-test and the like are made: the checkout, unless told otherwise. (Not
+# SLUICE_…: those are options of the server.)
+build_root=${BUILD_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 
 # Progress and trouble; the only thing on standard output is what a script is for.
 say() {
