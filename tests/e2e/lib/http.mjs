@@ -79,13 +79,18 @@ export class RawConnection {
     return text;
   }
 
-  async #exactly(bytes) {
-    while (this.#buffer.length < bytes) {
+  /** So many bytes as they come: for what is no HTTP, an upgraded connection. */
+  async bytes(count) {
+    while (this.#buffer.length < count) {
       await this.#more();
     }
-    const text = this.#buffer.subarray(0, bytes).toString();
-    this.#buffer = this.#buffer.subarray(bytes);
-    return text;
+    const bytes = this.#buffer.subarray(0, count);
+    this.#buffer = this.#buffer.subarray(count);
+    return bytes;
+  }
+
+  async #exactly(count) {
+    return (await this.bytes(count)).toString();
   }
 
   async #chunked() {
@@ -111,15 +116,6 @@ export class RawConnection {
       ? await this.#chunked()
       : await this.#exactly(Number(head.headers['content-length']));
     return { ...head, text };
-  }
-
-  /** Bytes as they come, for what is no HTTP (an upgraded connection, a raw stream). */
-  bytes(count) {
-    return this.#exactly(count);
-  }
-
-  line() {
-    return this.#through('\n');
   }
 
   /** Waits until the server has closed the connection; returns what it said before. */
