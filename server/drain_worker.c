@@ -183,7 +183,9 @@ static void begin_due(struct worker *worker)
         return;
     if (!drain->has_refused && clock_boottime_ns() >= drain->accept_until_ns)
         refuse_newcomers(worker);
-    if (drain->walk == DRAIN_WALK_NONE && !drain->has_spread && worker->config->drain_spread > 0) {
+    /* Not before newcomers are refused: telling those who came meanwhile is a walk of its own. */
+    if (drain->has_refused && drain->walk == DRAIN_WALK_NONE && !drain->has_spread &&
+        worker->config->drain_spread > 0) {
         drain->has_spread = true;
         begin_spread(worker);
     }

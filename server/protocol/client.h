@@ -2,7 +2,7 @@
  * server/protocol/client.h - the long-lived clients of a worker: who is warned, counted and closed.
  *
  * A client is a WebSocket, an event stream or a raw TCP connection; its session embeds a struct
- * client. The drain (server/drain.c) walks them in bounded steps; each leaves by client_leave,
+ * client. The drain (server/drain_worker.c) walks them in bounded steps; each leaves by client_leave,
  * which counts down and, while draining, logs how many remain on the whole server.
  * Callers  client_join, client_leave: the protocols. The walk: the drain. All in the worker's thread.
  * Memory   nothing is allocated; a struct client belongs to its session and leaves before it is freed.

@@ -224,6 +224,17 @@ test('drain_spread closes clients evenly instead of waiting for them', async ({ 
   assert.equal(await server.end(), 0);
 });
 
+test('drain_spread begins when drain_accept is over, newcomers included', async ({ start }) => {
+  const server = await start({ args: ['--drain-accept', '1s', '--drain-spread', '2s'] });
+  const client = await server.broker();
+  server.signal('SIGTERM');
+  await untilDraining(server);
+  const late = await server.broker();
+  const codes = await Promise.all([client.closeCode(), late.closeCode()]);
+  assert.deepEqual(codes, [1001, 1001]);
+  assert.equal(await server.end(), 0);
+});
+
 test('drain_accept goes on serving newcomers while /health already says 503', async ({ start }) => {
   const server = await start({ args: ['--drain-accept', '1h'] });
   const client = await server.broker();
