@@ -50,4 +50,20 @@ void outq_consume(struct outq *queue, size_t bytes);
 bool outq_is_empty(const struct outq *queue);
 uint32_t outq_pinned_bytes(const struct outq *queue);
 
+/*
+ * Whether its owner has to stop queueing: more than @bytes_max pinned, or half of OUTQ_RANGES_MAX
+ * (a large limit and small ranges), which leaves a turn's worth of room. Inline: the innermost
+ * loop of delivery asks.
+ */
+static inline bool outq_is_over(const struct outq *queue, uint64_t bytes_max)
+{
+    return queue->pinned_bytes > bytes_max || queue->count > OUTQ_RANGES_MAX / 2;
+}
+
+/* At most half of what outq_is_over allows: its owner may go on. */
+static inline bool outq_is_half_empty(const struct outq *queue, uint64_t bytes_max)
+{
+    return queue->pinned_bytes <= bytes_max / 2 && queue->count <= OUTQ_RANGES_MAX / 4;
+}
+
 #endif

@@ -46,8 +46,7 @@ void session_send(struct session *session, const char *text, size_t size)
 
 static bool is_output_full(const struct session *session)
 {
-    return outq_pinned_bytes(&session->subscriber.stream->out) >
-           session->service->limits.queue_bytes_max;
+    return outq_is_over(&session->subscriber.stream->out, session->service->limits.queue_bytes_max);
 }
 
 /* Their answers will come, and with them session_go_on. */

@@ -394,7 +394,8 @@ static void feed_span(struct topics *topics, struct catch_up *catch_up, const st
         if (record.seq <= after_seq)
             continue;
         feed_record(&feed, &record);
-        if ((uint64_t)outq_pinned_bytes(&stream->out) + feed.run.range.length > queue_bytes_max) {
+        if (outq_is_over(&stream->out, queue_bytes_max) ||
+            (uint64_t)outq_pinned_bytes(&stream->out) + feed.run.range.length > queue_bytes_max) {
             log_cursor_stop_at(&catch_up->cursor, span, at + record.length, record.seq);
             break;
         }
@@ -456,7 +457,7 @@ static ptrdiff_t read_and_feed(struct topics *topics, struct catch_up *catch_up)
 
 static bool is_half_empty(const struct topics *topics, const struct subscriber *subscriber)
 {
-    return outq_pinned_bytes(&subscriber->stream->out) <= *topics->options.queue_bytes_max / 2;
+    return outq_is_half_empty(&subscriber->stream->out, *topics->options.queue_bytes_max);
 }
 
 /* One step for the first of those who are ready. What it cost of the budget. */

@@ -133,8 +133,7 @@ static void push_all(struct delivery *delivery, const struct live_list *list, st
             continue;
         stream_push(stream, range);
         delivery->delivered += frames;
-        /* Not by outq_pinned_bytes: this is the innermost loop, and the line is at hand. */
-        if (stream->out.pinned_bytes > delivery->queue_bytes_max)
+        if (outq_is_over(&stream->out, delivery->queue_bytes_max))
             judge_later(delivery->topics, live->subscription->subscriber);
     }
 }
@@ -297,7 +296,7 @@ void topics_judge(struct topics *topics)
 
         delivery_forget(topics, subscriber);
         if (stream_is_ending(subscriber->stream) ||
-            outq_pinned_bytes(queue) <= *topics->options.queue_bytes_max || is_one_frame(queue))
+            !outq_is_over(queue, *topics->options.queue_bytes_max) || is_one_frame(queue))
             continue;
         catch_up_lag(topics, subscriber);
         topics_count(topics, STAT_BECAME_LAGGING, 1);

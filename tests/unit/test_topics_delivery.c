@@ -476,6 +476,44 @@ static void whoever_does_not_read_begins_to_lag(void **state)
         assert_non_null(fake_client_line(quick));
 }
 
+/* With a limit that small ranges do not reach before the queue has as many as it can. */
+static void whoever_does_not_read_many_small_ranges_lags_and_is_not_cut(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *slow = open_text(fixture);
+    struct fake_client *other = open_text(fixture);
+    const int count = OUTQ_RANGES_MAX + 1000;
+
+    fixture->queue_bytes_max = 1024 * 1024 * 1024;
+    other->is_forgetful = true;
+    (void)fake_client_subscribe(slow, "news", NULL);
+    (void)fake_client_subscribe(other, "others", NULL);
+    fake_client_stall(slow);
+    for (int i = 0; i < count; i++) {
+        (void)topics_append(fixture, "news", "");
+        (void)topics_append(fixture, "others", "");
+        if (i % 1000 == 0)
+            topics_commit(fixture, NULL);
+        if (i % 100 == 0)
+            topics_fixture_run(fixture);
+    }
+    topics_fixture_run(fixture);
+    assert_false(slow->is_aborted);
+    assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 1);
+    fake_client_allow(slow, SIZE_MAX);
+    for (int i = 0; i < count; i++) {
+        const char *line = fake_client_line(slow);
+
+        if (line == NULL) {
+            topics_fixture_run(fixture);
+            line = fake_client_line(slow);
+        }
+        assert_non_null(line);
+        assert_int_equal(fake_client_seq(line), 2 * i + 1);
+    }
+    assert_false(slow->is_aborted);
+}
+
 static void a_burst_makes_nobody_lag_who_is_reading(void **state)
 {
     struct topics_fixture *fixture = *state;
@@ -560,6 +598,7 @@ int main(void)
         TEST(a_position_is_what_has_been_queued),
         TEST(ending_a_subscriber_twice_is_harmless),
         TEST(whoever_does_not_read_begins_to_lag),
+        TEST(whoever_does_not_read_many_small_ranges_lags_and_is_not_cut),
         TEST(a_burst_makes_nobody_lag_who_is_reading),
         TEST(a_client_that_leaves_before_it_is_judged_is_forgotten),
         TEST(one_large_frame_alone_makes_nobody_lag),
