@@ -50,13 +50,20 @@ check_clang() {
     CC=clang build "$clang_build" "" -- --werror -Dtests=enabled
 }
 
+# A file that several programs are made of is looked at once.
 check_tidy() {
-    python3 - "$clang_build" <<'PYTHON' | sort -u |
+    mkdir -p "$clang_build/tidy"
+    python3 - "$clang_build" <<'PYTHON' |
 import json, os, sys
+entries = {}
 for entry in json.load(open(sys.argv[1] + "/compile_commands.json")):
-    print(os.path.join(entry["directory"], entry["file"]))
+    path = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
+    entries.setdefault(path, entry | {"file": path})
+with open(sys.argv[1] + "/tidy/compile_commands.json", "w") as database:
+    json.dump(list(entries.values()), database)
+print(*sorted(entries), sep="\n")
 PYTHON
-        xargs -P "$jobs" -n 1 clang-tidy -p "$clang_build" --quiet
+        xargs -P "$jobs" -n 1 clang-tidy -p "$clang_build/tidy" --quiet
 }
 
 check_cppcheck() {
@@ -87,7 +94,8 @@ run() {
     else
         failed+=("$1")
         say "$(printf '%-10s FAILED' "$1")"
-        grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -' "$log" | head -n 200 >&2
+        grep -vE '^[0-9]+ (warning|error)s? |^Suppressed |^Use -|^Error while' "$log" |
+            head -n 200 >&2
     fi
     rm -f "$log"
 }
