@@ -55,12 +55,13 @@ struct websocket {
     struct late_pong *late_pong;
     uint64_t pong_mark; /* where in the stream's output the last pong ends */
     struct timer timer; /* OPEN: pings. CLOSING: the peer's close */
-    uint32_t delivered; /* low half of the stream's delivered_bytes when the ping was queued */
+    uint32_t delivered; /* low half of the stream's delivered_bytes at the ping or last look */
     uint16_t close_code;
     uint8_t pong_count; /* queued up to pong_mark since all had been sent */
     uint8_t state : 2;
     bool is_held : 1;   /* on_message has said false */
     bool is_pinged : 1; /* a sign of life is awaited */
+    bool is_full : 1;   /* held, and output waited for the peer at the last look */
 };
 
 static_assert(sizeof(struct websocket) <= 96, "an idle connection is small");
@@ -384,6 +385,24 @@ static void judge_silence(struct websocket *websocket)
     start_timer(websocket, websocket->set->options.ping_timeout_ns);
 }
 
+/*
+ * While it is held its answers cannot be seen, so none are asked for. But when output waits, too,
+ * that its peer takes nothing of, it would be held for ever.
+ */
+static void judge_held(struct websocket *websocket)
+{
+    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+    bool is_full = !outq_is_empty(&websocket->stream->out);
+
+    if (is_full && websocket->is_full && delivered == websocket->delivered) {
+        stream_abort(websocket->stream);
+        return;
+    }
+    websocket->is_full = is_full;
+    websocket->delivered = delivered;
+    note_life(websocket);
+}
+
 static void on_timer(struct timer *timer)
 {
     struct websocket *websocket =
@@ -394,7 +413,7 @@ static void on_timer(struct timer *timer)
     if (websocket->state != STATE_OPEN)
         stream_abort(websocket->stream); /* the peer has not answered our close */
     else if (websocket->is_held)
-        note_life(websocket); /* its answer could not be seen */
+        judge_held(websocket);
     else if (websocket->is_pinged)
         judge_silence(websocket);
     else
@@ -510,6 +529,7 @@ void websocket_resume(struct websocket *websocket)
     if (!websocket->is_held)
         return;
     websocket->is_held = false;
+    websocket->is_full = false;
     stream_resume(websocket->stream);
 }
 

@@ -161,6 +161,23 @@ static void no_answer_is_asked_of_a_held_websocket(void **state)
     await_ping();
 }
 
+static void a_held_websocket_whose_output_nobody_takes_is_cut(void **state)
+{
+    (void)state;
+    f->fake.is_stuck = true;
+    f->fake.undelivered = 1000;
+    f->says_hold = true;
+    websocket_send_text(f->websocket, "nobody reads this", 17);
+    feed_text(f, FINAL | FRAME_TEXT, "held");
+    for (int i = 0; i < 10; i++) {
+        f->fake.undelivered -= 100; /* slowly, but it does */
+        pass(f, 25 * SECOND);
+        assert_int_equal(f->closed_with, 0);
+    }
+    pass(f, 51 * SECOND);
+    assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
+}
+
 static void an_interval_of_zero_means_no_pings(void **state)
 {
     (void)state;
@@ -242,6 +259,7 @@ int main(void)
         TEST(any_sign_of_life_answers_a_ping),
         TEST(a_peer_that_still_takes_output_is_alive),
         TEST(no_answer_is_asked_of_a_held_websocket),
+        TEST(a_held_websocket_whose_output_nobody_takes_is_cut),
         TEST(an_interval_of_zero_means_no_pings),
         TEST(pings_of_several_connections_are_spread_over_time),
         TEST(heads_of_frames_have_the_shortest_form),
