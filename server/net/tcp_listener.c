@@ -117,11 +117,32 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
     }
 }
 
+/*
+ * Accepted sockets inherit them; a unix socket has none of TCP's, which is as good. Keep-alive is
+ * for those whose protocol has no pings: a peer that is gone without a word is noticed after two
+ * minutes.
+ */
+static void set_options(int fd)
+{
+    static const struct {
+        int level;
+        int name;
+        int value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 15},
+        {IPPROTO_TCP, TCP_KEEPCNT, 4},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                         sizeof options[i].value);
+}
+
 int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void *user,
                struct tcp_listener **ret_listener)
 {
     struct tcp_listener *listener = calloc(1, sizeof *listener);
-    int on = 1;
     int rc;
 
     if (listener == NULL)
@@ -132,8 +153,7 @@ int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void
     listener->user = user;
     listener->is_enabled = true;
     timer_init(&listener->timer, set->rest_kind);
-    /* Accepted sockets inherit it; a unix socket has none, which is as good. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    set_options(fd);
     rc = loop_watch(set->loop, &listener->source, EPOLLIN | EPOLLEXCLUSIVE);
     if (rc != 0) {
         free(listener);

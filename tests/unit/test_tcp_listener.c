@@ -261,6 +261,22 @@ static void small_writes_leave_at_once(void **state)
     assert_int_equal(close(client), 0);
 }
 
+static void a_peer_that_is_gone_without_a_word_is_noticed(void **state)
+{
+    int client = connect_client();
+    int is_set = 0;
+    int idle_s = 0;
+    socklen_t size = sizeof is_set;
+
+    (void)state;
+    TURN_UNTIL(accepted_count == 1);
+    assert_int_equal(getsockopt(client + 1, SOL_SOCKET, SO_KEEPALIVE, &is_set, &size), 0);
+    assert_int_equal(getsockopt(client + 1, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &size), 0);
+    assert_int_not_equal(is_set, 0);
+    assert_int_equal(idle_s, 60);
+    assert_int_equal(close(client), 0);
+}
+
 static void unix_and_ipv6_listeners_serve_as_well(void **state)
 {
     char dir[] = "/tmp/sluice-test-XXXXXX";
@@ -314,6 +330,7 @@ int main(void)
         TEST(a_disabled_listener_lets_newcomers_wait),
         TEST(out_of_descriptors_newcomers_are_refused_and_later_ones_served),
         TEST(small_writes_leave_at_once),
+        TEST(a_peer_that_is_gone_without_a_word_is_noticed),
         TEST(unix_and_ipv6_listeners_serve_as_well),
     };
 
