@@ -16,7 +16,6 @@ enum {
     LOCK_SPINS_MAX = 100,           /* the lock is held for less than a microsecond */
     LOCK_WAIT_NS = 2 * 1000 * 1000, /* longer than that: its holder is stopped */
     STATE_TRIES_MAX = 1000000,      /* each lost to two appends within a few ns */
-    TIME_AHEAD_MAX_S = 60,          /* how far a clock that jumps is followed */
     HEAD_WORDS = sizeof(struct record_head) / sizeof(uint64_t),
 };
 
@@ -138,12 +137,11 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The time of day, but at most a minute ahead of what it should be by the machine's uptime. */
+/* The time of day, as far as it can be believed. */
 static int64_t append_time(const struct bus *bus)
 {
     const int64_t now = clock_ns(CLOCK_REALTIME);
-    const int64_t latest = clock_ns(CLOCK_BOOTTIME) + bus->header->clock_offset_ns +
-                           (int64_t)TIME_AHEAD_MAX_S * 1000000000;
+    const int64_t latest = bus_latest_time_ns(bus);
 
     return now < latest ? now : latest;
 }

@@ -21,6 +21,9 @@
 #include "bus/stats.h"
 #include "bus/wake.h"
 
+/* How far a clock that jumps ahead is followed. */
+#define TIME_AHEAD_MAX_NS INT64_C(60000000000)
+
 enum {
     LOCK_WAIT_MS = 5000, /* old processes may still be inside an fsync */
     LOCK_POLL_MS = 10,
@@ -408,6 +411,11 @@ uint64_t bus_store_id(const struct bus *bus)
 int64_t bus_uptime_ns(const struct bus *bus)
 {
     return clock_ns(CLOCK_BOOTTIME) - bus->header->started_boottime_ns;
+}
+
+int64_t bus_latest_time_ns(const struct bus *bus)
+{
+    return clock_ns(CLOCK_BOOTTIME) + bus->header->clock_offset_ns + TIME_AHEAD_MAX_NS;
 }
 
 /* --- server state ------------------------------------------------------------------------- */

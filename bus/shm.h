@@ -59,6 +59,11 @@ enum bus_phase bus_phase(const struct bus *bus);
 /* Master. The deadline (CLOCK_BOOTTIME, ns; 0: none) is stored first. Wakes everybody. */
 void bus_set_phase(struct bus *bus, enum bus_phase phase, int64_t deadline_ns);
 int64_t bus_drain_deadline_ns(const struct bus *bus);
+/*
+ * CLOCK_REALTIME as the uptime would have it, and a minute: what operations are stamped with and aged
+ * by at most, so that a clock that jumps ahead is not followed.
+ */
+int64_t bus_latest_time_ns(const struct bus *bus);
 /* Whether the writer has recovered the ring since this start. */
 bool bus_is_recovered(const struct bus *bus);
 

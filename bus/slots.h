@@ -37,7 +37,7 @@ enum bus_refusal {
 /* What a process says of itself, for whoever judges its silence. */
 enum slot_mark {
     SLOT_MARK_NONE = 0,
-    SLOT_MARK_COMMIT = 1, /* inside a commit: the disk may hold it up, it is not stuck */
+    SLOT_MARK_COMMIT = 1, /* at work on the disk, which may hold it up: it is not stuck */
 };
 
 #endif

@@ -110,16 +110,8 @@ static void announce(struct writer *writer, const struct store_meta *before)
              (int64_t)(before->log_count + count - meta->log_count));
 }
 
-/* The disk may hold up what comes now: the master shall not take that for a standstill. */
-static int64_t begin_disk_work(struct writer *writer)
+static void count_commit(struct writer *writer, int64_t begun_ns)
 {
-    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
-    return clock_monotonic_ns();
-}
-
-static void end_disk_work(struct writer *writer, int64_t begun_ns)
-{
-    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
     stat_add(writer->bus, writer->slot, STAT_COMMITS, 1);
     stat_add(writer->bus, writer->slot, STAT_COMMIT_NS, clock_monotonic_ns() - begun_ns);
 }
@@ -165,10 +157,10 @@ static int commit_waiting(struct writer *writer)
                   before.committed_seq, strerror((int)-bytes));
         return bytes == 0 ? -EIO : (int)bytes;
     }
-    begun_ns = begin_disk_work(writer);
+    begun_ns = clock_monotonic_ns();
     rc = commit_operations(writer->store, writer->buf, (size_t)bytes, pos, &writer->retention,
                            &writer->meta);
-    end_disk_work(writer, begun_ns);
+    count_commit(writer, begun_ns);
     writer->has_more = pos < limit_pos;
     if (rc != 0)
         return commit_failed(writer, rc);
@@ -182,9 +174,7 @@ static int trim(struct writer *writer, int64_t now_ns)
     const struct store_meta before = writer->meta;
     ptrdiff_t count;
 
-    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
     count = commit_trim(writer->store, &writer->retention, &writer->meta);
-    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
     writer->trim_due_ns = count > 0 ? now_ns : now_ns + TRIM_NS;
     if (count < 0 && count != -ENOSPC) {
         log_error("trimming failed: %s", store_error_text());
@@ -318,19 +308,34 @@ static int exit_status(int rc)
     return rc == -ESTALE ? CHILD_EXIT_STORE_TAKEN : CHILD_EXIT_FAILED;
 }
 
+/*
+ * One step of what there is to do. The disk may hold up any of it (a ballast file takes as long to
+ * make as a commit): the master shall not take that for a standstill.
+ */
+static int work(struct writer *writer, const struct commit_plan *plan, int64_t now_ns)
+{
+    int rc;
+
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
+    writer->retention.latest_ns = bus_latest_time_ns(writer->bus);
+    rc = writer_space_watch(writer, now_ns);
+    if (rc == 0)
+        rc = clear_dead_readers(writer, now_ns);
+    if (rc == 0 && plan->choice == COMMIT_COMMIT)
+        rc = commit_waiting(writer);
+    if (rc == 0 && plan->choice == COMMIT_TRIM)
+        rc = trim(writer, now_ns);
+    bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
+    return rc;
+}
+
 static int run(struct writer *writer)
 {
     while (!is_over(writer)) {
         int64_t now_ns = clock_monotonic_ns();
         struct commit_plan plan = make_plan(writer, now_ns);
-        int rc = writer_space_watch(writer, now_ns);
+        int rc = work(writer, &plan, now_ns);
 
-        if (rc == 0)
-            rc = clear_dead_readers(writer, now_ns);
-        if (rc == 0 && plan.choice == COMMIT_COMMIT)
-            rc = commit_waiting(writer);
-        if (rc == 0 && plan.choice == COMMIT_TRIM)
-            rc = trim(writer, now_ns);
         if (rc == 0)
             rc = turn(writer, plan.choice == COMMIT_SLEEP ? plan.sleep_ns : 0);
         if (rc != 0)

@@ -227,7 +227,7 @@ static int transaction_trim(struct transaction *transaction, const struct retent
         .blocks = 2 * transaction->written_blocks,
         .bytes = 2 * transaction->written_bytes,
     };
-    const struct retention_step step = {
+    struct retention_step step = {
         .store = transaction->store,
         .txn = transaction->txn,
         .meta = &transaction->meta,
@@ -236,6 +236,8 @@ static int transaction_trim(struct transaction *transaction, const struct retent
     struct topic_write write;
     int rc;
 
+    if (retention->latest_ns != 0 && step.now_ns > retention->latest_ns)
+        step.now_ns = retention->latest_ns;
     if (budget.blocks < RETENTION_STEP_BLOCKS)
         budget.blocks = RETENTION_STEP_BLOCKS;
     if (budget.bytes < RETENTION_STEP_BYTES)

@@ -23,6 +23,11 @@ struct retention {
     uint64_t bytes;
     uint64_t count;
     int64_t age_ns;
+    /*
+     * The latest time that age may be counted to; 0: whatever CLOCK_REALTIME says. A clock that jumps
+     * ahead would make everything old.
+     */
+    int64_t latest_ns;
 };
 
 /* Of one step. */

@@ -116,6 +116,25 @@ static void age_takes_only_what_is_older(void **state)
     assert_int_equal(fixture->meta.first_seq, 201);
 }
 
+static void a_clock_that_jumps_ahead_makes_nothing_old(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const int64_t hour_ns = INT64_C(3600) * 1000000000;
+    struct retention retention = {.age_ns = 9 * hour_ns};
+    struct timespec now;
+
+    /* As seen from the log the clock says ten hours more than it should. */
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    fixture->time_ns = now.tv_sec * INT64_C(1000000000) - 10 * hour_ns;
+    blocks_commit(fixture, 20);
+    retention.latest_ns = fixture->time_ns + hour_ns;
+    trim_all(fixture, &retention);
+    assert_int_equal(fixture->meta.first_seq, 1);
+    retention.latest_ns = 0;
+    trim_all(fixture, &retention);
+    assert_int_equal(fixture->meta.first_seq, 191);
+}
+
 static void oldest_last_and_trimmed_of_a_topic_follow(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -351,6 +370,7 @@ int main(void)
         STORE_TEST(a_count_keeps_at_least_that_many_operations),
         STORE_TEST(bytes_keep_the_log_within_them),
         STORE_TEST(age_takes_only_what_is_older),
+        STORE_TEST(a_clock_that_jumps_ahead_makes_nothing_old),
         STORE_TEST(oldest_last_and_trimmed_of_a_topic_follow),
         STORE_TEST(a_step_is_small),
         STORE_TEST(a_step_is_bounded_in_bytes_but_takes_one_block),
