@@ -49,20 +49,21 @@ export class Inbox {
 
   /** Removes and returns the first item that matches; what does not match stays. */
   async next(pattern = {}, options) {
-    return this.items.splice(await this.#find(pattern, options), 1)[0];
+    return this.#take(pattern, options, (index) => this.items.splice(index, 1)[0]);
   }
 
   /** Removes and returns all up to and with the first that matches: for order and for "no more". */
   async upTo(pattern, options) {
-    return this.items.splice(0, (await this.#find(pattern, options)) + 1);
+    return this.#take(pattern, options, (index) => this.items.splice(0, index + 1));
   }
 
-  async #find(pattern, { timeout = TIMEOUT_MS } = {}) {
+  /** remove gets the index at once: after an await another's removal may have moved the item. */
+  async #take(pattern, { timeout = TIMEOUT_MS } = {}, remove) {
     const deadline = Date.now() + timeout;
     for (;;) {
       const index = this.items.findIndex((item) => matches(pattern, item));
       if (index >= 0) {
-        return index;
+        return remove(index);
       }
       if (this.ended) {
         throw new Error(`${this.ended} before ${describe(pattern)}; ${this.#rest()}`);
