@@ -223,35 +223,32 @@ void ring_resume(struct bus *bus, const struct ring_position *committed,
 
 /* --- commits ------------------------------------------------------------------------------ */
 
-void ring_writer_restarted(struct bus *bus, const struct ring_position *committed)
+/* A later state of the store, or the same: never an earlier one, and nothing that is not in the ring. */
+static void committed_move(struct bus *bus, const struct ring_position *committed)
 {
     const struct ring_position old = ring_committed(bus);
     const struct ring_position tail = ring_tail(bus);
 
     ROLE_CHECK(ROLE_WRITER);
     CHECK(bus_is_recovered(bus));
-    /* The dead writer may have committed without announcing it; the other way round never. */
+    CHECK(committed->pos % RECORD_ALIGN == 0);
     CHECK(committed->pos >= old.pos);
     CHECK(committed->seq >= old.seq);
     CHECK(committed->pos <= tail.pos);
     CHECK(committed->seq <= tail.seq);
     committed_store(bus, committed);
+}
+
+void ring_writer_restarted(struct bus *bus, const struct ring_position *committed)
+{
+    /* The dead writer may have committed without announcing it; the other way round never. */
+    committed_move(bus, committed);
     wake_signal(bus, WAKE_COMMIT);
 }
 
 void ring_commit(struct bus *bus, const struct ring_position *committed, uint64_t first_seq)
 {
-    const struct ring_position old = ring_committed(bus);
-    const struct ring_position tail = ring_tail(bus);
-
-    ROLE_CHECK(ROLE_WRITER);
-    CHECK(bus_is_recovered(bus));
-    CHECK(committed->pos >= old.pos);
-    CHECK(committed->seq >= old.seq);
-    CHECK(committed->pos <= tail.pos);
-    CHECK(committed->seq <= tail.seq);
-    CHECK(committed->pos % RECORD_ALIGN == 0);
-    committed_store(bus, committed);
+    committed_move(bus, committed);
     atomic_store_explicit(&bus->header->first_seq, first_seq, memory_order_relaxed);
     wake_signal(bus, WAKE_COMMIT);
 }

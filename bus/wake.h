@@ -15,9 +15,8 @@
 struct bus;
 
 enum wake_reason {
-    WAKE_TAIL = 1, /* something was appended */
-    WAKE_URGENT =
-        2, /* something was appended whose commit is awaited, or a quarter of the ring waits */
+    WAKE_TAIL = 1,   /* something was appended */
+    WAKE_URGENT = 2, /* ... whose commit is awaited, or a quarter of the ring waits */
     WAKE_COMMIT = 4, /* committed_seq moved (room came with it) */
     WAKE_STATE = 8,  /* phase, a death, a count the master waits for */
 };
