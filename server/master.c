@@ -183,6 +183,8 @@ static void judge_death(struct master *master, const struct child *child, int st
     bool is_exit = WIFEXITED(status);
     int exit_status = is_exit ? WEXITSTATUS(status) : 0;
 
+    if (master->stage == MASTER_ENDED)
+        return; /* why has been decided by one who died before */
     if (exit_status == CHILD_EXIT_STORE_TAKEN) {
         log_error("another server writes to the store in %s: this one ends",
                   master->heritage.config->data);
@@ -594,12 +596,21 @@ static void run(struct master *master)
     }
 }
 
-/* After a failure some may be left: none may go on without us. */
+static void await_end(struct master *master, struct child *child)
+{
+    (void)master;
+    while (child->pid != 0 && waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/*
+ * After a failure some may be left: none may go on without us. Ours only: the first process of a
+ * container has orphans of others, too, who may stay for long.
+ */
 static void end_children(struct master *master)
 {
     for_each_child(master, condemn);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        continue;
+    for_each_child(master, await_end);
 }
 
 int master_main(const struct config *config)

@@ -1,9 +1,11 @@
 // Master, workers and store writer: who they are, and what happens when one dies (DESIGN 2, 7).
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { childrenOf, fieldOf, isAlive, kill } from './lib/processes.mjs';
-import { Server, makeDirectory } from './lib/server.mjs';
+import { childrenOf, fieldOf, isAlive, kill, lookAt } from './lib/processes.mjs';
+import { Server, binary, freePort, makeDirectory } from './lib/server.mjs';
 import { numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until, within } from './lib/until.mjs';
@@ -271,3 +273,30 @@ test(
     assert.deepEqual(await storedSeqs(server, 'news'), [seq]);
   },
 );
+
+test('a child that was there before the server does not keep it from ending', async () => {
+  // As the first process of a container is given whoever lost its parent.
+  const directory = makeDirectory();
+  const port = await freePort();
+  const options = ['--data', `${directory}/data`, '--run-dir', directory, '--ring-size', '4M'];
+  const shell = spawn(
+    'sh',
+    ['-c', 'sleep 1000 & echo $!; exec "$0" "$@"', binary]
+      .concat('--listen', `127.0.0.1:${port}`, '--workers', '1', options),
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const ended = once(shell, 'exit');
+  let sleeper = '';
+  let log = '';
+  shell.stdout.on('data', (text) => (sleeper += text));
+  shell.stderr.on('data', (text) => (log += text));
+  try {
+    await until(() => / ready: /.test(log), { what: 'the server' });
+    shell.kill('SIGTERM');
+    assert.deepEqual(await within(ended, 'its end'), [0, null]);
+    assert.ok(lookAt(Number(sleeper)));
+  } finally {
+    shell.kill('SIGKILL');
+    process.kill(Number(sleeper), 'SIGKILL');
+  }
+});
