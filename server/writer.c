@@ -116,9 +116,27 @@ static void count_commit(struct writer *writer, int64_t begun_ns)
     stat_add(writer->bus, writer->slot, STAT_COMMIT_NS, clock_monotonic_ns() - begun_ns);
 }
 
+/* One small step; the next at once when there was something, in a second when there was not. */
+static int trim(struct writer *writer, int64_t now_ns)
+{
+    const struct store_meta before = writer->meta;
+    ptrdiff_t count;
+
+    count = commit_trim(writer->store, &writer->retention, &writer->meta);
+    writer->trim_due_ns = count > 0 ? now_ns : now_ns + TRIM_NS;
+    if (count < 0 && count != -ENOSPC) {
+        log_error("trimming failed: %s", store_error_text());
+        return (int)count;
+    }
+    if (count > 0)
+        announce(writer, &before);
+    return 0;
+}
+
 /*
  * A full disk or map: nothing is lost, the ring has it all. Tries again at once when something was
- * freed, otherwise in a second; other errors end the writer.
+ * freed, otherwise in a second; other errors end the writer. What a commit trims is undone with it:
+ * in a full map a step of trimming alone makes room for the next tries.
  */
 static int commit_failed(struct writer *writer, int rc)
 {
@@ -127,8 +145,12 @@ static int commit_failed(struct writer *writer, int rc)
         return rc;
     }
     writer->failed_count++;
-    writer->retry_ns = writer_space_failed(writer) ? 0 : clock_monotonic_ns() + RETRY_NS;
-    return 0;
+    if (writer_space_failed(writer)) {
+        writer->retry_ns = 0;
+        return 0;
+    }
+    writer->retry_ns = clock_monotonic_ns() + RETRY_NS;
+    return trim(writer, clock_monotonic_ns());
 }
 
 static void commit_succeeded(struct writer *writer, const struct store_meta *before, size_t bytes)
@@ -165,23 +187,6 @@ static int commit_waiting(struct writer *writer)
     if (rc != 0)
         return commit_failed(writer, rc);
     commit_succeeded(writer, &before, (size_t)bytes);
-    return 0;
-}
-
-/* One small step; the next at once when there was something, in a second when there was not. */
-static int trim(struct writer *writer, int64_t now_ns)
-{
-    const struct store_meta before = writer->meta;
-    ptrdiff_t count;
-
-    count = commit_trim(writer->store, &writer->retention, &writer->meta);
-    writer->trim_due_ns = count > 0 ? now_ns : now_ns + TRIM_NS;
-    if (count < 0 && count != -ENOSPC) {
-        log_error("trimming failed: %s", store_error_text());
-        return (int)count;
-    }
-    if (count > 0)
-        announce(writer, &before);
     return 0;
 }
 
