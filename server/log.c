@@ -19,8 +19,7 @@
 enum {
     PROCESS_BYTES = 32,
     TIME_BYTES = 32,
-    MESSAGE_BYTES_MAX =
-        900, /* without control characters JSON at most doubles it: it fits a line */
+    MESSAGE_BYTES_MAX = 900, /* fits a line: without control characters JSON at most doubles it */
     PATIENCE_MS = 100,
 };
 
@@ -62,11 +61,6 @@ void log_init(enum log_level level, enum log_format format)
 void log_set_process(const char *name)
 {
     (void)snprintf(logger.process, sizeof logger.process, "%s", name);
-}
-
-enum log_level log_get_level(void)
-{
-    return logger.level;
 }
 
 static void write_time(char out[TIME_BYTES])

@@ -32,7 +32,6 @@ enum {
 void log_init(enum log_level level, enum log_format format);
 /* "master", "worker 0", "store writer": who speaks. */
 void log_set_process(const char *name);
-enum log_level log_get_level(void);
 
 __attribute__((format(printf, 1, 2))) void log_debug(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);
