@@ -155,13 +155,26 @@ static struct child *find_child(struct master *master, pid_t pid)
     return master->writer.pid == pid ? &master->writer : NULL;
 }
 
-static void log_death(const struct child *child, pid_t pid, int status, bool is_expected)
+/* Whether the server ends with this child: it has said why, and trying again would not help. */
+static bool is_hopeless(const struct master *master, int status)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 ||
+        WEXITSTATUS(status) == CHILD_EXIT_LOCK_LOST)
+        return false;
+    return WEXITSTATUS(status) == CHILD_EXIT_STORE_TAKEN || master->stage == MASTER_RECOVERING ||
+           master->stage == MASTER_OPENING;
+}
+
+static void log_death(const struct master *master, const struct child *child, pid_t pid, int status,
+                      bool is_expected)
 {
     char name[NAME_BYTES];
     char again[64] = "";
 
     child_name(child, name, sizeof name);
-    if (child->state == CHILD_RESTING)
+    if (is_hopeless(master, status))
+        (void)snprintf(again, sizeof again, ", and the server ends with it");
+    else if (child->state == CHILD_RESTING)
         (void)snprintf(again, sizeof again, ", started again in %" PRId64 " ms",
                        child->rest_ns / 1000000);
     if (WIFSIGNALED(status))
@@ -191,9 +204,7 @@ static void judge_death(struct master *master, const struct child *child, int st
         end_with(master, CHILD_EXIT_FAILED);
     } else if (exit_status == CHILD_EXIT_LOCK_LOST) {
         renew(master);
-    } else if (exit_status != 0 &&
-               (master->stage == MASTER_RECOVERING || master->stage == MASTER_OPENING)) {
-        /* It has said why; trying again would not help. */
+    } else if (is_hopeless(master, status)) {
         end_with(master, CHILD_EXIT_FAILED);
     } else if (master->stage == MASTER_COMMITTING && child->kind == CHILD_WRITER && is_exit) {
         if (exit_status != 0)
@@ -216,7 +227,7 @@ static void bury(struct master *master, struct child *child, int status)
         topic_counts_clear(master->heritage.counts, child->slot);
     bus_slot_vacate(bus, child->slot);
     act(master, child, CHILD_HAS_DIED);
-    log_death(child, pid, status, is_expected);
+    log_death(master, child, pid, status, is_expected);
     judge_death(master, child, status);
 }
 

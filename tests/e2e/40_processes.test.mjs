@@ -200,6 +200,22 @@ test('a second server on the same data is refused and told who has it', async ({
   assert.equal((await client.publish('news', 1, { durable: true })).status, 'published');
 });
 
+test('a damaged store ends the start, and nobody claims to try again', async ({ start, prepare }) => {
+  const server = await start();
+  const client = await server.broker();
+  await client.publish('news', 1, { durable: true });
+  await client.close();
+  server.signal('SIGTERM');
+  assert.equal(await server.end(), 0);
+  fs.writeFileSync(path.join(server.data, 'store', 'data.mdb'), Buffer.alloc(20000, 'rubbish'));
+  const second = prepare({ data: server.data });
+  await assert.rejects(second.start());
+  assert.equal(second.exit.code, 1);
+  assert.match(second.stderr, /store cannot be opened/);
+  assert.match(second.stderr, /the server ends/);
+  assert.doesNotMatch(second.stderr, /started again/);
+});
+
 test('a worker whose loop stands still is replaced', async ({ start }) => {
   const server = await start({ workers: 2 });
   const [lost, kept] = await server.onEachWorker(() => server.broker());
