@@ -468,6 +468,7 @@ static size_t visit(struct topics *topics)
     struct subscriber *subscriber = catch_up->subscriber;
     ptrdiff_t bytes;
 
+    CHECK(catch_up->state == CATCH_UP_READY);
     if (stream_is_ending(subscriber->stream)) {
         enter_state(set, catch_up, CATCH_UP_WAITING);
         return STEP_COST_BYTES;
