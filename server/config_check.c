@@ -89,6 +89,18 @@ static void check_origins(struct config_reader *reader)
     }
 }
 
+/* A scheme or a port would make a name that no browser's Host ever equals. */
+static void check_hosts(struct config_reader *reader)
+{
+    const struct text_list *list = &reader->config->hosts;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (strpbrk(list->items[i], ":/?#@* ") != NULL)
+            config_wrong(reader, row("hosts"), "\"%s\" is no host name, such as example.org",
+                         list->items[i]);
+    }
+}
+
 static void check_user(struct config_reader *reader)
 {
     const char *name = reader->config->user;
@@ -114,5 +126,6 @@ void config_check(struct config_reader *reader)
     check_addresses(reader, "listen", &config->listen);
     check_addresses(reader, "broker-listen", &config->broker_listen);
     check_origins(reader);
+    check_hosts(reader);
     check_user(reader);
 }

@@ -37,6 +37,8 @@ test('a wrong option ends with 2 and is named', async () => {
     [['--workers', 'many'], /workers.*many/],
     [['--workers'], /workers/],
     [['--listen', 'nowhere'], /listen.*nowhere/],
+    [['--hosts', 'a.example,https://b.example'], /hosts.*https:\/\/b\.example/],
+    [['--hosts', 'a.example:8000'], /hosts.*a\.example:8000/],
     [['--listen', '127.0.0.1:99999'], /listen.*99999/],
     [['--ring-size', '3M'], /ring-size/],
     [['--ring-size', '1K'], /ring-size/],
