@@ -113,13 +113,6 @@ static bool step_walk(struct worker *worker)
 
 /* --- phases --------------------------------------------------------------------------------------- */
 
-static void close_idle(struct worker *worker)
-{
-    worker->http.is_closing = true;
-    http1_close_idle(&worker->http);
-    http1_close_idle(&worker->http_full);
-}
-
 void drain_worker_notice(struct worker *worker)
 {
     if (bus_phase(worker->bus) < BUS_DRAINING || worker->config->drain_accept > 0)
@@ -132,7 +125,8 @@ static void refuse_newcomers(struct worker *worker)
 {
     worker->drain.has_refused = true;
     worker->service.is_refusing = true;
-    close_idle(worker);
+    /* Who was connected before is served, once more; idle ones are closed by the end only. */
+    worker->http.is_closing = true;
     begin_walk(worker, DRAIN_WALK_WARN); /* those who came since the drain began, too */
 }
 
@@ -159,6 +153,8 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
     case BUS_STOPPING:
         accept_close(worker);
         refuse_newcomers(worker);
+        http1_close_idle(&worker->http);
+        http1_close_idle(&worker->http_full);
         begin_walk(worker, DRAIN_WALK_CLOSE);
         drain->stop_by_ns = now_ns + DRAIN_STOPPING_NS;
         break;

@@ -75,7 +75,7 @@ struct http_server {
     void *user;
     const struct http_limits *limits; /* read at each use: a reload may change it */
     struct timer_wheel *timers;
-    bool is_closing; /* draining: answers carry `Connection: close`, idle connections are closed */
+    bool is_closing; /* draining: every answer carries `Connection: close` */
 
     /* http1.c's own; zero at first. */
     struct http1 *connections;

@@ -112,13 +112,14 @@ test('whoever is connected goes on working, on every worker', async ({ start }) 
   assert.equal((await rooms[1].next({ type: 'message' })).data, 'still here');
 });
 
-test('a request begun before the signal is served; an idle connection holds nothing up', async ({
-  start,
-}) => {
+test('connections opened before are served; an idle one holds nothing up', async ({ start }) => {
   const server = await start();
-  const idle = await server.raw();
-  idle.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
-  await idle.response();
+  const get = 'GET /topics/news HTTP/1.1\r\nHost: x\r\n\r\n';
+  const [idle, asking] = [await server.raw(), await server.raw()];
+  for (const connection of [idle, asking]) {
+    connection.write(get);
+    await connection.response();
+  }
   const busy = await server.raw();
   const body = '"published in a drain"';
   busy.write(
@@ -133,8 +134,13 @@ test('a request begun before the signal is served; an idle connection holds noth
   busy.write(body.slice(5));
   assert.equal((await busy.response()).status, 201);
   assert.equal((await client.next({ type: 'message' })).data, JSON.parse(body));
-  await idle.rest();
+  asking.write(get);
+  const answer = await asking.response();
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.connection, 'close');
+  await asking.rest();
   await client.close();
+  await idle.rest();
   assert.equal(await server.end(), 0);
 });
 
