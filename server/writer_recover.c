@@ -49,6 +49,8 @@ static int begin_ring(struct writer *writer)
 
     if (writer->meta.epoch == 0) {
         rc = begin_epoch(writer);
+        if (rc == 0)
+            log_info("a new, empty store begins in %s", writer->config->data);
     } else {
         /* Cleared before the first append: a power cut from now on must not look like a drain. */
         rc = commit_clean_mark(writer->store, false, &writer->meta);
