@@ -290,9 +290,12 @@ test(
   },
 );
 
-test('a child that was there before the server does not keep it from ending', async () => {
+test('a child that was there before the server does not keep it from ending', async ({
+  cleanup,
+}) => {
   // As the first process of a container is given whoever lost its parent.
   const directory = makeDirectory();
+  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
   const port = await freePort();
   const options = ['--data', `${directory}/data`, '--run-dir', directory, '--ring-size', '4M'];
   const shell = spawn(

@@ -65,7 +65,6 @@ export async function runSluice(args, { env = {}, cwd, timeout } = {}) {
   }
 }
 
-/** A directory that goes when the tests' process does, at the latest. */
 export function makeDirectory(parent = os.tmpdir()) {
   return fs.mkdtempSync(path.join(parent, 'sluice-e2e-'));
 }
