@@ -200,6 +200,7 @@ static int plant_a_leak(const struct heritage *heritage)
     (void)heritage;
     if (lost == NULL)
         return 103;
+    /* cppcheck-suppress memleak ; planted */
     lost = NULL;
     /* What still names it on the stack or in a register is written over. */
     for (int i = 0; i < 64; i++)

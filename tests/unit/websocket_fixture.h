@@ -13,11 +13,11 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include "tests/unit/fake_stream.h"
 #include "server/http/http1.h"
 #include "server/net/timer.h"
 #include "server/websocket/frame.h"
 #include "server/websocket/websocket.h"
+#include "tests/unit/fake_stream.h"
 
 #define SECOND INT64_C(1000000000)
 
