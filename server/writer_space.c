@@ -11,7 +11,8 @@
 
 enum {
     BALLAST_RINGS = 2, /* what was acknowledged fits into it, trees and lists included */
-    CHECK_BYTES = 4 * 1024 * 1024,
+    CHECK_BYTES_MAX = 4 * 1024 * 1024,
+    CHECK_RING_PART = 4, /* far less than the ballast may be written unseen */
     MIB_BYTES = 1024 * 1024,
     MAP_LIFT_PERCENT = 93, /* under SPACE_MAP_FULL_PERCENT, so that it does not flutter */
 };
@@ -66,14 +67,22 @@ static void accept_again(struct writer *writer)
     log_info("storage has room again: publishing goes on");
 }
 
+static bool is_check_due(const struct writer *writer, int64_t now_ns)
+{
+    const struct writer_space *own = &writer->space;
+
+    return own->checked_ns == 0 || now_ns - own->checked_ns >= CLOCK_SECOND_NS ||
+           own->bytes_unchecked >= CHECK_BYTES_MAX ||
+           own->bytes_unchecked >= bus_size(writer->bus) / CHECK_RING_PART;
+}
+
 int writer_space_watch(struct writer *writer, int64_t now_ns)
 {
     struct writer_space *own = &writer->space;
     struct space space;
     int rc;
 
-    if (own->checked_ns != 0 && now_ns - own->checked_ns < CLOCK_SECOND_NS &&
-        own->bytes_unchecked < CHECK_BYTES)
+    if (!is_check_due(writer, now_ns))
         return 0;
     own->checked_ns = now_ns;
     own->bytes_unchecked = 0;

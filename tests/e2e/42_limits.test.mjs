@@ -83,10 +83,10 @@ test('durability committed: nothing is answered or delivered before it is on dis
   assert.ok((await server.health()).log.committed_seq >= seq);
 });
 
-test('a full store refuses to publish, says so, and can still be read', async ({ start }) => {
+async function fillStore(start, ring, mapSize) {
   const server = await start({
-    ring: '8M',
-    args: ['--map-size', '40M', '--retention-bytes', 'off'],
+    ring,
+    args: ['--map-size', mapSize, '--retention-bytes', 'off'],
   });
   const client = await server.broker();
   const { seq: first } = await client.publish('news', 'first');
@@ -117,7 +117,12 @@ test('a full store refuses to publish, says so, and can still be read', async ({
   await server.restart();
   assert.equal((await server.history('news')).events[0].seq, first);
   assert.equal((await server.history('filler', '?limit=1000')).last_seq, stored);
-});
+}
+
+for (const [ring, mapSize] of [['8M', '40M'], ['256K', '2M']]) {
+  test(`a full store (${ring} of ${mapSize}) refuses to publish, says so, and can still be read`, ({ start }) =>
+    fillStore(start, ring, mapSize));
+}
 
 test('more connections than allowed are turned away politely', async ({ start }) => {
   const server = await start({ workers: 1, args: ['--max-connections', '4'] });
