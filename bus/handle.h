@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/check.h"
 #include "bus/layout.h"
 
 struct bus {
@@ -40,6 +41,12 @@ static inline _Atomic uint64_t *bus_words_at(const struct bus *bus, uint64_t pos
 static inline uint64_t bus_record_bytes_max(const struct bus *bus)
 {
     return bus->size / 4;
+}
+
+static inline struct bus_process_slot *bus_slot_at(const struct bus *bus, unsigned slot)
+{
+    CHECK(slot < BUS_SLOT_COUNT);
+    return &bus->header->slots[slot];
 }
 
 #endif

@@ -487,12 +487,6 @@ bool bus_claim_tick(struct bus *bus, int64_t now_boottime_ns, int64_t interval_n
 
 /* --- slots -------------------------------------------------------------------------------- */
 
-static struct bus_process_slot *slot_at(const struct bus *bus, unsigned slot)
-{
-    CHECK(slot < BUS_SLOT_COUNT);
-    return &bus->header->slots[slot];
-}
-
 unsigned bus_worker_slot(unsigned index, unsigned generation_parity)
 {
     CHECK(index < BUS_WORKERS_MAX);
@@ -503,7 +497,7 @@ unsigned bus_worker_slot(unsigned index, unsigned generation_parity)
 /* What the slot's last process left behind. */
 static void slot_clear(struct bus *bus, unsigned slot)
 {
-    struct bus_process_slot *process = slot_at(bus, slot);
+    struct bus_process_slot *process = bus_slot_at(bus, slot);
 
     atomic_store_explicit(&process->sleeping, 0, memory_order_relaxed);
     atomic_store_explicit(&process->pid, 0, memory_order_relaxed);
@@ -513,7 +507,7 @@ static void slot_clear(struct bus *bus, unsigned slot)
 
 void bus_slot_occupy(struct bus *bus, unsigned slot)
 {
-    struct bus_process_slot *process = slot_at(bus, slot);
+    struct bus_process_slot *process = bus_slot_at(bus, slot);
 
     ROLE_CHECK(ROLE_MASTER);
     CHECK(!bus_slot_is_active(bus, slot));
@@ -527,7 +521,7 @@ void bus_slot_occupy(struct bus *bus, unsigned slot)
 void bus_slot_set_pid(struct bus *bus, unsigned slot, int32_t pid)
 {
     ROLE_CHECK(ROLE_MASTER);
-    atomic_store_explicit(&slot_at(bus, slot)->pid, pid, memory_order_release);
+    atomic_store_explicit(&bus_slot_at(bus, slot)->pid, pid, memory_order_release);
 }
 
 void bus_slot_vacate(struct bus *bus, unsigned slot)
@@ -551,17 +545,17 @@ bool bus_slot_is_active(const struct bus *bus, unsigned slot)
 
 int32_t bus_slot_pid(const struct bus *bus, unsigned slot)
 {
-    return atomic_load_explicit(&slot_at(bus, slot)->pid, memory_order_acquire);
+    return atomic_load_explicit(&bus_slot_at(bus, slot)->pid, memory_order_acquire);
 }
 
 uint32_t bus_slot_generation(const struct bus *bus, unsigned slot)
 {
-    return atomic_load_explicit(&slot_at(bus, slot)->generation, memory_order_relaxed);
+    return atomic_load_explicit(&bus_slot_at(bus, slot)->generation, memory_order_relaxed);
 }
 
 void bus_slot_turn(struct bus *bus, unsigned slot)
 {
-    _Atomic uint64_t *count = &slot_at(bus, slot)->turn_count;
+    _Atomic uint64_t *count = &bus_slot_at(bus, slot)->turn_count;
 
     /* One writer: no read-modify-write needed. */
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
@@ -570,25 +564,26 @@ void bus_slot_turn(struct bus *bus, unsigned slot)
 
 uint64_t bus_slot_turn_count(const struct bus *bus, unsigned slot)
 {
-    return atomic_load_explicit(&slot_at(bus, slot)->turn_count, memory_order_relaxed);
+    return atomic_load_explicit(&bus_slot_at(bus, slot)->turn_count, memory_order_relaxed);
 }
 
 void bus_slot_set_mark(struct bus *bus, unsigned slot, enum slot_mark mark)
 {
-    atomic_store_explicit(&slot_at(bus, slot)->mark, mark, memory_order_relaxed);
+    atomic_store_explicit(&bus_slot_at(bus, slot)->mark, mark, memory_order_relaxed);
 }
 
 enum slot_mark bus_slot_mark(const struct bus *bus, unsigned slot)
 {
-    return (enum slot_mark)atomic_load_explicit(&slot_at(bus, slot)->mark, memory_order_relaxed);
+    return (enum slot_mark)atomic_load_explicit(&bus_slot_at(bus, slot)->mark,
+                                                memory_order_relaxed);
 }
 
 void bus_slot_set_cursor(struct bus *bus, unsigned slot, uint64_t seq)
 {
-    atomic_store_explicit(&slot_at(bus, slot)->cursor_seq, seq, memory_order_release);
+    atomic_store_explicit(&bus_slot_at(bus, slot)->cursor_seq, seq, memory_order_release);
 }
 
 uint64_t bus_slot_cursor(const struct bus *bus, unsigned slot)
 {
-    return atomic_load_explicit(&slot_at(bus, slot)->cursor_seq, memory_order_acquire);
+    return atomic_load_explicit(&bus_slot_at(bus, slot)->cursor_seq, memory_order_acquire);
 }

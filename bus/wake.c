@@ -6,12 +6,6 @@
 #include "bus/check.h"
 #include "bus/handle.h"
 
-static struct bus_process_slot *slot_at(const struct bus *bus, unsigned slot)
-{
-    CHECK(slot < BUS_SLOT_COUNT);
-    return &bus->header->slots[slot];
-}
-
 /* A full counter (EAGAIN) is as good as one more. */
 static void ring_bell(const struct bus *bus, unsigned slot)
 {
@@ -21,7 +15,7 @@ static void ring_bell(const struct bus *bus, unsigned slot)
 void wake_prepare(struct bus *bus, unsigned slot, unsigned reasons)
 {
     CHECK((reasons & ~WAKE_ALL) == 0);
-    atomic_store_explicit(&slot_at(bus, slot)->sleeping, reasons, memory_order_relaxed);
+    atomic_store_explicit(&bus_slot_at(bus, slot)->sleeping, reasons, memory_order_relaxed);
     /* Pairs with wake_signal: either it sees the word, or the owner's next look sees the change. */
     atomic_thread_fence(memory_order_seq_cst);
 }
@@ -30,7 +24,7 @@ void wake_done(struct bus *bus, unsigned slot)
 {
     eventfd_t count;
 
-    atomic_store_explicit(&slot_at(bus, slot)->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&bus_slot_at(bus, slot)->sleeping, 0, memory_order_relaxed);
     (void)eventfd_read(bus->eventfds[slot], &count); /* EAGAIN: woken by something else */
 }
 
@@ -50,7 +44,7 @@ void wake_signal(struct bus *bus, unsigned reasons)
         for (; active != 0; active &= active - 1) {
             unsigned slot = word * 64 + (unsigned)__builtin_ctzll(active);
             unsigned sleeping =
-                atomic_load_explicit(&slot_at(bus, slot)->sleeping, memory_order_relaxed);
+                atomic_load_explicit(&bus_slot_at(bus, slot)->sleeping, memory_order_relaxed);
 
             if ((sleeping & reasons) != 0)
                 ring_bell(bus, slot);
