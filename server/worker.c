@@ -222,7 +222,6 @@ static bool work(struct worker *worker)
     has_more |= drain_worker_turn(worker);
     add_counts(worker);
     accept_balance(worker);
-    bus_slot_set_cursor(worker->bus, worker->slot, topics_cursor_seq(service->topics));
     bus_slot_turn(worker->bus, worker->slot);
     return has_more || tcp_has_work(worker->tcp);
 }
