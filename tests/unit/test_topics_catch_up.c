@@ -5,18 +5,6 @@
 
 #include "tests/unit/topics_fixture.h"
 
-static struct fake_client *open_text(struct topics_fixture *fixture)
-{
-    return fake_client_open(fixture, fixture->text_encoding);
-}
-
-static struct subscribed resume_from(struct fake_client *client, const char *topic, uint64_t since)
-{
-    const struct resume resume = {.has_since = true, .since = since};
-
-    return fake_client_subscribe(client, topic, &resume);
-}
-
 static struct subscribed resume_in_epoch(struct fake_client *client, const char *topic,
                                          uint64_t since, uint64_t epoch)
 {
@@ -26,36 +14,12 @@ static struct subscribed resume_in_epoch(struct fake_client *client, const char 
     return fake_client_subscribe(client, topic, &resume);
 }
 
-static void append_many(struct topics_fixture *fixture, const char *topic, int count, size_t bytes)
-{
-    for (int i = 0; i < count; i++)
-        (void)topics_append_bytes(fixture, topic, bytes);
-}
-
-/* The next lines are the events @from to @to of a topic on which every operation is. */
-static void expect_seqs(struct fake_client *client, uint64_t from, uint64_t to)
-{
-    for (uint64_t seq = from; seq <= to; seq++) {
-        const char *line = fake_client_line(client);
-
-        if (line == NULL)
-            fail_msg("%llu is missing", (unsigned long long)seq);
-        assert_int_equal(fake_client_seq(line), seq);
-    }
-    assert_null(fake_client_line(client));
-}
-
-static bool is_lagging(const struct fake_client *client)
-{
-    return client->subscriber.catch_up != NULL;
-}
-
 /* --- resuming --------------------------------------------------------------------------------- */
 
 static void a_resume_replays_what_was_missed_and_goes_on_live(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
     (void)topics_append(fixture, "news", "one");
@@ -64,16 +28,16 @@ static void a_resume_replays_what_was_missed_and_goes_on_live(void **state)
     topics_commit(fixture, NULL);
     (void)topics_append(fixture, "news", "four");
     topics_fixture_run(fixture);
-    answer = resume_from(client, "news", 1);
+    answer = fake_client_resume(client, "news", 1);
     assert_true(answer.has_recovered && answer.recovered);
     assert_int_equal(answer.seq, 1);
     assert_int_equal(answer.gap_oldest, 0);
-    assert_true(is_lagging(client));
+    assert_true(fake_client_is_lagging(client));
     fake_client_expect(client, NULL); /* nothing before the answer is queued */
     (void)topics_append(fixture, "news", "five");
     topics_fixture_run(fixture);
     fake_client_expect(client, "news 3 three", "news 4 four", "news 5 five", NULL);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
     (void)topics_append(fixture, "news", "six");
     topics_fixture_run(fixture);
     fake_client_expect(client, "news 6 six", NULL);
@@ -85,13 +49,13 @@ static void a_resume_replays_what_was_missed_and_goes_on_live(void **state)
 static void a_resume_at_the_end_is_live_at_once(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     (void)topics_append(fixture, "news", "one");
     topics_fixture_run(fixture);
     (void)topics_append(fixture, "news", "not read by the worker yet");
-    assert_true(resume_from(client, "news", 2).recovered);
-    assert_false(is_lagging(client));
+    assert_true(fake_client_resume(client, "news", 2).recovered);
+    assert_false(fake_client_is_lagging(client));
     (void)topics_append(fixture, "news", "three");
     topics_fixture_run(fixture);
     fake_client_expect(client, "news 3 three", NULL);
@@ -100,45 +64,45 @@ static void a_resume_at_the_end_is_live_at_once(void **state)
 static void a_resume_from_zero_gives_everything(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     for (int i = 0; i < 10; i++) {
-        append_many(fixture, "news", 700, 1000);
+        topics_append_many(fixture, "news", 700, 1000);
         topics_commit(fixture, NULL);
     }
     topics_fixture_run(fixture);
     assert_true(resume_in_epoch(client, "news", 0, TOPICS_EPOCH).recovered);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 7000);
+    fake_client_expect_seqs(client, 1, 7000);
 }
 
 static void events_that_are_only_in_the_ring_are_recovered_too(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
-    append_many(fixture, "news", 5, 10);
+    topics_append_many(fixture, "news", 5, 10);
     topics_fixture_run(fixture);
     assert_true(resume_in_epoch(client, "news", 2, TOPICS_EPOCH).recovered);
     topics_fixture_run(fixture);
-    expect_seqs(client, 3, 5);
+    fake_client_expect_seqs(client, 3, 5);
 }
 
 static void a_topic_never_used_has_nothing_to_replay(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
-    append_many(fixture, "news", 5, 10);
+    topics_append_many(fixture, "news", 5, 10);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
-    answer = resume_from(client, "never", 0);
+    answer = fake_client_resume(client, "never", 0);
     assert_true(answer.recovered);
     assert_int_equal(answer.seq, 0);
     topics_fixture_run(fixture);
     fake_client_expect(client, NULL);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
 }
 
 /* --- resumes that cannot be honoured ---------------------------------------------------------- */
@@ -146,11 +110,11 @@ static void a_topic_never_used_has_nothing_to_replay(void **state)
 static void an_unknown_epoch_gets_everything_kept(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
     (void)topics_append(fixture, "room", "one");
-    append_many(fixture, "news", 3, 10);
+    topics_append_many(fixture, "news", 3, 10);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     answer = resume_in_epoch(client, "news", 3, TOPICS_EPOCH + 1);
@@ -160,7 +124,7 @@ static void an_unknown_epoch_gets_everything_kept(void **state)
     assert_int_equal(answer.seq, 1);
     assert_int_equal(answer.epoch, TOPICS_EPOCH);
     topics_fixture_run(fixture);
-    expect_seqs(client, 2, 4);
+    fake_client_expect_seqs(client, 2, 4);
     assert_int_equal(client->gaps, 0); /* the answer has told it */
     assert_int_equal(topics_stat(fixture, STAT_GAPS), 1);
 }
@@ -168,52 +132,52 @@ static void an_unknown_epoch_gets_everything_kept(void **state)
 static void an_earlier_epoch_is_good_up_to_its_end(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *good = open_text(fixture);
-    struct fake_client *past = open_text(fixture);
+    struct fake_client *good = fake_client_open_text(fixture);
+    struct fake_client *past = fake_client_open_text(fixture);
 
-    append_many(fixture, "news", 3, 10);
+    topics_append_many(fixture, "news", 3, 10);
     topics_commit(fixture, NULL);
     topics_new_epoch(fixture, TOPICS_EPOCH + 1);
-    append_many(fixture, "news", 3, 10);
+    topics_append_many(fixture, "news", 3, 10);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     assert_true(resume_in_epoch(good, "news", 3, TOPICS_EPOCH).recovered);
     assert_false(resume_in_epoch(past, "news", 4, TOPICS_EPOCH).recovered);
     topics_fixture_run(fixture);
-    expect_seqs(good, 4, 6);
-    expect_seqs(past, 1, 6);
+    fake_client_expect_seqs(good, 4, 6);
+    fake_client_expect_seqs(past, 1, 6);
 }
 
 static void a_seq_past_the_logs_end_is_not_recovered(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *with = open_text(fixture);
-    struct fake_client *without = open_text(fixture);
+    struct fake_client *with = fake_client_open_text(fixture);
+    struct fake_client *without = fake_client_open_text(fixture);
     struct subscribed answer;
 
-    append_many(fixture, "news", 3, 10);
+    topics_append_many(fixture, "news", 3, 10);
     topics_fixture_run(fixture); /* nothing is committed: the oldest is found in the ring */
     answer = resume_in_epoch(with, "news", 4, TOPICS_EPOCH);
     assert_false(answer.recovered);
     assert_int_equal(answer.gap_oldest, 1);
-    answer = resume_from(without, "news", 4);
+    answer = fake_client_resume(without, "news", 4);
     assert_false(answer.recovered);
     assert_int_equal(answer.gap_oldest, 1);
     assert_int_equal(answer.seq, 0);
     topics_fixture_run(fixture);
-    expect_seqs(with, 1, 3);
-    expect_seqs(without, 1, 3);
+    fake_client_expect_seqs(with, 1, 3);
+    fake_client_expect_seqs(without, 1, 3);
 }
 
 static void with_nothing_kept_the_oldest_is_the_next(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
-    append_many(fixture, "room", 4, 10);
+    topics_append_many(fixture, "room", 4, 10);
     topics_commit(fixture, NULL);
-    append_many(fixture, "room", 2, 10);
+    topics_append_many(fixture, "room", 2, 10);
     topics_fixture_run(fixture);
     answer = resume_in_epoch(client, "news", 2, 1);
     assert_false(answer.recovered);
@@ -229,7 +193,7 @@ static void with_nothing_kept_the_oldest_is_the_next(void **state)
 static void subscriptions_that_resume_from_different_places_share_a_replay(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     (void)topics_append(fixture, "a", "1");
     (void)topics_append(fixture, "b", "2");
@@ -238,8 +202,8 @@ static void subscriptions_that_resume_from_different_places_share_a_replay(void 
     (void)topics_append(fixture, "b", "4");
     (void)topics_append(fixture, "c", "5");
     topics_fixture_run(fixture);
-    (void)resume_from(client, "b", 3);
-    (void)resume_from(client, "a", 0);
+    (void)fake_client_resume(client, "b", 3);
+    (void)fake_client_resume(client, "a", 0);
     (void)fake_client_subscribe(client, "c", NULL);
     (void)topics_append(fixture, "c,a", "6");
     topics_fixture_run(fixture);
@@ -250,28 +214,28 @@ static void subscriptions_that_resume_from_different_places_share_a_replay(void 
 static void a_newcomer_does_not_make_the_others_begin_again(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     fixture->queue_bytes_max = 128 * 1024;
-    append_many(fixture, "a", 500, 1000);
+    topics_append_many(fixture, "a", 500, 1000);
     topics_commit(fixture, NULL);
-    append_many(fixture, "b", 2, 10);
+    topics_append_many(fixture, "b", 2, 10);
     topics_fixture_run(fixture);
-    (void)resume_from(client, "a", 0);
+    (void)fake_client_resume(client, "a", 0);
     fake_client_stall(client);
     topics_fixture_run(fixture);
     assert_true(topics_position(fixture->topics, &client->subscriber) > 0);
-    (void)resume_from(client, "b", 0);
+    (void)fake_client_resume(client, "b", 0);
     assert_int_equal(topics_position(fixture->topics, &client->subscriber), 0);
     fake_client_allow(client, SIZE_MAX);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 502);
+    fake_client_expect_seqs(client, 1, 502);
 }
 
 static void more_topics_than_a_filter_takes_are_replayed_as_well(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     char name[16];
 
     for (int i = 0; i < 200; i++) { /* each in a block of its own */
@@ -282,32 +246,32 @@ static void more_topics_than_a_filter_takes_are_replayed_as_well(void **state)
     topics_fixture_run(fixture);
     for (int i = 0; i < 100; i++) {
         (void)snprintf(name, sizeof name, "t%d", i);
-        assert_true(resume_from(client, name, 0).recovered);
+        assert_true(fake_client_resume(client, name, 0).recovered);
     }
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 100);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 200);
+    fake_client_expect_seqs(client, 1, 200);
 }
 
 static void whoever_lags_can_leave(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
-    struct fake_client *gone = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
+    struct fake_client *gone = fake_client_open_text(fixture);
 
-    append_many(fixture, "a,b", 3, 10);
+    topics_append_many(fixture, "a,b", 3, 10);
     topics_fixture_run(fixture);
-    (void)resume_from(client, "a", 0);
-    (void)resume_from(client, "b", 0);
-    (void)resume_from(gone, "a", 0);
+    (void)fake_client_resume(client, "a", 0);
+    (void)fake_client_resume(client, "b", 0);
+    (void)fake_client_resume(gone, "a", 0);
     fake_client_close(gone);
     assert_int_equal(topics_unsubscribe(fixture->topics, &client->subscriber, "a", 1), 0);
-    assert_true(is_lagging(client));
+    assert_true(fake_client_is_lagging(client));
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 3);
-    (void)resume_from(client, "a", 0);
+    fake_client_expect_seqs(client, 1, 3);
+    (void)fake_client_resume(client, "a", 0);
     assert_int_equal(topics_unsubscribe(fixture->topics, &client->subscriber, "a", 1), 0);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 0);
     assert_int_equal(topics_position(fixture->topics, &client->subscriber), 3);
 }
@@ -317,25 +281,25 @@ static void whoever_lags_can_leave(void **state)
 static void a_slow_client_loses_nothing_and_costs_its_queue(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     int more = 0;
 
     (void)fake_client_subscribe(client, "news", NULL);
     fake_client_stall(client);
     for (int i = 0; i < 20; i++) {
-        append_many(fixture, "news", 300, 1000);
+        topics_append_many(fixture, "news", 300, 1000);
         topics_commit(fixture, NULL);
         topics_fixture_run(fixture);
     }
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 1);
-    for (; is_lagging(client) && more < 10 * 1000; more++) {
+    for (; fake_client_is_lagging(client) && more < 10 * 1000; more++) {
         fake_client_allow(client, UINT64_C(10) * 1000);
         topics_fixture_run(fixture);
         assert_true(outq_pinned_bytes(&client->stream.out) < TOPICS_QUEUE_BYTES + 64 * 1024);
     }
     fake_client_allow(client, SIZE_MAX);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 6000);
+    fake_client_expect_seqs(client, 1, 6000);
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 0);
     assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 1);
     assert_int_equal(topics_stat(fixture, STAT_MESSAGES_DELIVERED), 6000);
@@ -344,64 +308,64 @@ static void a_slow_client_loses_nothing_and_costs_its_queue(void **state)
 static void whoever_waits_for_its_socket_costs_no_turns(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     (void)fake_client_subscribe(client, "news", NULL);
     fake_client_stall(client);
-    append_many(fixture, "news", 600, 1000);
+    topics_append_many(fixture, "news", 600, 1000);
     topics_fixture_run(fixture);
-    assert_true(is_lagging(client));
+    assert_true(fake_client_is_lagging(client));
     assert_false(topics_catch_up(fixture->topics, SIZE_MAX)); /* nothing to be done at once */
     fake_client_allow(client, SIZE_MAX);
     assert_true(topics_catch_up(fixture->topics, 1));
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 600);
+    fake_client_expect_seqs(client, 1, 600);
 }
 
 static void nobody_is_live_again_with_more_than_half_a_queue(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     fixture->queue_bytes_max = 100 * 1000;
-    append_many(fixture, "news", 20, 3000);
+    topics_append_many(fixture, "news", 20, 3000);
     topics_fixture_run(fixture);
     fake_client_stall(client);
-    (void)resume_from(client, "news", 0);
+    (void)fake_client_resume(client, "news", 0);
     topics_fixture_run(fixture);
     assert_int_equal(topics_position(fixture->topics, &client->subscriber), 20);
     assert_true(outq_pinned_bytes(&client->stream.out) > 50 * 1000);
-    assert_true(is_lagging(client));
+    assert_true(fake_client_is_lagging(client));
     while (outq_pinned_bytes(&client->stream.out) > 50 * 1000) {
-        assert_true(is_lagging(client));
+        assert_true(fake_client_is_lagging(client));
         fake_client_allow(client, 1000);
         topics_fixture_run(fixture);
     }
     assert_false(outq_is_empty(&client->stream.out));
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
     fake_client_allow(client, SIZE_MAX);
-    expect_seqs(client, 1, 20);
+    fake_client_expect_seqs(client, 1, 20);
 }
 
 /* The stream says on_drained at a mark of its own; the limit may ask for less. */
 static void a_drained_queue_that_is_still_too_full_is_waited_for_again(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     fixture->queue_bytes_max = 64 * 1024;
     assert_true(client->stream.drained_bytes > fixture->queue_bytes_max / 2);
     (void)fake_client_subscribe(client, "news", NULL);
     fake_client_stall(client);
-    append_many(fixture, "news", 300, 1000);
+    topics_append_many(fixture, "news", 300, 1000);
     topics_fixture_run(fixture);
-    for (int i = 0; i < 400 && is_lagging(client); i++) {
+    for (int i = 0; i < 400 && fake_client_is_lagging(client); i++) {
         fake_client_allow(client, 1100);
         topics_fixture_run(fixture);
     }
     fake_client_allow(client, SIZE_MAX);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 300);
+    fake_client_expect_seqs(client, 1, 300);
 }
 
 static void a_replay_stays_within_its_budget(void **state)
@@ -410,12 +374,12 @@ static void a_replay_stays_within_its_budget(void **state)
     struct fake_client *clients[4];
     size_t turns = 0;
 
-    append_many(fixture, "news", 500, 1000);
+    topics_append_many(fixture, "news", 500, 1000);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     for (int i = 0; i < 4; i++) {
-        clients[i] = open_text(fixture);
-        (void)resume_from(clients[i], "news", 0);
+        clients[i] = fake_client_open_text(fixture);
+        (void)fake_client_resume(clients[i], "news", 0);
     }
     /* One step each is 64 KiB: round robin, nobody is fed twice before everybody was once. */
     while (topics_catch_up(fixture->topics, 1) && turns++ < 3)
@@ -424,7 +388,7 @@ static void a_replay_stays_within_its_budget(void **state)
         assert_true(clients[i]->stream.out.bytes > 0);
     topics_fixture_run(fixture);
     for (int i = 0; i < 4; i++)
-        expect_seqs(clients[i], 1, 500);
+        fake_client_expect_seqs(clients[i], 1, 500);
 }
 
 static void clients_that_resume_together_share_frames(void **state)
@@ -432,32 +396,32 @@ static void clients_that_resume_together_share_frames(void **state)
     struct topics_fixture *fixture = *state;
     struct fake_client *clients[50];
 
-    append_many(fixture, "news,other", 2000, 50);
+    topics_append_many(fixture, "news,other", 2000, 50);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     for (int i = 0; i < 50; i++) {
         clients[i] = fake_client_open(fixture, i % 2 == 0 ? fixture->text_encoding
                                                           : fixture->short_encoding);
-        (void)resume_from(clients[i], "news", 0);
+        (void)fake_client_resume(clients[i], "news", 0);
     }
     topics_fixture_run(fixture);
     for (int i = 0; i < 50; i++)
-        expect_seqs(clients[i], 1, 2000);
+        fake_client_expect_seqs(clients[i], 1, 2000);
     assert_int_equal(fixture->encoded_count, 2 * 2000);
 }
 
 static void a_replay_is_ranges_and_not_pieces(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *first = open_text(fixture);
-    struct fake_client *second = open_text(fixture);
+    struct fake_client *first = fake_client_open_text(fixture);
+    struct fake_client *second = fake_client_open_text(fixture);
 
-    append_many(fixture, "news", 300, 10);
+    topics_append_many(fixture, "news", 300, 10);
     topics_fixture_run(fixture);
     fake_client_stall(first);
     fake_client_stall(second);
-    (void)resume_from(first, "news", 0);
-    (void)resume_from(second, "news", 0);
+    (void)fake_client_resume(first, "news", 0);
+    (void)fake_client_resume(second, "news", 0);
     topics_fixture_run(fixture);
     assert_int_equal(first->stream.out.count, 1);
     assert_int_equal(second->stream.out.count, 1);
@@ -466,17 +430,17 @@ static void a_replay_is_ranges_and_not_pieces(void **state)
 static void frames_kept_for_others_are_given_back_when_nobody_lags(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     uint64_t encoded;
 
-    append_many(fixture, "news", 10, 10);
+    topics_append_many(fixture, "news", 10, 10);
     topics_fixture_run(fixture);
-    (void)resume_from(client, "news", 0);
+    (void)fake_client_resume(client, "news", 0);
     topics_fixture_run(fixture);
     encoded = fixture->encoded_count;
     for (int i = 0; i < 1000; i++)
         (void)topics_fixture_turn(fixture);
-    (void)resume_from(open_text(fixture), "news", 0);
+    (void)fake_client_resume(fake_client_open_text(fixture), "news", 0);
     topics_fixture_run(fixture);
     assert_int_equal(fixture->encoded_count, encoded + 10);
 }
@@ -486,11 +450,11 @@ static void frames_kept_for_others_are_given_back_when_nobody_lags(void **state)
 static void a_lagging_stream_that_is_ending_is_left_alone(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
-    append_many(fixture, "news", 10, 10);
+    topics_append_many(fixture, "news", 10, 10);
     topics_fixture_run(fixture);
-    (void)resume_from(client, "news", 0);
+    (void)fake_client_resume(client, "news", 0);
     stream_finish(&client->stream);
     topics_fixture_run(fixture);
     fake_client_expect(client, NULL);
@@ -500,19 +464,19 @@ static void a_lagging_stream_that_is_ending_is_left_alone(void **state)
 static void with_committed_durability_a_replay_ends_where_the_commits_do(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
-    append_many(fixture, "news", 10, 10);
+    topics_append_many(fixture, "news", 10, 10);
     topics_commit(fixture, NULL);
     fixture->is_committed_only = true;
-    append_many(fixture, "news", 10, 10);
+    topics_append_many(fixture, "news", 10, 10);
     topics_fixture_run(fixture);
-    assert_true(resume_from(client, "news", 0).recovered);
+    assert_true(fake_client_resume(client, "news", 0).recovered);
     topics_fixture_run(fixture);
-    expect_seqs(client, 1, 10);
+    fake_client_expect_seqs(client, 1, 10);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
-    expect_seqs(client, 11, 20);
+    fake_client_expect_seqs(client, 11, 20);
 }
 
 int main(void)

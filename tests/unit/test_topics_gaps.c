@@ -6,42 +6,6 @@
 
 #define LITTLE ((const struct retention){.bytes = 1})
 
-static struct fake_client *open_text(struct topics_fixture *fixture)
-{
-    return fake_client_open(fixture, fixture->text_encoding);
-}
-
-static struct subscribed resume_from(struct fake_client *client, const char *topic, uint64_t since)
-{
-    const struct resume resume = {.has_since = true, .since = since};
-
-    return fake_client_subscribe(client, topic, &resume);
-}
-
-static void append_many(struct topics_fixture *fixture, const char *topic, int count, size_t bytes)
-{
-    for (int i = 0; i < count; i++)
-        (void)topics_append_bytes(fixture, topic, bytes);
-}
-
-/* The next lines are the events @from to @to of a topic on which every operation is. */
-static void expect_seqs(struct fake_client *client, uint64_t from, uint64_t to)
-{
-    for (uint64_t seq = from; seq <= to; seq++) {
-        const char *line = fake_client_line(client);
-
-        if (line == NULL)
-            fail_msg("%llu is missing", (unsigned long long)seq);
-        assert_int_equal(fake_client_seq(line), seq);
-    }
-    assert_null(fake_client_line(client));
-}
-
-static bool is_lagging(const struct fake_client *client)
-{
-    return client->subscriber.catch_up != NULL;
-}
-
 /* --- resuming --------------------------------------------------------------------------------- */
 
 /* Two blocks of news, then one of something else: after trimming one block of news is left. */
@@ -49,11 +13,11 @@ static void trim_first_block(struct topics_fixture *fixture)
 {
     const struct retention two_blocks = {.count = 150};
 
-    append_many(fixture, "news", 100, 10);
+    topics_append_many(fixture, "news", 100, 10);
     topics_commit(fixture, NULL);
-    append_many(fixture, "news", 100, 10);
+    topics_append_many(fixture, "news", 100, 10);
     topics_commit(fixture, NULL);
-    append_many(fixture, "room", 100, 10);
+    topics_append_many(fixture, "room", 100, 10);
     topics_commit(fixture, NULL);
     topics_trim(fixture, &two_blocks);
     assert_int_equal(fixture->meta.first_seq, 101);
@@ -63,16 +27,16 @@ static void trim_first_block(struct topics_fixture *fixture)
 static void what_retention_took_is_said_in_the_answer(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
     trim_first_block(fixture);
-    answer = resume_from(client, "news", 50);
+    answer = fake_client_resume(client, "news", 50);
     assert_false(answer.recovered);
     assert_int_equal(answer.gap_oldest, 101);
     assert_int_equal(answer.seq, 100);
     topics_fixture_run(fixture);
-    expect_seqs(client, 101, 200);
+    fake_client_expect_seqs(client, 101, 200);
     assert_int_equal(client->gaps, 0);
     assert_int_equal(topics_stat(fixture, STAT_GAPS), 1);
 }
@@ -80,51 +44,52 @@ static void what_retention_took_is_said_in_the_answer(void **state)
 static void a_resume_behind_what_was_trimmed_is_recovered(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *exact = open_text(fixture);
-    struct fake_client *quiet = open_text(fixture);
+    struct fake_client *exact = fake_client_open_text(fixture);
+    struct fake_client *quiet = fake_client_open_text(fixture);
 
     trim_first_block(fixture);
-    assert_true(resume_from(exact, "news", 100).recovered);
-    assert_true(resume_from(quiet, "room", 0).recovered); /* it has lost nothing of its own */
+    assert_true(fake_client_resume(exact, "news", 100).recovered);
+    assert_true(
+        fake_client_resume(quiet, "room", 0).recovered); /* it has lost nothing of its own */
     topics_fixture_run(fixture);
-    expect_seqs(exact, 101, 200);
-    expect_seqs(quiet, 201, 300);
+    fake_client_expect_seqs(exact, 101, 200);
+    fake_client_expect_seqs(quiet, 201, 300);
     assert_int_equal(exact->gaps + quiet->gaps, 0);
 }
 
 static void with_everything_trimmed_the_oldest_is_the_next(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
     struct subscribed answer;
 
-    append_many(fixture, "news", 100, 10);
+    topics_append_many(fixture, "news", 100, 10);
     topics_commit(fixture, NULL);
-    append_many(fixture, "room", 100, 10);
+    topics_append_many(fixture, "room", 100, 10);
     topics_commit(fixture, NULL);
     topics_trim(fixture, &LITTLE);
     topics_fixture_run(fixture);
-    answer = resume_from(client, "news", 10);
+    answer = fake_client_resume(client, "news", 10);
     assert_false(answer.recovered);
     assert_int_equal(answer.gap_oldest, 201);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
 }
 
 /* --- retention overtakes ---------------------------------------------------------------------- */
 
 static struct fake_client *stalled_reader(struct topics_fixture *fixture, const char *topic)
 {
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     fixture->queue_bytes_max = 64 * 1024;
     (void)fake_client_subscribe(client, topic, NULL);
     fake_client_stall(client);
     for (int i = 0; i < 10; i++) {
-        append_many(fixture, topic, 300, 1000);
+        topics_append_many(fixture, topic, 300, 1000);
         topics_commit(fixture, NULL);
         topics_fixture_run(fixture);
     }
-    assert_true(is_lagging(client));
+    assert_true(fake_client_is_lagging(client));
     return client;
 }
 
@@ -151,10 +116,10 @@ static void a_client_that_retention_overtook_is_told(void **state)
     fake_client_allow(client, SIZE_MAX);
     topics_fixture_run(fixture);
     expect_gap(client, 1, fixture->meta.first_seq);
-    expect_seqs(client, fixture->meta.first_seq, 3000);
+    fake_client_expect_seqs(client, fixture->meta.first_seq, 3000);
     assert_int_equal(client->gaps, 1);
     assert_int_equal(topics_stat(fixture, STAT_GAPS), 1);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
 }
 
 static void a_client_whose_topic_is_gone_is_told_too(void **state)
@@ -162,10 +127,10 @@ static void a_client_whose_topic_is_gone_is_told_too(void **state)
     struct topics_fixture *fixture = *state;
     struct fake_client *client = stalled_reader(fixture, "news");
 
-    append_many(fixture, "room", 5, 10);
+    topics_append_many(fixture, "room", 5, 10);
     topics_commit(fixture, NULL);
     topics_trim(fixture, &LITTLE);
-    append_many(fixture, "room", 5, 10);
+    topics_append_many(fixture, "room", 5, 10);
     assert_int_equal(topics_append(fixture, "news", "back"), 3011);
     fake_client_allow(client, SIZE_MAX);
     topics_fixture_run(fixture);
@@ -176,7 +141,7 @@ static void a_client_whose_topic_is_gone_is_told_too(void **state)
 static void a_quiet_topic_reports_no_false_gap(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     fixture->queue_bytes_max = 64 * 1024;
     (void)topics_append(fixture, "quiet", "one");
@@ -184,7 +149,7 @@ static void a_quiet_topic_reports_no_false_gap(void **state)
     (void)fake_client_subscribe(client, "news", NULL);
     fake_client_stall(client);
     for (int i = 0; i < 5; i++) {
-        append_many(fixture, "news", 300, 1000);
+        topics_append_many(fixture, "news", 300, 1000);
         topics_commit(fixture, NULL);
         topics_fixture_run(fixture);
     }
@@ -207,7 +172,7 @@ static void a_subscription_may_end_when_it_is_told_of_its_gap(void **state)
     expect_gap(client, 1, fixture->meta.first_seq);
     fake_client_expect(client, NULL);
     assert_int_equal(client->subscriber.subscription_count, 0);
-    assert_false(is_lagging(client));
+    assert_false(fake_client_is_lagging(client));
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 0);
 }
 
@@ -223,21 +188,21 @@ static void trim_now(void *user)
 static void a_resume_that_is_overtaken_before_it_begins_is_told(void **state)
 {
     struct topics_fixture *fixture = *state;
-    struct fake_client *client = open_text(fixture);
+    struct fake_client *client = fake_client_open_text(fixture);
 
     for (int i = 0; i < 4; i++) {
-        append_many(fixture, "news", 100, 10);
+        topics_append_many(fixture, "news", 100, 10);
         topics_commit(fixture, NULL);
     }
     topics_fixture_run(fixture);
-    assert_true(resume_from(client, "news", 0).recovered);
+    assert_true(fake_client_resume(client, "news", 0).recovered);
     store_snapshot_end(fixture->store);
     fixture->in_between = trim_now;
     fixture->user = fixture;
     topics_fixture_run(fixture);
     assert_int_equal(fixture->meta.first_seq, 301);
     assert_string_equal(fake_client_line(client), "gap news 301");
-    expect_seqs(client, 301, 400);
+    fake_client_expect_seqs(client, 301, 400);
 }
 
 int main(void)

@@ -616,3 +616,40 @@ uint64_t topics_random(uint64_t *state)
     *state ^= *state << 17;
     return *state;
 }
+
+/* --- what tests of lagging clients share ------------------------------------------------------ */
+
+struct fake_client *fake_client_open_text(struct topics_fixture *fixture)
+{
+    return fake_client_open(fixture, fixture->text_encoding);
+}
+
+struct subscribed fake_client_resume(struct fake_client *client, const char *topic, uint64_t since)
+{
+    const struct resume resume = {.has_since = true, .since = since};
+
+    return fake_client_subscribe(client, topic, &resume);
+}
+
+void topics_append_many(struct topics_fixture *fixture, const char *topic, int count, size_t bytes)
+{
+    for (int i = 0; i < count; i++)
+        (void)topics_append_bytes(fixture, topic, bytes);
+}
+
+void fake_client_expect_seqs(struct fake_client *client, uint64_t from, uint64_t to)
+{
+    for (uint64_t seq = from; seq <= to; seq++) {
+        const char *line = fake_client_line(client);
+
+        if (line == NULL)
+            fail_msg("%llu is missing", (unsigned long long)seq);
+        assert_int_equal(fake_client_seq(line), seq);
+    }
+    assert_null(fake_client_line(client));
+}
+
+bool fake_client_is_lagging(const struct fake_client *client)
+{
+    return client->subscriber.catch_up != NULL;
+}

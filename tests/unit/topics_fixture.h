@@ -129,4 +129,14 @@ void fake_client_expect(struct fake_client *client, ...);
 /* Numbers that are the same in every run. */
 uint64_t topics_random(uint64_t *state);
 
+/* --- what tests of lagging clients share ------------------------------------------------------ */
+
+struct fake_client *fake_client_open_text(struct topics_fixture *fixture);
+struct subscribed fake_client_resume(struct fake_client *client, const char *topic, uint64_t since);
+bool fake_client_is_lagging(const struct fake_client *client);
+/* The next lines are the events @from to @to of a topic on which every operation is. */
+void fake_client_expect_seqs(struct fake_client *client, uint64_t from, uint64_t to);
+/* @count events with payloads of @bytes. */
+void topics_append_many(struct topics_fixture *fixture, const char *topic, int count, size_t bytes);
+
 #endif
