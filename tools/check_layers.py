@@ -31,7 +31,7 @@ PROTOCOL = TOPICS + ["server/protocol"]
 LAYERS = {
     "bus": [],
     "store": ["bus"],
-    "server/json": [],
+    "server/json": ["bus/check.h"],
     "server/net": BASE,
     "server/http": NET + ["server/json"],
     "server/websocket": HTTP,

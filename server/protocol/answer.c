@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "bus/check.h"
+#include "server/json/text.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
-#include "server/protocol/text.h"
 
 #define RETRY_AFTER "Retry-After: 2\r\n"
 

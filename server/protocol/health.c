@@ -7,10 +7,10 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
+#include "server/json/text.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/put.h"
 #include "server/protocol/service.h"
-#include "server/protocol/text.h"
 
 #define NOT_STORED "Cache-Control: no-store\r\n"
 

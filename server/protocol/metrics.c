@@ -9,9 +9,9 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
+#include "server/json/text.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/service.h"
-#include "server/protocol/text.h"
 
 enum {
     LABELS_BYTES_MAX = 64,

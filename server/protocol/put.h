@@ -2,7 +2,7 @@
  * server/protocol/put.h - writing small texts behind one another into a buffer known to be large enough.
  *
  * Each function writes at @out and returns the place behind what it wrote. For text whose size has
- * no bound there is server/protocol/text.h.
+ * no bound there is server/json/text.h.
  */
 #ifndef SERVER_PROTOCOL_PUT_H
 #define SERVER_PROTOCOL_PUT_H

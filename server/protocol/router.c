@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "bus/stats.h"
+#include "server/json/text.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
-#include "server/protocol/text.h"
 
 enum route_kind {
     ROUTE_PAGE,

@@ -1,4 +1,4 @@
-#include "server/protocol/text.h"
+#include "server/json/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>

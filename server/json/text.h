@@ -1,12 +1,12 @@
 /*
- * server/protocol/text.h - a growing text: bodies of answers.
+ * server/json/text.h - a growing text: bodies of answers.
  *
  * Errors   when memory is short the text remembers it and takes nothing more: text_is_whole is
  *          asked once, at the end.
  * Memory   text_done frees it; a zeroed struct is an empty text.
  */
-#ifndef SERVER_PROTOCOL_TEXT_H
-#define SERVER_PROTOCOL_TEXT_H
+#ifndef SERVER_JSON_TEXT_H
+#define SERVER_JSON_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
