@@ -157,25 +157,6 @@ static const struct stream_handlers unserved_handlers = {
 
 /* --- arriving --------------------------------------------------------------------------------- */
 
-/*
- * `EPOCH-SEQ`. What is no id of ours was given by another server: its holder is told of a gap, as
- * one with an epoch that we do not know; an error would stop EventSource for good.
- */
-static struct resume parse_last_event_id(struct http_text id)
-{
-    struct resume resume = {.has_since = true, .has_epoch = true};
-    uint64_t epoch;
-    uint64_t seq;
-
-    if (id.size > PUT_EPOCH_BYTES + 1 && id.bytes[PUT_EPOCH_BYTES] == '-' &&
-        broker_epoch_parse(id.bytes, PUT_EPOCH_BYTES, &epoch) &&
-        query_decimal(id.bytes + PUT_EPOCH_BYTES + 1, id.size - PUT_EPOCH_BYTES - 1, &seq)) {
-        resume.epoch = epoch;
-        resume.since = seq;
-    }
-    return resume;
-}
-
 static struct stream *begin(struct service *service, struct http_exchange *exchange)
 {
     char headers[ANSWER_HEADERS_BYTES_MAX];
@@ -249,7 +230,7 @@ void event_stream_serve(struct service *service, struct http_exchange *exchange,
     const char *reason = query_resume(request->query, &resume);
 
     if (last_event_id != NULL && last_event_id->size > 0) {
-        resume = parse_last_event_id(*last_event_id);
+        query_event_id(*last_event_id, &resume);
     } else if (reason != NULL) {
         answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, "Vary: Accept\r\n");
         return;

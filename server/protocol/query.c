@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/protocol/broker_message.h"
+#include "server/protocol/put.h"
 #include "server/topics/topics.h"
 
 enum {
@@ -90,4 +91,14 @@ const char *query_resume(struct http_text query, struct resume *ret_resume)
         return "`epoch` must be 16 hex digits";
     ret_resume->has_epoch = rc > 0;
     return NULL;
+}
+
+void query_event_id(struct http_text id, struct resume *ret_resume)
+{
+    *ret_resume = (struct resume){.has_since = true, .has_epoch = true};
+    if (id.size > PUT_EPOCH_BYTES + 1 && id.bytes[PUT_EPOCH_BYTES] == '-' &&
+        query_decimal(id.bytes + PUT_EPOCH_BYTES + 1, id.size - PUT_EPOCH_BYTES - 1,
+                      &ret_resume->since) &&
+        !broker_epoch_parse(id.bytes, PUT_EPOCH_BYTES, &ret_resume->epoch))
+        ret_resume->since = 0;
 }

@@ -81,6 +81,32 @@ static void a_token_is_since_and_epoch(void **state)
     assert_non_null(query_resume(text_of("epoch="), &resume));
 }
 
+static void an_event_id_is_an_epoch_and_a_seq_or_an_unknown_position(void **state)
+{
+    static const char *const strange[] = {
+        "9f86d081884c7d65",
+        "9f86d081884c7d65-",
+        "9f86d081884c7d65-x",
+        "9f86d081884c7d6-57",
+        "9f86d081884c7d6x-5",
+        "9f86d081884c7d65_5",
+        "9f86d081884c7d65-18446744073709551616",
+    };
+    struct resume resume;
+
+    (void)state;
+    query_event_id(text_of("9f86d081884c7d65-18446744073709551615"), &resume);
+    assert_true(resume.has_since && resume.has_epoch);
+    assert_true(resume.epoch == UINT64_C(0x9f86d081884c7d65));
+    assert_true(resume.since == UINT64_MAX);
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        query_event_id(text_of(strange[i]), &resume);
+        assert_true(resume.has_since && resume.has_epoch);
+        assert_true(resume.epoch == 0);
+        assert_true(resume.since == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +114,7 @@ int main(void)
         cmocka_unit_test(a_switch_is_true_or_false),
         cmocka_unit_test(a_text_is_decoded_once),
         cmocka_unit_test(a_token_is_since_and_epoch),
+        cmocka_unit_test(an_event_id_is_an_epoch_and_a_seq_or_an_unknown_position),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
