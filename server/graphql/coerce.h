@@ -1,0 +1,52 @@
+/*
+ * server/graphql/coerce.h - input coercion (GraphQL October 2021, sections 3.5 to 3.12, 6.1.2 and
+ * 6.4.1): literals and JSON into values of a type.
+ *
+ * Errors   as graphql-js 16 words them (`Variable "$a" got invalid value "x" at "a.b"; …`), code
+ *          GRAPHQL_BAD_USER_INPUT. All of a request's variables are reported, not the first alone.
+ * Limits   a coerced tree is at most as deep as its literal or JSON text, which are bounded.
+ */
+#ifndef SERVER_GRAPHQL_COERCE_H
+#define SERVER_GRAPHQL_COERCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/graphql/schema.h"
+#include "server/graphql/value.h"
+#include "server/json/json.h"
+
+/* The coerced variables of one execution: an array beside the operation's definitions. */
+struct coerce_variables {
+    const struct ast_definition *operation;
+    struct value *values; /* one per variable definition, in their order */
+};
+
+/*
+ * Coerces the variables of a request: @json is a checked, compact object, `null`, or empty. False:
+ * @errors has them all, or the region has failed.
+ */
+bool coerce_variables(const struct schema *schema, const struct ast_document *document,
+                      const struct ast_definition *operation, struct json_span json,
+                      struct region *region, struct graphql_errors *errors,
+                      struct coerce_variables *ret_variables);
+
+/* Of a request that has been coerced; NULL: there is no such variable. */
+const struct value *coerce_variable(const struct coerce_variables *variables, struct ast_text name);
+
+/*
+ * The arguments of a field or directive of a validated document, an array beside @inputs. False: a
+ * field error for @path has been added.
+ */
+bool coerce_arguments(const struct schema_input *inputs, uint32_t input_count,
+                      const struct ast_argument *arguments, const struct ast_node *node,
+                      const struct ast_document *document, const struct coerce_variables *variables,
+                      const struct graphql_path *path, struct region *region,
+                      struct graphql_errors *errors, struct value **ret_values);
+
+/* A constant literal (a default value). False: it does not fit the type. */
+bool coerce_literal(const struct ast_value *literal, const struct schema_ref *type,
+                    const struct coerce_variables *variables, struct region *region,
+                    struct value *ret_value);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * server/graphql/document.h - documents parsed and validated once: a bounded cache by text.
+ *
+ * Shape    text → tree, or its errors. The least recently used ones are dropped when there are more
+ *          than count_max, or than bytes_max of memory in all; who holds a reference keeps his.
+ * Callers  a worker: one cache for its schema; a new schema begins a new cache.
+ */
+#ifndef SERVER_GRAPHQL_DOCUMENT_H
+#define SERVER_GRAPHQL_DOCUMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/graphql/errors.h"
+#include "server/graphql/parser.h"
+#include "server/graphql/schema.h"
+
+struct document {
+    const struct ast_document *tree;     /* NULL: it did not parse */
+    const struct graphql_errors *errors; /* count > 0: it is not valid */
+};
+
+struct document_cache_options {
+    const struct schema *schema;
+    struct parser_limits limits;
+    uint32_t count_max;
+    size_t bytes_max;
+};
+
+struct document_cache;
+
+int document_cache_open(const struct document_cache_options *options,
+                        struct document_cache **ret_cache);
+/* References that are still held stay good. */
+void document_cache_close(struct document_cache *cache);
+/* A reference, from the cache or made now; NULL: out of memory. The text is copied. */
+const struct document *document_get(struct document_cache *cache, const char *text, size_t bytes);
+void document_unref(const struct document *document);
+
+#endif

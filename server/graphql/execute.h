@@ -1,0 +1,123 @@
+/*
+ * server/graphql/execute.h - runs one operation of a validated document (GraphQL October 2021,
+ * section 6) and writes its result as JSON straight into a text.
+ *
+ * Shape    an explicit stack of frames (no recursion): selection sets and lists that have been
+ *          begun. Fields are resolved one after the other, depth first, in the order of the
+ *          response; a null that propagates cuts the text back to where its parent began.
+ * Later    a resolver may answer after it has returned (a mutation waits for its commit); until
+ *          then nothing else of this execution runs, so mutations run one after the other by
+ *          themselves.
+ * Budget   execute_run does at most about @steps fields and list items, then returns EXECUTE_MORE:
+ *          its caller goes back to the loop and calls again.
+ * Memory   one region per execution; execute_done frees all of it at any moment. Resolvers must
+ *          not answer after that.
+ * Errors   field errors are collected with their paths; the result has them behind "data".
+ * Callers  one thread; never from inside a resolver.
+ */
+#ifndef SERVER_GRAPHQL_EXECUTE_H
+#define SERVER_GRAPHQL_EXECUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/graphql/coerce.h"
+#include "server/graphql/errors.h"
+#include "server/graphql/limits.h"
+#include "server/graphql/schema.h"
+#include "server/json/text.h"
+
+struct execution;
+
+enum execute_result_kind {
+    EXECUTE_NULL,
+    EXECUTE_BOOLEAN,
+    EXECUTE_INT, /* within 64 bits; Int fields take 32, others are a field error */
+    EXECUTE_FLOAT,
+    EXECUTE_STRING, /* String, ID, enum values and custom scalars that are strings */
+    EXECUTE_JSON,   /* a custom scalar: checked, compact text, written as it is */
+    EXECUTE_OBJECT,
+    EXECUTE_LIST,
+    EXECUTE_ERROR,
+};
+
+/* What a resolver answers. Texts and arrays must live as long as the execution's region. */
+struct execute_result {
+    enum execute_result_kind kind;
+    union {
+        bool boolean;
+        int64_t integer;
+        double number;
+        struct ast_text text;
+        struct {
+            const void *object;             /* the parent of the fields below */
+            const struct schema_type *type; /* the object type; NULL: as the field says */
+        } object;
+        struct {
+            const struct execute_result *items;
+            uint32_t count;
+        } list;
+        struct {
+            const char *message; /* terminated */
+            enum graphql_code code;
+        } error;
+    };
+};
+
+/* One call of a resolver. */
+struct execute_call {
+    struct execution *execution;
+    struct region *region; /* of the execution: for what the answer is made of */
+    void *context;         /* of execute_options */
+    const void *object;    /* the parent's */
+    const struct schema_type *parent_type;
+    const struct schema_field *field;
+    const struct value *arguments; /* one per argument of the field; VALUE_ABSENT: not given */
+};
+
+/*
+ * The answer to a call: from inside the resolver, or once later (then on_ready of the options is
+ * called). The struct is copied, what it points to is not.
+ */
+void execute_answer(struct execution *execution, const struct execute_result *result);
+
+struct execute_options {
+    const struct schema *schema;
+    const struct ast_document *document;
+    const struct ast_definition *operation;
+    const struct coerce_variables *variables;
+    const struct limits *limits;
+    const void *root; /* parent object of the root fields */
+    void *context;    /* for resolvers */
+    /* A later answer has come: call execute_run again, soon. May be NULL if none ever comes. */
+    void (*on_ready)(void *context);
+};
+
+enum execute_state {
+    EXECUTE_DONE,
+    EXECUTE_MORE,    /* call again */
+    EXECUTE_WAITING, /* for a resolver */
+    EXECUTE_FAILED,  /* out of memory: nothing was written */
+};
+
+/* The operation to run: by name, or the only one. NULL: a request error was added. */
+const struct ast_definition *execute_select(const struct ast_document *document,
+                                            struct ast_text operation_name,
+                                            struct graphql_errors *errors);
+
+/* NULL: out of memory. */
+struct execution *execute_new(const struct execute_options *options);
+void execute_free(struct execution *execution);
+/*
+ * Goes on for about @steps. EXECUTE_DONE: execute_write may be called.
+ */
+enum execute_state execute_run(struct execution *execution, uint32_t steps);
+/*
+ * {"data":…,"errors":[…]} without the closing brace, so that `extensions` can follow; "errors" only
+ * if there are any.
+ */
+void execute_write(const struct execution *execution, struct text *out);
+bool execute_has_errors(const struct execution *execution);
+
+#endif

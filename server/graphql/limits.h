@@ -1,0 +1,39 @@
+/*
+ * server/graphql/limits.h - what one operation may ask for, judged before it is executed.
+ *
+ * Depth        fields in one another; introspection (below __schema and __type) does not count.
+ * Complexity   a field is 1; a list multiplies what is in it by its `limit` argument, else by 10
+ *              (PROTOCOLS section 6). Fragments count where they are spread, @skip and @include
+ *              as the variables have it.
+ * Errors       GRAPHQL_LIMIT_EXCEEDED, with the limit, what was asked for, and where.
+ */
+#ifndef SERVER_GRAPHQL_LIMITS_H
+#define SERVER_GRAPHQL_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/graphql/coerce.h"
+
+struct limits {
+    uint32_t depth_max;
+    uint64_t complexity_max;
+    uint32_t alias_count_max;
+    uint32_t root_field_count_max;
+    uint32_t list_items_max; /* of one list in a result: execute.h */
+};
+
+#define LIMITS_DEFAULT                                                                             \
+    (struct limits)                                                                                \
+    {                                                                                              \
+        .depth_max = 15, .complexity_max = 10000, .alias_count_max = 100,                          \
+        .root_field_count_max = 50, .list_items_max = 1000                                         \
+    }
+
+/* True: within all of them. Its cost is bounded by what the limits allow, not by the document. */
+bool limits_check(const struct schema *schema, const struct ast_document *document,
+                  const struct ast_definition *operation, const struct coerce_variables *variables,
+                  const struct limits *limits, struct region *region,
+                  struct graphql_errors *errors);
+
+#endif
