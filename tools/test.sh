@@ -39,6 +39,7 @@ install_node() {
     elif ! command -v npm >/dev/null; then
         install_missing npm
     fi
+    install_missing "${PACKAGES_E2E[@]}"
     cd "$root/tests/e2e"
     if ! cmp -s package-lock.json node_modules/.installed-lock; then
         say "installing the clients that the tests use"
