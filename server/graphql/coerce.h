@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/graphql/errors.h"
 #include "server/graphql/schema.h"
 #include "server/graphql/value.h"
 #include "server/json/json.h"
