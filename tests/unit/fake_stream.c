@@ -160,7 +160,8 @@ void fake_stream_run(struct fake_stream *fake)
     struct stream *stream = &fake->stream;
 
     for (int turn = 0; turn < 1000 && !stream->is_closed; turn++) {
-        bool was_busy = fake->wants_to_give || stream->is_dirty;
+        bool was_busy = fake->wants_to_give || stream->is_dirty ||
+                        (!fake->is_stuck && !outq_is_empty(&stream->out));
 
         if (fake->wants_to_give) {
             fake->wants_to_give = false;
