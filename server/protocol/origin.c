@@ -122,20 +122,45 @@ static bool authority_is_ours(const struct service_limits *limits,
     return false;
 }
 
-static bool authority_equals(const struct authority *a, const struct authority *b,
-                             const char *default_port)
+static bool authority_equals(const struct authority *a, const struct authority *b, bool is_secure)
 {
-    struct http_text port = {default_port, strlen(default_port)};
+    struct http_text usual = {is_secure ? "443" : "80", is_secure ? 3 : 2};
 
     return a->is_bracketed == b->is_bracketed && text_equals_nocase(a->name, b->name) &&
-           text_equals_nocase(a->port.size == 0 ? port : a->port,
-                              b->port.size == 0 ? port : b->port);
+           text_equals_nocase(a->port.size == 0 ? usual : a->port,
+                              b->port.size == 0 ? usual : b->port);
 }
 
-static bool origin_is_listed(const struct service_limits *limits, struct http_text origin)
+/* An origin of the web, taken apart. */
+struct web_origin {
+    struct authority authority;
+    bool is_secure;
+};
+
+/* False for `null` and whatever else is no page of the web. */
+static bool web_origin_parse(struct http_text text, struct web_origin *ret)
+{
+    bool is_secure = text_skip(&text, "https://");
+
+    if (!is_secure && !text_skip(&text, "http://"))
+        return false;
+    ret->is_secure = is_secure;
+    return authority_parse(text, &ret->authority);
+}
+
+/* The list may name the usual port, which browsers leave out; and origins that are not of the web. */
+static bool origin_is_listed(const struct service_limits *limits, struct http_text text,
+                             const struct web_origin *origin)
 {
     for (size_t i = 0; i < limits->cors_origin_count; i++) {
-        if (text_equals_string(origin, limits->cors_origins[i]))
+        struct http_text item = {limits->cors_origins[i], strlen(limits->cors_origins[i])};
+        struct web_origin listed;
+
+        if (text_equals_nocase(text, item))
+            return true;
+        if (origin != NULL && web_origin_parse(item, &listed) &&
+            origin->is_secure == listed.is_secure &&
+            authority_equals(&origin->authority, &listed.authority, origin->is_secure))
             return true;
     }
     return false;
@@ -143,25 +168,21 @@ static bool origin_is_listed(const struct service_limits *limits, struct http_te
 
 bool origin_is_trusted(const struct service_limits *limits, const struct origin_question *question)
 {
-    struct http_text rest = question->origin;
-    struct authority origin;
+    struct web_origin origin;
     struct authority host;
-    bool is_secure;
+    bool is_of_web;
 
     if (question->origin.size > ORIGIN_BYTES_MAX)
         return false;
-    if (origin_is_listed(limits, question->origin))
+    is_of_web = web_origin_parse(question->origin, &origin);
+    if (origin_is_listed(limits, question->origin, is_of_web ? &origin : NULL))
         return true;
-
-    is_secure = text_skip(&rest, "https://");
-    if (!is_secure && !text_skip(&rest, "http://"))
-        return false; /* `null` and what is no page of the web */
-    if (!authority_parse(rest, &origin))
+    if (!is_of_web)
         return false;
-    if (question->is_loopback && authority_is_loopback(&origin))
+    if (question->is_loopback && authority_is_loopback(&origin.authority))
         return true;
-    return is_secure == question->is_secure && authority_parse(question->host, &host) &&
-           authority_equals(&origin, &host, is_secure ? "443" : "80") &&
+    return origin.is_secure == question->is_secure && authority_parse(question->host, &host) &&
+           authority_equals(&origin.authority, &host, origin.is_secure) &&
            authority_is_ours(limits, &host);
 }
 
@@ -185,6 +206,18 @@ static bool address_is_loopback(const struct sockaddr_storage *address)
     }
 }
 
+/* Browsers send one. Which of several counts would be anybody's guess. */
+static bool has_one_origin(const struct http_request *request)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (http_text_equals(request->headers[i].name, "origin"))
+            count++;
+    }
+    return count == 1;
+}
+
 enum origin_verdict origin_judge(const struct service_limits *limits,
                                  const struct http_exchange *exchange, struct http_text *ret_origin)
 {
@@ -204,5 +237,6 @@ enum origin_verdict origin_judge(const struct service_limits *limits,
     if (host != NULL)
         question.host = *host;
     *ret_origin = *origin;
-    return origin_is_trusted(limits, &question) ? ORIGIN_TRUSTED : ORIGIN_FOREIGN;
+    return has_one_origin(request) && origin_is_trusted(limits, &question) ? ORIGIN_TRUSTED
+                                                                           : ORIGIN_FOREIGN;
 }

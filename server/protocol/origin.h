@@ -3,7 +3,10 @@
  *
  * An Origin is trusted if it equals the scheme and Host of the request and the Host is an IP
  * literal, `localhost` or one of `hosts` (so that a name re-bound to our address is not); or if it
- * is one of `cors_origins`; or if both it and the connection are loopback.
+ * is one of `cors_origins` (with the usual port or without); or if both it and the connection are
+ * loopback. Names are compared whole, in any case: `localhost.` is not `localhost`. A request with
+ * two Origin headers is of nobody's page and trusted for neither. Sec-Fetch-* decide nothing: browsers
+ * send them only to where they need no protection.
  * Pure     nothing but the arguments decides.
  */
 #ifndef SERVER_PROTOCOL_ORIGIN_H

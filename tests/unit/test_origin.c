@@ -11,12 +11,14 @@
 #include "server/protocol/service.h"
 
 static const char *const hosts[] = {"events.example", "other.example"};
-static const char *const cors_origins[] = {"https://app.example", "http://b.example:8080"};
+static const char *const cors_origins[] = {"https://app.example", "http://b.example:8080",
+                                           "https://c.example:443", "http://[2001:db8::2]",
+                                           "app://desk"};
 static const struct service_limits limits = {
     .hosts = hosts,
     .host_count = 2,
     .cors_origins = cors_origins,
-    .cors_origin_count = 2,
+    .cors_origin_count = sizeof cors_origins / sizeof *cors_origins,
 };
 
 static struct http_text text_of(const char *string)
@@ -98,6 +100,38 @@ static void listed_origins_are_trusted_whatever_the_host(void **state)
     assert_false(is_trusted("https://app.example.evil.example", "192.0.2.1:8000"));
 }
 
+static void the_usual_port_may_be_left_out_of_a_listed_origin_or_not(void **state)
+{
+    (void)state;
+    assert_true(is_trusted("https://c.example", "192.0.2.1:8000"));
+    assert_true(is_trusted("https://app.example:443", "192.0.2.1:8000"));
+    assert_true(is_trusted("http://[2001:db8::2]:80", "192.0.2.1:8000"));
+    assert_true(is_trusted("app://desk", "192.0.2.1:8000"));
+    assert_false(is_trusted("http://c.example:443", "192.0.2.1:8000"));
+    assert_false(is_trusted("https://c.example:80", "192.0.2.1:8000"));
+    assert_false(is_trusted("http://2001:db8::2", "192.0.2.1:8000"));
+    assert_false(is_trusted("app://desk:80", "192.0.2.1:8000"));
+}
+
+static void a_name_is_compared_whole(void **state)
+{
+    (void)state;
+    /* A dot at the end makes another name of it, also to a browser. */
+    assert_false(is_trusted("http://events.example.", "events.example."));
+    assert_false(is_trusted("http://localhost.:8000", "localhost.:8000"));
+    assert_false(is_trusted_over_loopback("http://localhost.:3000", "127.0.0.1:8000"));
+    assert_false(is_trusted_over_loopback("http://127.0.0.1.:3000", "127.0.0.1:8000"));
+    assert_false(is_trusted("http://user@192.0.2.1:8000", "user@192.0.2.1:8000"));
+    assert_false(is_trusted("http://user@192.0.2.1:8000", "192.0.2.1:8000"));
+    assert_false(is_trusted("http://127.1:8000", "127.1:8000"));
+    assert_false(is_trusted("http://0x7f000001:8000", "0x7f000001:8000"));
+    assert_false(is_trusted("http://events.example.example", "events.example.example"));
+    assert_true(is_trusted("HTTP://EVENTS.EXAMPLE:8000", "Events.Example:8000"));
+    assert_true(is_trusted("http://[2001:DB8::1]:8000", "[2001:db8::1]:8000"));
+    assert_false(is_trusted_over_loopback("http://localhost http://localhost", "127.0.0.1:8000"));
+    assert_false(is_trusted_over_loopback("http://localhost,http://localhost", "127.0.0.1:8000"));
+}
+
 static void pages_of_this_machine_are_trusted_over_loopback_only(void **state)
 {
     (void)state;
@@ -144,6 +178,8 @@ int main(void)
         cmocka_unit_test(the_usual_port_may_be_left_out),
         cmocka_unit_test(a_name_that_was_made_to_point_here_is_not_trusted),
         cmocka_unit_test(listed_origins_are_trusted_whatever_the_host),
+        cmocka_unit_test(the_usual_port_may_be_left_out_of_a_listed_origin_or_not),
+        cmocka_unit_test(a_name_is_compared_whole),
         cmocka_unit_test(pages_of_this_machine_are_trusted_over_loopback_only),
         cmocka_unit_test(what_is_no_origin_of_the_web_is_not_trusted),
     };

@@ -76,6 +76,28 @@ static void what_cannot_be_published_is_refused_and_not_stored(void **state)
     assert_part(protocol_request(f, "GET", target, "", NULL).body, "\"events\":[]");
 }
 
+/* The peers are on this machine, so that one origin of it alone would do. */
+static void a_request_with_two_origins_is_trusted_for_neither(void **state)
+{
+    static const char *const pairs[] = {
+        "Origin: http://localhost\r\nOrigin: http://evil.example\r\n",
+        "Origin: http://evil.example\r\nOrigin: http://localhost\r\n",
+        "Origin: http://localhost\r\norigin: http://localhost\r\n",
+    };
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        assert_error(protocol_request(f, "POST", "/topics/news", pairs[i], "1"), 403, "forbidden");
+        answer = protocol_request(f, "GET", "/topics/news", pairs[i], NULL);
+        assert_int_equal(answer.status, 200);
+        assert_no_part(answer.head, "Access-Control-Allow-Origin");
+    }
+    answer = protocol_request(f, "POST", "/topics/news", "Origin: http://localhost\r\n", "1");
+    assert_int_equal(answer.status, 201);
+    assert_part(answer.head, "Access-Control-Allow-Origin: http://localhost\r\n");
+}
+
 static void a_durable_post_waits_for_the_disk(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -355,6 +377,7 @@ int main(void)
         HTTP_TEST(json_is_published_as_it_is),
         HTTP_TEST(any_other_text_is_a_json_string),
         HTTP_TEST(what_cannot_be_published_is_refused_and_not_stored),
+        HTTP_TEST(a_request_with_two_origins_is_trusted_for_neither),
         HTTP_TEST(a_durable_post_waits_for_the_disk),
         HTTP_TEST(a_full_store_is_507),
         HTTP_TEST(who_goes_before_the_answer_is_forgotten_but_published),
