@@ -1,6 +1,12 @@
 /*
- * HTTP/1.1 input: whatever comes, and however it is cut, the same requests are understood; each is
- * within its limits; and the connection either goes on or is closed.
+ * HTTP/1.1 input, heads and bodies (by length and chunked), pipelined: whatever comes, and however
+ * it is cut,
+ *
+ *   the same requests are understood, the same bytes are answered, and the same end is come to,
+ *     whether answers are given at once or later, to a client that reads or hesitates;
+ *   what was understood, written down plainly, is understood as the same: no byte of a request can
+ *     be taken for another request's;
+ *   what is answered is HTTP: one answer per request, in order, and nothing behind `close`.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,65 +14,326 @@
 
 #include "bus/check.h"
 #include "server/http/http1.h"
+#include "server/json/text.h"
 #include "server/net/timer.h"
+#include "tests/fuzz/reference.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/fake_stream.h"
 
 enum {
     HEAD_MAX = 2048,
     BODY_MAX = 4096,
+    BIG_BYTES = 200 * 1024, /* an answer that does not drain at once */
+    SLOW_BYTES_MAX = 2048,  /* inputs up to this length are fed byte by byte, too */
 };
 
-/* A sum over all that was understood: two runs are compared by it. */
-struct log {
-    uint64_t sum;
-    unsigned request_count;
-    bool is_closed;
+/* How an input is cut and answered. */
+struct manner {
+    struct reference_random random;
+    size_t piece_bytes_max; /* 0: all at once */
+    bool is_late;           /* answers come when the whole piece has been looked at */
+    bool hesitates;         /* the client does not read at times */
 };
 
-static struct log *current;
+struct run {
+    struct fake_stream fake;
+    const struct manner *manner;
+    struct http_exchange *waiting; /* to be answered late */
+    struct text requests;          /* all of them, written plainly */
+    struct text kinds;             /* of each: its answer's body is left out (H) or not (B) */
+    struct text tail;              /* what came behind an upgrade */
+    struct text answers;           /* without what may differ: dates, 100 Continue */
+    unsigned answered_count;
+    unsigned unanswered_count; /* /gone */
+    unsigned gone_count;
+    bool is_closed; /* before the client's end */
+};
 
-static void note(const void *bytes, size_t size)
+static const char big[BIG_BYTES];
+
+/* --- requests ----------------------------------------------------------------------------------- */
+
+static const char *method_name(enum http_method method)
 {
-    const uint8_t *at = bytes;
+    static const char *const names[] = {
+        [HTTP_METHOD_GET] = "GET",         [HTTP_METHOD_HEAD] = "HEAD", [HTTP_METHOD_POST] = "POST",
+        [HTTP_METHOD_OPTIONS] = "OPTIONS", [HTTP_METHOD_OTHER] = "PUT",
+    };
 
-    for (size_t i = 0; i < size; i++)
-        current->sum = (current->sum ^ at[i]) * UINT64_C(0x100000001B3);
-    current->sum = (current->sum ^ size) * UINT64_C(0x100000001B3);
+    return names[method];
 }
 
-static void on_request(void *user, struct http_exchange *exchange)
+static void add(struct text *text, struct http_text part)
 {
-    const struct http_request *request = http_request(exchange);
-    struct http_text value;
-    char decoded[HEAD_MAX];
+    text_add(text, part.bytes, part.size);
+}
 
-    (void)user;
+/* No longer than the original's head was, and with a length instead of chunks. */
+static void write_plainly(struct text *out, const struct http_request *request)
+{
+    text_add_string(out, method_name(request->method));
+    text_add_string(out, " ");
+    add(out, request->path);
+    if (request->query.size > 0)
+        text_add_string(out, "?");
+    add(out, request->query);
+    text_printf(out, " HTTP/1.%d\r\n", request->is_http_1_0 ? 0 : 1);
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+
+        if (http_text_equals(header->name, "content-length") ||
+            http_text_equals(header->name, "transfer-encoding"))
+            continue;
+        add(out, header->name);
+        text_add_string(out, ":");
+        add(out, header->value);
+        text_add_string(out, "\r\n");
+    }
+    if (request->body_bytes > 0)
+        text_printf(out, "content-length:%zu\r\n", request->body_bytes);
+    text_add_string(out, "\r\n");
+    text_add(out, request->body, request->body_bytes);
+}
+
+static void check_request(const struct http_request *request)
+{
+    char decoded[HEAD_MAX];
+    struct http_text value;
+    size_t bytes = request->path.size + request->query.size;
+
     CHECK(request->header_count <= HTTP_HEADERS_MAX);
     CHECK(request->body_bytes <= BODY_MAX);
     CHECK(request->path.size > 0);
-    CHECK(request->path.size + request->query.size < HEAD_MAX);
-    current->request_count++;
-    note(&request->method, sizeof request->method);
-    note(request->path.bytes, request->path.size);
-    note(request->query.bytes, request->query.size);
-    note(request->body, request->body_bytes);
     for (size_t i = 0; i < request->header_count; i++) {
-        CHECK(request->headers[i].name.size > 0);
-        note(request->headers[i].name.bytes, request->headers[i].name.size);
-        note(request->headers[i].value.bytes, request->headers[i].value.size);
+        struct http_text name = request->headers[i].name;
+
+        CHECK(name.size > 0);
+        bytes += name.size + request->headers[i].value.size;
+        for (size_t j = 0; j < name.size; j++)
+            CHECK(name.bytes[j] < 'A' || name.bytes[j] > 'Z');
+        CHECK(memchr(request->headers[i].value.bytes, '\n', request->headers[i].value.size) ==
+              NULL);
+        CHECK(http_header(request, "host") != NULL || request->is_http_1_0);
     }
+    CHECK(bytes < HEAD_MAX);
+    if (http_header(request, "transfer-encoding") != NULL)
+        CHECK(http_header(request, "content-length") == NULL);
     (void)http_decode(request->path, decoded, sizeof decoded);
     (void)http_query_get(request->query, "since", &value);
     (void)http_accepts(request, "text/event-stream");
     (void)http_header_has_token(request, "connection", "upgrade");
-    http_respond(exchange,
-                 &(struct http_response){
-                     .status = 200, .content_type = "text/plain", .body = "ok", .body_bytes = 2});
 }
 
-/* Feeds @step bytes at a time; 0: all at once. */
-static void run(const uint8_t *data, size_t size, size_t step, struct log *log)
+/* --- what the server's user does: it follows from the path ------------------------------------ */
+
+static size_t on_tail(void *user, const uint8_t *bytes, size_t size)
+{
+    text_add(&((struct run *)user)->tail, bytes, size);
+    return size;
+}
+
+static void on_tail_close(void *user, enum stream_close_reason reason)
+{
+    (void)user;
+    (void)reason;
+}
+
+static const struct stream_handlers tail_handlers = {
+    .on_data = on_tail,
+    .on_close = on_tail_close,
+};
+
+static bool begins_with(struct http_text text, const char *begin)
+{
+    return text.size >= strlen(begin) && memcmp(text.bytes, begin, strlen(begin)) == 0;
+}
+
+static void answer(struct run *run, struct http_exchange *exchange)
+{
+    struct http_text path = http_request(exchange)->path;
+    struct http_response response = {.status = 200, .content_type = "text/plain"};
+    char body[32];
+
+    run->answered_count++;
+    if (begins_with(path, "/up")) {
+        stream_set_user(http_upgrade(exchange, "Connection: Upgrade\r\nUpgrade: x\r\n"),
+                        &tail_handlers, run);
+    } else if (begins_with(path, "/flow")) {
+        struct stream *stream = http_begin_stream(exchange, "text/event-stream", NULL);
+
+        stream_set_user(stream, &tail_handlers, run);
+        stream_write(stream, "data: 1\n\n", 9);
+    } else if (begins_with(path, "/error")) {
+        http_respond_error(exchange, 404, "not_found", "nothing", "Vary: Accept\r\n");
+    } else if (begins_with(path, "/empty")) {
+        http_respond(exchange, &(struct http_response){.status = 204});
+    } else {
+        response.is_last = begins_with(path, "/last");
+        response.body_bytes =
+            (size_t)snprintf(body, sizeof body, "%u %zu", run->answered_count, run->requests.size);
+        response.body = body;
+        if (begins_with(path, "/big")) {
+            response.body = big;
+            response.body_bytes = sizeof big;
+        }
+        http_respond(exchange, &response);
+    }
+}
+
+static void on_gone(void *user)
+{
+    struct run *run = user;
+
+    run->gone_count++;
+    run->waiting = NULL;
+}
+
+static void on_request(void *user, struct http_exchange *exchange)
+{
+    struct run *run = user;
+    const struct http_request *request = http_request(exchange);
+    bool is_unanswered = begins_with(request->path, "/gone");
+
+    CHECK(run->waiting == NULL); /* no request before the one before it is answered */
+    check_request(request);
+    write_plainly(&run->requests, request);
+    text_add(&run->kinds, request->method == HTTP_METHOD_HEAD ? "H" : "B", 1);
+    if (is_unanswered || run->manner->is_late)
+        http_exchange_set_user(exchange, on_gone, run);
+    if (is_unanswered)
+        run->unanswered_count++;
+    else if (run->manner->is_late)
+        run->waiting = exchange;
+    else
+        answer(run, exchange);
+}
+
+/* --- what was answered -------------------------------------------------------------------------- */
+
+/* The next line without its CRLF; false: there is no whole one. */
+static bool next_line(struct http_text *rest, struct http_text *ret_line)
+{
+    const char *end = rest->size == 0 ? NULL : memmem(rest->bytes, rest->size, "\r\n", 2);
+
+    if (end == NULL)
+        return false;
+    *ret_line = (struct http_text){rest->bytes, (size_t)(end - rest->bytes)};
+    rest->bytes = end + 2;
+    rest->size -= ret_line->size + 2;
+    return true;
+}
+
+/* What one answer's head says. */
+struct answer_head {
+    unsigned status;
+    size_t body_bytes;
+    bool has_length;
+    bool is_last;
+    bool has_date;
+};
+
+static void read_head(struct http_text *rest, struct text *out, struct answer_head *ret)
+{
+    struct http_text line;
+
+    *ret = (struct answer_head){0};
+    CHECK(next_line(rest, &line));
+    CHECK(begins_with(line, "HTTP/1.1 ") && line.size >= 13 && line.bytes[12] == ' ');
+    ret->status = (unsigned)strtoul(line.bytes + 9, NULL, 10); /* ends at the blank */
+    CHECK(ret->status >= 100 && ret->status <= 599);
+    if (ret->status != 100)
+        add(out, line);
+    for (;;) {
+        CHECK(next_line(rest, &line));
+        if (line.size == 0)
+            break;
+        CHECK(memchr(line.bytes, ':', line.size) != NULL);
+        if (begins_with(line, "Content-Length: ")) {
+            CHECK(!ret->has_length);
+            ret->has_length = true;
+            ret->body_bytes = (size_t)strtoull(line.bytes + 16, NULL, 10); /* ends at the CR */
+        }
+        ret->is_last |= http_text_equals(line, "Connection: close");
+        if (begins_with(line, "Date: "))
+            ret->has_date = true;
+        else
+            add(out, line);
+    }
+}
+
+/* Walks all that was sent; returns how many final answers there were. */
+static unsigned check_answers(struct run *run, struct http_text rest)
+{
+    unsigned count = 0;
+
+    while (rest.size > 0) {
+        struct answer_head head;
+        bool is_to_head = count < run->kinds.size && run->kinds.bytes[count] == 'H';
+
+        read_head(&rest, &run->answers, &head);
+        if (head.status == 100) {
+            CHECK(!head.has_length);
+            continue;
+        }
+        count++;
+        CHECK(head.has_date);
+        if (head.status == 101 || (head.status == 200 && !head.has_length)) {
+            add(&run->answers, rest); /* the stream is another's from here on */
+            break;
+        }
+        CHECK(head.has_length == (head.status != 204));
+        if (!is_to_head || count > run->answered_count) {
+            CHECK(rest.size >= head.body_bytes);
+            text_add(&run->answers, rest.bytes, head.body_bytes);
+            rest.bytes += head.body_bytes;
+            rest.size -= head.body_bytes;
+        }
+        if (head.is_last)
+            CHECK(rest.size == 0);
+    }
+    return count;
+}
+
+/* --- a run -------------------------------------------------------------------------------------- */
+
+/* Whoever is to be answered late is, and whoever waits behind him. */
+static void go_on(struct run *run)
+{
+    fake_stream_run(&run->fake);
+    while (run->waiting != NULL) {
+        struct http_exchange *exchange = run->waiting;
+
+        run->waiting = NULL;
+        http_exchange_set_user(exchange, NULL, NULL);
+        answer(run, exchange);
+        fake_stream_run(&run->fake);
+    }
+}
+
+static void feed(struct run *run, const uint8_t *data, size_t size)
+{
+    struct reference_random random = run->manner->random;
+    size_t bytes_max = run->manner->piece_bytes_max;
+
+    for (size_t at = 0; at < size;) {
+        size_t bytes = bytes_max == 0 ? size : 1 + reference_random_below(&random, bytes_max);
+
+        if (bytes > size - at)
+            bytes = size - at;
+        run->fake.is_stuck = run->manner->hesitates && reference_random_below(&random, 3) > 0;
+        fake_stream_feed(&run->fake, data + at, bytes);
+        go_on(run);
+        at += bytes;
+    }
+    run->fake.is_stuck = false;
+    go_on(run);
+    run->is_closed = run->fake.is_reported || run->fake.stream.is_finishing;
+    fake_stream_end(&run->fake);
+    go_on(run);
+}
+
+static void run_input(struct run *run, const struct manner *manner, const uint8_t *data,
+                      size_t size)
 {
     static const struct http_handlers handlers = {.on_request = on_request};
     static const struct http_limits limits = {
@@ -77,35 +344,82 @@ static void run(const uint8_t *data, size_t size, size_t step, struct log *log)
         .idle_timeout_ns = 1000000000,
         .write_timeout_ns = 1000000000,
     };
-    struct http_server server = {.handlers = &handlers, .limits = &limits};
-    struct fake_stream fake;
+    struct http_server server = {.handlers = &handlers, .limits = &limits, .user = run};
+    unsigned answer_count;
+    size_t sent_bytes;
+    const char *sent;
 
-    *log = (struct log){.sum = 0};
-    current = log;
+    *run = (struct run){.manner = manner};
     CHECK(timer_wheel_open(0, &server.timers) == 0);
-    fake_stream_init(&fake);
-    CHECK(http1_serve(&server, &fake.stream) == 0);
-    for (size_t at = 0; at < size; at += step) {
-        if (step == 0 || step > size - at)
-            step = size - at;
-        fake_stream_feed(&fake, data + at, step);
-        fake_stream_run(&fake);
-    }
-    log->is_closed = fake.is_reported;
-    fake_stream_done(&fake);
+    fake_stream_init(&run->fake);
+    CHECK(http1_serve(&server, &run->fake.stream) == 0);
+    feed(run, data, size);
+    sent = fake_stream_take(&run->fake, &sent_bytes);
+    answer_count = check_answers(run, (struct http_text){sent, sent_bytes});
+    CHECK(answer_count == run->answered_count || answer_count == run->answered_count + 1);
+    fake_stream_done(&run->fake);
+    CHECK(run->gone_count == run->unanswered_count);
     CHECK(server.connections == NULL);
     timer_wheel_close(server.timers);
 }
 
+static void run_done(struct run *run)
+{
+    text_done(&run->requests);
+    text_done(&run->kinds);
+    text_done(&run->tail);
+    text_done(&run->answers);
+}
+
+static bool is_same(const struct text *a, const struct text *b)
+{
+    CHECK(text_is_whole(a) && text_is_whole(b));
+    return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+static void check_cut(const struct run *whole, const struct manner *manner, const uint8_t *data,
+                      size_t size)
+{
+    struct run cut;
+
+    run_input(&cut, manner, data, size);
+    CHECK(is_same(&whole->requests, &cut.requests));
+    CHECK(is_same(&whole->tail, &cut.tail));
+    CHECK(is_same(&whole->answers, &cut.answers));
+    CHECK(whole->is_closed == cut.is_closed);
+    run_done(&cut);
+}
+
+/* Without the upgrade's tail: it is no HTTP. */
+static void check_plain(const struct run *whole)
+{
+    static const struct manner manner = {.is_late = false};
+    struct run plain;
+
+    run_input(&plain, &manner, (const uint8_t *)whole->requests.bytes, whole->requests.size);
+    CHECK(is_same(&whole->requests, &plain.requests));
+    CHECK(is_same(&whole->kinds, &plain.kinds));
+    run_done(&plain);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct log whole;
-    struct log cut;
+    struct reference_random random = reference_random_of(data, size);
+    const struct manner together = {.random = random};
+    const struct manner byte_by_byte = {.random = random, .piece_bytes_max = 1};
+    const struct manner in_pieces = {
+        .random = random,
+        .piece_bytes_max = 2 + reference_random_below(&random, 1 + size / 2),
+        .is_late = true,
+        .hesitates = true,
+    };
+    struct run whole;
 
-    run(data, size, 0, &whole);
-    run(data, size, 1 + size % 7, &cut);
-    CHECK(whole.request_count == cut.request_count);
-    CHECK(whole.sum == cut.sum);
-    CHECK(whole.is_closed == cut.is_closed);
+    run_input(&whole, &together, data, size);
+    if (size <= SLOW_BYTES_MAX)
+        check_cut(&whole, &byte_by_byte, data, size);
+    check_cut(&whole, &in_pieces, data, size);
+    check_plain(&whole);
+    run_done(&whole);
     return 0;
 }
