@@ -11,8 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bus/hash.h"
+#include "bus/hash_counts.h"
 #include "bus/shm.h"
-#include "bus/topic_counts.h"
 #include "server/config.h"
 #include "server/datadir.h"
 #include "server/log.h"
@@ -166,9 +167,13 @@ static int open_as_user(struct heritage *heritage)
         rc = open_bus(heritage);
     if (rc != 0)
         return rc;
-    rc = topic_counts_open(&heritage->counts);
+    rc = hash_seed_make(&heritage->hash_seed);
+    if (rc == 0)
+        rc = hash_counts_open("sluice-topic-counts", &heritage->topic_counts);
+    if (rc == 0)
+        rc = hash_counts_open("sluice-address-counts", &heritage->address_counts);
     if (rc != 0)
-        log_error("no memory for the topics' subscriber counts: %s", strerror(-rc));
+        log_error("cannot count what all workers have: %s", strerror(-rc));
     return rc;
 }
 
@@ -215,7 +220,8 @@ int heritage_open(const struct config *config, struct heritage *ret_heritage)
 
 void heritage_close(struct heritage *heritage)
 {
-    topic_counts_close(heritage->counts);
+    hash_counts_close(heritage->address_counts);
+    hash_counts_close(heritage->topic_counts);
     bus_close(heritage->bus);
     close_listeners(heritage->broker_listeners, heritage->broker_listener_count);
     close_listeners(heritage->listeners, heritage->listener_count);

@@ -18,7 +18,7 @@
 
 struct bus;
 struct config;
-struct topic_counts;
+struct hash_counts;
 
 struct heritage_listener {
     int fd;
@@ -28,7 +28,9 @@ struct heritage_listener {
 struct heritage {
     const struct config *config;
     struct bus *bus;
-    struct topic_counts *counts;
+    uint64_t hash_seed;                  /* of what clients choose, for all children: bus/hash.h */
+    struct hash_counts *topic_counts;    /* subscribers of each topic */
+    struct hash_counts *address_counts;  /* connections of each address (admission.h) */
     struct heritage_listener *listeners; /* HTTP */
     size_t listener_count;
     struct heritage_listener *broker_listeners;

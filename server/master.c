@@ -22,7 +22,7 @@
 #include "bus/check.h"
 #include "bus/role.h"
 #include "bus/shm.h"
-#include "bus/topic_counts.h"
+#include "bus/hash_counts.h"
 #include "bus/wake.h"
 #include "server/child.h"
 #include "server/clock.h"
@@ -223,8 +223,10 @@ static void bury(struct master *master, struct child *child, int status)
     bool is_expected = child->state == CHILD_RETIRING;
 
     child->pid = 0;
-    if (child->kind == CHILD_WORKER)
-        topic_counts_clear(master->heritage.counts, child->slot);
+    if (child->kind == CHILD_WORKER) {
+        hash_counts_clear(master->heritage.topic_counts, child->slot);
+        hash_counts_clear(master->heritage.address_counts, child->slot);
+    }
     bus_slot_vacate(bus, child->slot);
     act(master, child, CHILD_HAS_DIED);
     log_death(master, child, pid, status, is_expected);

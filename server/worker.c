@@ -87,7 +87,8 @@ static int open_topics(struct worker *worker)
     const struct topics_options options = {
         .bus = worker->bus,
         .store = worker->store,
-        .counts = worker->heritage->counts,
+        .counts = worker->heritage->topic_counts,
+        .hash_seed = worker->heritage->hash_seed,
         .slot = worker->slot,
         .queue_bytes_max = &limits->queue_bytes_max,
         .subscriptions_max = &limits->subscriptions_max,

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "bus/check.h"
+#include "bus/hash.h"
 #include "store/error.h"
 #include "store/layout.h"
 
@@ -28,14 +28,16 @@ enum {
 
 int topic_set_init(struct topic_set *set)
 {
+    int rc = hash_seed_make(&set->hash_seed);
+
     set->count = 0;
     set->entries = calloc(TOPIC_SET_MAX, sizeof *set->entries);
     set->slots = calloc(TOPIC_SET_SLOTS, sizeof *set->slots);
-    if (set->entries == NULL || set->slots == NULL) {
+    if (set->entries == NULL || set->slots == NULL)
+        rc = -ENOMEM;
+    if (rc != 0)
         topic_set_done(set);
-        return -ENOMEM;
-    }
-    return 0;
+    return rc;
 }
 
 void topic_set_done(struct topic_set *set)
@@ -57,7 +59,8 @@ void topic_set_clear(struct topic_set *set)
 /* The slot where @topic stands or would stand. Ends: more than half of the slots are free. */
 static uint32_t slot_find(const struct topic_set *set, const struct record_topic *topic)
 {
-    uint32_t slot = (uint32_t)XXH3_64bits(topic->name, topic->bytes) & (TOPIC_SET_SLOTS - 1);
+    uint32_t slot =
+        (uint32_t)hash_bytes(set->hash_seed, topic->name, topic->bytes) & (TOPIC_SET_SLOTS - 1);
 
     while (set->slots[slot] != 0) {
         const struct topic_set_entry *entry = &set->entries[set->slots[slot] - 1];

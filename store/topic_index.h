@@ -44,8 +44,10 @@ struct topic_set {
     struct topic_set_entry *entries;
     uint32_t *slots; /* entry's index + 1; 0: free */
     size_t count;
+    uint64_t hash_seed; /* a secret of this process: names are chosen by clients */
 };
 
+/* 0, -ENOMEM, or -EIO: no random numbers. */
 int topic_set_init(struct topic_set *set);
 void topic_set_done(struct topic_set *set);
 void topic_set_clear(struct topic_set *set);

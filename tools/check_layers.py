@@ -52,7 +52,7 @@ FOREIGN = {
     "http_parser.h": ["server/http"],
     "ini.h": ["server/*"],
     "systemd/": ["server/*"],
-    "xxhash.h": ["bus", "store", "server/topics"],
+    "xxhash.h": ["bus", "store"],
     "sys/epoll.h": ["server/net", "server/*", "tools"],
 }
 

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "bus/check.h"
+#include "bus/hash.h"
 #include "bus/record.h"
 #include "server/topics/topics.h"
 
@@ -24,9 +24,9 @@ static_assert(sizeof(struct subscription) <= 40, "what an idle client costs here
 static_assert(sizeof(struct live) == 16, "what an idle client costs here");
 static_assert(sizeof(struct subscriber) <= 48, "what an idle client costs here");
 
-void subscription_table_init(struct subscription_table *table)
+void subscription_table_init(struct subscription_table *table, uint64_t hash_seed)
 {
-    *table = (struct subscription_table){0};
+    *table = (struct subscription_table){.hash_seed = hash_seed};
 }
 
 void subscription_table_done(struct subscription_table *table)
@@ -40,7 +40,7 @@ void subscription_table_done(struct subscription_table *table)
         free(slab);
         slab = next;
     }
-    subscription_table_init(table);
+    subscription_table_init(table, table->hash_seed);
 }
 
 /* --- the pool --------------------------------------------------------------------------------- */
@@ -75,9 +75,10 @@ static void pool_give(struct subscription_table *table, struct subscription *sub
 
 /* --- topics ----------------------------------------------------------------------------------- */
 
-uint64_t topic_hash(const char *name, size_t bytes)
+uint64_t subscription_table_hash(const struct subscription_table *table, const char *name,
+                                 size_t bytes)
 {
-    return XXH3_64bits(name, bytes);
+    return hash_bytes(table->hash_seed, name, bytes);
 }
 
 /*
@@ -104,7 +105,7 @@ static struct topic *find_by_hash(const struct subscription_table *table, const 
 struct topic *subscription_table_find(const struct subscription_table *table, const char *name,
                                       size_t bytes)
 {
-    return find_by_hash(table, name, bytes, topic_hash(name, bytes));
+    return find_by_hash(table, name, bytes, subscription_table_hash(table, name, bytes));
 }
 
 // NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
@@ -153,7 +154,7 @@ struct subscription *subscription_find(const struct subscriber *subscriber,
 struct subscription *subscription_add(struct subscription_table *table,
                                       struct subscriber *subscriber, const char *name, size_t bytes)
 {
-    uint64_t hash = topic_hash(name, bytes);
+    uint64_t hash = subscription_table_hash(table, name, bytes);
     struct topic *topic = find_by_hash(table, name, bytes, hash);
     struct subscription *subscription = pool_take(table);
 

@@ -45,7 +45,7 @@ struct live_list {
 
 struct topic {
     UT_hash_handle hh;
-    uint64_t hash; /* XXH3-64 of the name */
+    uint64_t hash; /* of the name: subscription_table_hash */
     struct live_list *lists;
     struct subscription *fed; /* scratch of one catch-up step: the subscription that it feeds */
     uint32_t subscription_count;
@@ -67,16 +67,19 @@ struct subscription_slab;
 
 struct subscription_table {
     struct topic *topics; /* uthash */
+    uint64_t hash_seed;
     struct subscription *free;
     struct subscription_slab *slabs;
     size_t topic_count;
 };
 
-void subscription_table_init(struct subscription_table *table);
+/* @hash_seed: a secret (bus/hash.h), so that no client can choose names that collide. */
+void subscription_table_init(struct subscription_table *table, uint64_t hash_seed);
 /* Every subscription must have been removed. */
 void subscription_table_done(struct subscription_table *table);
 
-uint64_t topic_hash(const char *name, size_t bytes);
+uint64_t subscription_table_hash(const struct subscription_table *table, const char *name,
+                                 size_t bytes);
 /* NULL: nobody here is subscribed to it. */
 struct topic *subscription_table_find(const struct subscription_table *table, const char *name,
                                       size_t bytes);

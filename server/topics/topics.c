@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "bus/check.h"
+#include "bus/hash_counts.h"
 #include "bus/shm.h"
-#include "bus/topic_counts.h"
 #include "server/topics/state.h"
 #include "store/log.h"
 
@@ -18,7 +18,7 @@ int topics_open(const struct topics_options *options, struct topics **ret_topics
     if (topics == NULL)
         return -ENOMEM;
     topics->options = *options;
-    subscription_table_init(&topics->table);
+    subscription_table_init(&topics->table, options->hash_seed);
     rc = catch_up_set_open(&topics->catch_up);
     if (rc != 0)
         goto fail;
@@ -66,6 +66,12 @@ void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsig
         .stream = stream, .handlers = handlers, .user = user, .encoding = (uint8_t)encoding};
 }
 
+static void count_subscriber(struct topics *topics, const struct topic *topic, int delta)
+{
+    /* One that is not counted makes the number told too low, and nothing else. */
+    (void)hash_counts_add(topics->options.counts, topics->options.slot, topic->hash, delta);
+}
+
 /* Out of wherever it is: live, lagging, or neither. */
 static void end_subscription(struct topics *topics, struct subscription *subscription)
 {
@@ -73,7 +79,7 @@ static void end_subscription(struct topics *topics, struct subscription *subscri
         catch_up_remove(topics, subscription);
     else if (subscription->live_index != UINT32_MAX)
         subscription_leave_live(subscription);
-    topic_counts_add(topics->options.counts, topics->options.slot, subscription->topic->hash, -1);
+    count_subscriber(topics, subscription->topic, -1);
     topics_count(topics, STAT_SUBSCRIPTIONS, -1);
     subscription_remove(&topics->table, subscription);
 }
@@ -160,7 +166,7 @@ static int subscribe_anew(struct topics *topics, struct subscriber *subscriber,
         subscription_remove(&topics->table, subscription);
         return rc;
     }
-    topic_counts_add(topics->options.counts, topics->options.slot, subscription->topic->hash, 1);
+    count_subscriber(topics, subscription->topic, 1);
     topics_count(topics, STAT_SUBSCRIPTIONS, 1);
     return 0;
 }
@@ -225,6 +231,6 @@ uint64_t topics_cursor_seq(const struct topics *topics)
 
 uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes)
 {
-    return topic_counts_sum(topics->options.counts, topics->options.bus,
-                            topic_hash(topic, topic_bytes));
+    return hash_counts_sum(topics->options.counts, topics->options.bus,
+                           subscription_table_hash(&topics->table, topic, topic_bytes));
 }

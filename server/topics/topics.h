@@ -25,15 +25,16 @@
 struct bus;
 struct store;
 struct stream;
-struct topic_counts;
+struct hash_counts;
 struct topics;
 struct subscriber;
 struct subscription;
 
 struct topics_options {
     struct bus *bus;
-    struct store *store; /* this worker's read-only one */
-    struct topic_counts *counts;
+    struct store *store;        /* this worker's read-only one */
+    struct hash_counts *counts; /* subscribers of all workers, by the hash of the topic's name */
+    uint64_t hash_seed;         /* a secret, the same in all workers */
     unsigned slot;
     const uint32_t *queue_bytes_max;    /* --max-queue; read at each use: a reload may change it */
     const uint32_t *subscriptions_max;  /* --max-subscriptions */

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "bus/check.h"
+#include "bus/hash_counts.h"
 #include "bus/role.h"
-#include "bus/topic_counts.h"
 #include "store/env.h"
 
 /* --- the writer: a process of its own, as LMDB wants it --------------------------------------- */
@@ -222,7 +222,7 @@ struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
     role_set((enum role)(ROLE_MASTER | ROLE_WORKER));
     bus_options.path = fixture->ring_path;
     assert_int_equal(bus_open(&bus_options, &fixture->bus), 0);
-    assert_int_equal(topic_counts_open(&fixture->counts), 0);
+    assert_int_equal(hash_counts_open("test", &fixture->counts), 0);
     bus_slot_occupy(fixture->bus, TOPICS_SLOT);
     start_writer(fixture);
     store_options.data_dir = fixture->dir;
@@ -233,6 +233,7 @@ struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
     options = (struct topics_options){.bus = fixture->bus,
                                       .store = fixture->store,
                                       .counts = fixture->counts,
+                                      .hash_seed = 0x5eed,
                                       .slot = TOPICS_SLOT,
                                       .queue_bytes_max = &fixture->queue_bytes_max,
                                       .subscriptions_max = &fixture->subscriptions_max,
@@ -269,7 +270,7 @@ void topics_fixture_free(struct topics_fixture *fixture)
     (void)close(fixture->from_writer);
     assert_int_equal(waitpid(fixture->writer_pid, &status, 0), fixture->writer_pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    topic_counts_close(fixture->counts);
+    hash_counts_close(fixture->counts);
     assert_int_equal(unlink(fixture->ring_path), 0);
     bus_close(fixture->bus);
     assert_int_equal(nftw(fixture->dir, entry_remove, 8, FTW_DEPTH | FTW_PHYS), 0);

@@ -39,7 +39,7 @@ struct topics_fixture {
     char ring_path[64];
     char dir[64];
     struct bus *bus;
-    struct topic_counts *counts;
+    struct hash_counts *counts;
     struct store *store;
     struct topics *topics;
     unsigned text_encoding;  /* "topic seq payload\n" */

@@ -1,4 +1,4 @@
-#include "bus/topic_counts.h"
+#include "bus/hash_counts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,14 +16,14 @@ struct entry {
     _Atomic uint64_t count; /* O: acquire / release */
 };
 
-struct topic_counts {
-    struct entry *entries; /* shared; [BUS_SLOT_COUNT][TOPIC_COUNTS_ENTRIES] */
+struct hash_counts {
+    struct entry *entries; /* shared; [BUS_SLOT_COUNT][HASH_COUNTS_ENTRIES] */
 };
 
-static const size_t TABLE_BYTES = TOPIC_COUNTS_ENTRIES * sizeof(struct entry);
+static const size_t TABLE_BYTES = HASH_COUNTS_ENTRIES * sizeof(struct entry);
 
 static_assert(sizeof(struct entry) == 16, "256 to a page");
-static_assert((TOPIC_COUNTS_ENTRIES & (TOPIC_COUNTS_ENTRIES - 1)) == 0, "a hash is masked");
+static_assert((HASH_COUNTS_ENTRIES & (HASH_COUNTS_ENTRIES - 1)) == 0, "a hash is masked");
 
 /* 0 stands for "never used". */
 static uint64_t hash_or_one(uint64_t hash)
@@ -31,28 +31,28 @@ static uint64_t hash_or_one(uint64_t hash)
     return hash == 0 ? 1 : hash;
 }
 
-static struct entry *table_at(const struct topic_counts *counts, unsigned slot)
+static struct entry *table_at(const struct hash_counts *counts, unsigned slot)
 {
     CHECK(slot < BUS_SLOT_COUNT);
-    return counts->entries + (size_t)slot * TOPIC_COUNTS_ENTRIES;
+    return counts->entries + (size_t)slot * HASH_COUNTS_ENTRIES;
 }
 
 static struct entry *probe(struct entry *table, uint64_t hash, unsigned step)
 {
-    return &table[(hash + step) & (TOPIC_COUNTS_ENTRIES - 1)];
+    return &table[(hash + step) & (HASH_COUNTS_ENTRIES - 1)];
 }
 
-int topic_counts_open(struct topic_counts **ret_counts)
+int hash_counts_open(const char *name, struct hash_counts **ret_counts)
 {
     const size_t bytes = BUS_SLOT_COUNT * TABLE_BYTES;
-    struct topic_counts *counts = calloc(1, sizeof *counts);
+    struct hash_counts *counts = calloc(1, sizeof *counts);
     void *map = MAP_FAILED;
     int fd = -1;
     int rc = -ENOMEM;
 
     if (counts == NULL)
         return rc;
-    fd = memfd_create("sluice-topic-counts", MFD_CLOEXEC);
+    fd = memfd_create(name, MFD_CLOEXEC);
     if (fd >= 0 && ftruncate(fd, (off_t)bytes) == 0)
         map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (map == MAP_FAILED)
@@ -68,7 +68,7 @@ int topic_counts_open(struct topic_counts **ret_counts)
     return 0;
 }
 
-void topic_counts_close(struct topic_counts *counts)
+void hash_counts_close(struct hash_counts *counts)
 {
     if (counts == NULL)
         return;
@@ -81,7 +81,7 @@ static struct entry *entry_find(struct entry *table, uint64_t hash, bool may_cla
 {
     struct entry *free_entry = NULL;
 
-    for (unsigned step = 0; step < TOPIC_COUNTS_PROBES; step++) {
+    for (unsigned step = 0; step < HASH_COUNTS_PROBES; step++) {
         struct entry *entry = probe(table, hash, step);
         uint64_t found = atomic_load_explicit(&entry->hash, memory_order_relaxed);
 
@@ -98,25 +98,28 @@ static struct entry *entry_find(struct entry *table, uint64_t hash, bool may_cla
     return free_entry;
 }
 
-void topic_counts_add(struct topic_counts *counts, unsigned slot, uint64_t hash, int delta)
+bool hash_counts_add(struct hash_counts *counts, unsigned slot, uint64_t hash, int delta)
 {
     struct entry *entry = entry_find(table_at(counts, slot), hash_or_one(hash), delta > 0);
     const uint64_t leaving = delta < 0 ? (uint64_t)(-(int64_t)delta) : 0;
     uint64_t count;
 
     if (entry == NULL)
-        return; /* all probes are taken by others: not counted */
+        return false; /* all probes are taken by others */
     count = atomic_load_explicit(&entry->count, memory_order_relaxed);
     if (delta >= 0)
         count += (uint64_t)delta;
     else
         count -= count < leaving ? count : leaving; /* some may never have been counted */
     atomic_store_explicit(&entry->count, count, memory_order_release);
+    /* Before any sum that this process asks for: it must not look past its own store. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return true;
 }
 
 static uint64_t table_count(struct entry *table, uint64_t hash)
 {
-    for (unsigned step = 0; step < TOPIC_COUNTS_PROBES; step++) {
+    for (unsigned step = 0; step < HASH_COUNTS_PROBES; step++) {
         struct entry *entry = probe(table, hash, step);
         uint64_t found = atomic_load_explicit(&entry->hash, memory_order_acquire);
         uint64_t count;
@@ -133,7 +136,7 @@ static uint64_t table_count(struct entry *table, uint64_t hash)
     return 0;
 }
 
-uint64_t topic_counts_sum(const struct topic_counts *counts, const struct bus *bus, uint64_t hash)
+uint64_t hash_counts_sum(const struct hash_counts *counts, const struct bus *bus, uint64_t hash)
 {
     uint64_t sum = 0;
 
@@ -144,7 +147,7 @@ uint64_t topic_counts_sum(const struct topic_counts *counts, const struct bus *b
     return sum;
 }
 
-void topic_counts_clear(struct topic_counts *counts, unsigned slot)
+void hash_counts_clear(struct hash_counts *counts, unsigned slot)
 {
     struct entry *table = table_at(counts, slot);
 
