@@ -81,7 +81,7 @@ graphql_errors_add(struct graphql_errors *errors, enum graphql_code code, const 
 void graphql_error_locate(struct graphql_errors *errors, struct graphql_error *error,
                           const struct ast_document *document, uint32_t at);
 
-/* "GRAPHQL_VALIDATION_FAILED" and so on. */
+/* "GRAPHQL_VALIDATION_FAILED", "LIMIT_EXCEEDED" and so on. */
 const char *graphql_code_name(enum graphql_code code);
 /* Line and column of a byte offset; both from 1. */
 void graphql_line_column(const struct graphql_location *location, uint32_t *ret_line,
@@ -93,7 +93,10 @@ void graphql_line_column(const struct graphql_location *location, uint32_t *ret_
 void graphql_error_write(const struct graphql_error *error, struct text *out);
 /* All of them as a JSON array. */
 void graphql_errors_write(const struct graphql_errors *errors, struct text *out);
-/* "board.graphql:12:3: message" per line, for people who start a server. */
+/*
+ * "board.graphql:12:3: message" per line, for people who start a server; each place but the first
+ * has a line of its own, "board.graphql:20:3: and here".
+ */
 void graphql_errors_print(const struct graphql_errors *errors, struct text *out);
 
 #endif
