@@ -24,6 +24,9 @@
 
 enum {
     CATCH_UP_BYTES = 256 * 1024, /* for lagging subscribers, per turn */
+    /* Of the input budget: so much, or so many of the longest messages. README, "Limits". */
+    INPUT_BYTES = 64 * 1024 * 1024,
+    INPUT_MESSAGES = 8,
 };
 #define SLEEP_NS_MAX     CLOCK_SECOND_NS /* the master counts turns */
 #define BODY_TIMEOUT_NS  (30 * CLOCK_SECOND_NS)
@@ -58,6 +61,9 @@ static void set_limits(struct worker *worker)
     const struct config *config = worker->config;
 
     worker->is_awaiting_committed = config->durability == DURABILITY_COMMITTED;
+    worker->input_budget.bytes_max = INPUT_MESSAGES * config->max_message;
+    if (worker->input_budget.bytes_max < INPUT_BYTES)
+        worker->input_budget.bytes_max = INPUT_BYTES;
     worker->service.limits = (struct service_limits){
         .message_bytes_max = (uint32_t)config->max_message,
         .queue_bytes_max = (uint32_t)config->max_queue,
@@ -111,6 +117,7 @@ static int open_topics(struct worker *worker)
 static int open_protocols(struct worker *worker)
 {
     const struct websocket_options options = {
+        .input_budget = &worker->input_budget,
         .message_bytes_max = (uint32_t)worker->config->max_message,
         .ping_interval_ns = (int64_t)worker->config->ping_interval,
         .ping_timeout_ns = (int64_t)worker->config->ping_timeout,
@@ -156,7 +163,7 @@ static int open_worker(struct worker *worker)
     };
     rc = loop_watch(worker->loop, &worker->wake_source, EPOLLIN | EPOLLET);
     if (rc == 0)
-        rc = tcp_set_open(worker->loop, &worker->tcp);
+        rc = tcp_set_open(worker->loop, &worker->input_budget, &worker->tcp);
     if (rc == 0)
         rc = open_topics(worker);
     if (rc == 0)

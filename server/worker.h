@@ -18,6 +18,7 @@
 #include "bus/slots.h"
 #include "server/drain_worker.h"
 #include "server/http/http.h"
+#include "server/net/budget.h"
 #include "server/net/loop.h"
 #include "server/net/tcp.h"
 #include "server/protocol/service.h"
@@ -44,6 +45,7 @@ struct worker {
     struct loop_source wake_source;
     struct store *store;
     struct tcp_set *tcp;
+    struct budget input_budget; /* what has come and is not whole, of all connections */
     struct service service;
     struct http_limits http_limits;
     struct http_handlers http_handlers;

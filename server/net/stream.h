@@ -8,7 +8,9 @@
  *          it has consumed. The rest is kept by the stream (that is the only copy) and given again
  *          in front of what comes next. While is_paused nothing is read or given; stream_resume
  *          gives what was kept first. More than hold_bytes_max kept: the stream stops reading until
- *          some is consumed; a user for whom that can never happen has to close.
+ *          some is consumed; a user for whom that can never happen has to close. What is kept
+ *          comes out of the worker's budget (net/budget.h): when that has no room, or there is no
+ *          memory, on_no_room is called, and what was to be kept is lost.
  * Output   push ranges to `out`, then stream_dirty: at the end of the turn every dirty stream is
  *          flushed with one writev of up to STREAM_IOV_MAX ranges (more while the socket takes
  *          them, bounded per turn). on_drained is called after a flush that leaves at most
@@ -17,8 +19,8 @@
  *          then the write side is shut and the peer's end awaited for at most STREAM_LINGER_NS;
  *          what it still sends is thrown away. stream_abort: at once. Either way on_close is
  *          called exactly once, never from inside a call of the user's own (it comes from the
- *          loop), and is the last call; the stream is gone after it. on_data, on_end and
- *          on_drained are not called after either.
+ *          loop), and is the last call; the stream is gone after it. None of the others is called
+ *          after either.
  * Callers  the worker's own thread.
  */
 #ifndef SERVER_NET_STREAM_H
@@ -50,6 +52,11 @@ struct stream_handlers {
     size_t (*on_data)(void *user, const uint8_t *bytes, size_t size);
     void (*on_end)(void *user);     /* the peer will send no more; NULL: stream_finish is called */
     void (*on_drained)(void *user); /* may be NULL */
+    /*
+     * What on_data has left cannot be kept: the user finishes the stream, having said so in its
+     * protocol's way. NULL, or still not finishing after it: the stream is aborted.
+     */
+    void (*on_no_room)(void *user);
     void (*on_close)(void *user, enum stream_close_reason reason);
 };
 

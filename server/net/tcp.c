@@ -17,6 +17,11 @@
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
 
+enum {
+    /* What is held up to here is put in front of what comes next; of more a copy would cost. */
+    JOINED_BYTES_MAX = 4096,
+};
+
 static_assert(sizeof(struct tcp_stream) <= 200, "an idle connection is small");
 
 static struct tcp_stream *tcp_of(const struct stream *stream)
@@ -62,8 +67,7 @@ static void add_work(struct tcp_stream *tcp)
 
 static void drop_held(struct tcp_stream *tcp)
 {
-    free(tcp->held);
-    tcp->held = NULL;
+    held_drop(&tcp->held, tcp->set->budget);
 }
 
 /* The only place where a stream becomes closed; tcp_reap does the rest. */
@@ -129,66 +133,75 @@ static void on_finish_timer(struct timer *timer)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-/* Appends to the kept input, which the next call of on_data begins with. */
-static int hold(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
-{
-    size_t held_bytes = tcp->held != NULL ? tcp->held->size : 0;
-    size_t needed = held_bytes + size;
-
-    if (tcp->held == NULL || needed > tcp->held->capacity) {
-        struct held *held = needed < UINT32_MAX ? realloc(tcp->held, sizeof *held + needed) : NULL;
-
-        if (held == NULL)
-            return -ENOMEM;
-        held->capacity = (uint32_t)needed;
-        tcp->held = held;
-    }
-    memcpy(tcp->held->bytes + held_bytes, bytes, size);
-    tcp->held->size = (uint32_t)needed;
-    return 0;
-}
-
-static void consume_held(struct tcp_stream *tcp, size_t consumed)
-{
-    struct held *held = tcp->held;
-
-    if (consumed == held->size) {
-        drop_held(tcp);
-        return;
-    }
-    memmove(held->bytes, held->bytes + consumed, held->size - consumed);
-    held->size -= (uint32_t)consumed;
-}
-
-/* Gives the kept input and, behind it, @bytes; keeps what the user leaves. */
-static void give_input(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
+/* What it has left cannot be kept: its user says so, in whatever way its protocol has. */
+static void turn_away(struct tcp_stream *tcp)
 {
     struct stream *stream = &tcp->stream;
-    bool was_held = tcp->held != NULL;
+
+    if (stream->handlers->on_no_room != NULL)
+        stream->handlers->on_no_room(stream->user);
+    if (!stream->is_finishing)
+        close_stream(tcp, STREAM_CLOSED_ERROR, ENOBUFS);
+}
+
+static void hold(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
+{
+    if (held_append(&tcp->held, tcp->set->budget, bytes, size) != 0)
+        turn_away(tcp);
+}
+
+/* False: it wants no more, and nothing is held. */
+static bool give(struct tcp_stream *tcp, const uint8_t *bytes, size_t size, size_t *ret_consumed)
+{
+    struct stream *stream = &tcp->stream;
+
+    tcp->is_giving = true;
+    *ret_consumed = stream->handlers->on_data(stream->user, bytes, size);
+    tcp->is_giving = false;
+    CHECK(*ret_consumed <= size);
+    if (!stream->is_closed && !stream->is_finishing)
+        return true;
+    drop_held(tcp);
+    return false;
+}
+
+static void give_held(struct tcp_stream *tcp)
+{
     size_t consumed;
 
-    if (stream->is_finishing)
-        return; /* nobody wants it any more */
-    if (was_held) {
-        if (size > 0 && hold(tcp, bytes, size) != 0) {
-            close_stream(tcp, STREAM_CLOSED_ERROR, ENOMEM);
-            return;
-        }
-        bytes = tcp->held->bytes;
-        size = tcp->held->size;
-    }
-    if (size == 0)
+    if (give(tcp, tcp->held->bytes, tcp->held->size, &consumed))
+        held_consume(&tcp->held, tcp->set->budget, consumed);
+}
+
+/*
+ * Gives what has come into the read buffer, behind a copy of what is held (@front bytes), so that
+ * what is consumed at once is never kept.
+ */
+static void give_buffer(struct tcp_stream *tcp, size_t front, size_t size)
+{
+    const uint8_t *bytes = tcp->set->buffer;
+    size_t consumed;
+
+    if (!give(tcp, bytes, front + size, &consumed))
         return;
-    tcp->is_giving = true;
-    consumed = stream->handlers->on_data(stream->user, bytes, size);
-    tcp->is_giving = false;
-    CHECK(consumed <= size);
-    if (stream->is_closed || stream->is_finishing)
-        drop_held(tcp);
-    else if (was_held)
-        consume_held(tcp, consumed);
-    else if (consumed < size && hold(tcp, bytes + consumed, size - consumed) != 0)
-        close_stream(tcp, STREAM_CLOSED_ERROR, ENOMEM);
+    held_consume(&tcp->held, tcp->set->budget, consumed < front ? consumed : front);
+    if (consumed < front)
+        consumed = front;
+    hold(tcp, bytes + consumed, front + size - consumed);
+}
+
+/* Gives @size bytes of the read buffer, in front of which there are @front bytes of what is held. */
+static void give_input(struct tcp_stream *tcp, size_t front, size_t size)
+{
+    if (tcp->stream.is_finishing)
+        return; /* nobody wants it any more */
+    if (tcp->held == NULL || front > 0) {
+        give_buffer(tcp, front, size);
+        return;
+    }
+    hold(tcp, tcp->set->buffer, size);
+    if (tcp->held != NULL && !tcp->stream.is_finishing)
+        give_held(tcp);
 }
 
 static void on_input_end(struct tcp_stream *tcp)
@@ -217,14 +230,16 @@ static bool may_read(const struct tcp_stream *tcp)
         return true;
     if (stream->is_paused)
         return false;
-    return tcp->held == NULL || tcp->held->size <= stream->hold_bytes_max;
+    return held_bytes(tcp->held) <= stream->hold_bytes_max;
 }
 
 /* One read: at most TCP_READ_BYTES. */
 static void read_input(struct tcp_stream *tcp)
 {
     struct tcp_set *set = tcp->set;
-    ssize_t got = recv(tcp->source.fd, set->buffer, sizeof set->buffer, 0);
+    size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
+    size_t room = sizeof set->buffer - front;
+    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
 
     if (got < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -235,10 +250,12 @@ static void read_input(struct tcp_stream *tcp)
         on_input_end(tcp);
     } else {
         /* A short read has emptied the socket; the peer's end may stand right behind it. */
-        if ((size_t)got < sizeof set->buffer && !tcp->has_hung_up)
+        if ((size_t)got < room && !tcp->has_hung_up)
             tcp->is_readable = false;
         set->counts.bytes_in += (uint64_t)got;
-        give_input(tcp, set->buffer, (size_t)got);
+        if (front > 0)
+            memcpy(set->buffer, tcp->held->bytes, front);
+        give_input(tcp, front, (size_t)got);
     }
     if (may_read(tcp))
         add_work(tcp);
@@ -256,7 +273,7 @@ static void on_work(struct loop_task *task)
         tcp->is_working = false;
         /* One that is closed is only taken off the list, so that tcp_reap can free it. */
         if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
-            give_input(tcp, NULL, 0);
+            give_held(tcp);
         if (may_read(tcp))
             read_input(tcp);
         tcp = next;
@@ -510,13 +527,14 @@ int tcp_stream_open(struct tcp_set *set, int fd, struct stream **ret_stream)
     return tcp_stream_new(set, fd, &address, ret_stream);
 }
 
-int tcp_set_open(struct loop *loop, struct tcp_set **ret_set)
+int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_set)
 {
     struct tcp_set *set = calloc(1, sizeof *set);
 
     if (set == NULL)
         return -ENOMEM;
     set->loop = loop;
+    set->budget = budget;
     set->task.on_run = on_work;
     set->finish_kind = timer_wheel_register(loop_timers(loop), on_finish_timer);
     set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);

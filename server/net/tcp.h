@@ -25,6 +25,7 @@
 #include "server/net/loop.h"
 #include "server/net/stream.h"
 
+struct budget;
 struct tcp_set;
 struct tcp_listener;
 
@@ -45,8 +46,9 @@ struct tcp_counts {
     uint32_t open_count;
 };
 
-int tcp_set_open(struct loop *loop, struct tcp_set **ret_set);
-/* Aborts and frees every stream (on_close is called). */
+/* @budget: what kept input is charged to, and outlives the set; NULL: no bound. */
+int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_set);
+/* Aborts and frees every stream (on_close is called); the budget has got everything back. */
 void tcp_set_close(struct tcp_set *set);
 
 /*

@@ -11,15 +11,9 @@
 #ifndef SERVER_NET_TCP_INTERNAL_H
 #define SERVER_NET_TCP_INTERNAL_H
 
+#include "server/net/held.h"
 #include "server/net/tcp.h"
 #include "server/net/timer.h"
-
-/* Input that nobody has consumed. */
-struct held {
-    uint32_t size;
-    uint32_t capacity;
-    uint8_t bytes[];
-};
 
 struct tcp_peer {
     uint8_t address[16]; /* IPv4 in the first four */
@@ -59,6 +53,7 @@ struct tcp_list {
 
 struct tcp_set {
     struct loop *loop;
+    struct budget *budget;   /* for what is held; NULL: no bound */
     struct tcp_stream *open; /* utlist */
     struct tcp_stream *closed;
     struct tcp_list dirty;

@@ -119,6 +119,15 @@ static void on_drained(void *user)
     session_drained(&line->broker.session);
 }
 
+/* The rest of a line that has begun cannot be kept. */
+static void on_no_room(void *user)
+{
+    struct line_session *line = user;
+
+    broker_send_error(&line->broker, BROKER_UNAVAILABLE, "too much unfinished input");
+    stream_finish(stream_of(line));
+}
+
 static void on_close(void *user, enum stream_close_reason reason)
 {
     struct line_session *line = user;
@@ -152,6 +161,7 @@ static const struct stream_handlers stream_handlers = {
     .on_data = on_data,
     .on_end = on_end,
     .on_drained = on_drained,
+    .on_no_room = on_no_room,
     .on_close = on_close,
 };
 

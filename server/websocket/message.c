@@ -1,11 +1,11 @@
 #include "server/websocket/message.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
 #include "bus/check.h"
+#include "server/net/budget.h"
 #include "server/websocket/websocket.h"
 
 enum {
@@ -14,6 +14,8 @@ enum {
 
 struct message {
     struct message *next; /* in the pool */
+    struct budget *budget;
+    size_t charged_bytes; /* 0: it has not been kept */
     wslay_event_context_ptr context;
     const uint8_t *feed; /* what wslay may take now */
     size_t feed_bytes;
@@ -21,11 +23,12 @@ struct message {
     uint8_t *bytes; /* the message so far */
     size_t size;
     size_t capacity;
+    size_t bytes_max;
     bool is_text;
     bool is_begun;    /* the first frame has been, the last one has not */
     bool is_complete; /* until the next frame begins */
     bool is_failed;
-    bool has_no_memory;
+    bool has_no_room;
 };
 
 /* --- what wslay calls --------------------------------------------------------------------------- */
@@ -59,19 +62,52 @@ static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *bytes, si
     return (ssize_t)size;
 }
 
+static bool charge(struct message *message, size_t bytes)
+{
+    if (!budget_take(message->budget, bytes))
+        return false;
+    message->charged_bytes += bytes;
+    return true;
+}
+
+static void uncharge(struct message *message, size_t bytes)
+{
+    CHECK(message->charged_bytes >= bytes);
+    budget_give(message->budget, bytes);
+    message->charged_bytes -= bytes;
+}
+
+/* Doubles, but never beyond the longest message. */
+static size_t next_capacity(const struct message *message, size_t needed)
+{
+    size_t capacity = message->capacity > 0 ? message->capacity : CAPACITY_MIN;
+
+    while (capacity < needed)
+        capacity *= 2;
+    return capacity < message->bytes_max ? capacity : message->bytes_max;
+}
+
 static bool make_room(struct message *message, size_t bytes)
 {
+    bool is_kept = message->charged_bytes > 0;
     size_t needed = message->size + bytes;
-    size_t capacity = message->capacity > 0 ? message->capacity : CAPACITY_MIN;
+    size_t more_bytes;
+    size_t capacity;
     uint8_t *grown;
 
     if (needed <= message->capacity)
         return true;
-    while (capacity < needed)
-        capacity *= 2;
-    grown = realloc(message->bytes, capacity);
-    if (grown == NULL)
+    CHECK(needed <= message->bytes_max);
+    capacity = next_capacity(message, needed);
+    more_bytes = capacity - message->capacity;
+    if (is_kept && !charge(message, more_bytes))
         return false;
+    grown = realloc(message->bytes, capacity);
+    if (grown == NULL) {
+        if (is_kept)
+            uncharge(message, more_bytes);
+        return false;
+    }
     message->bytes = grown;
     message->capacity = capacity;
     return true;
@@ -87,7 +123,7 @@ static void on_chunk(wslay_event_context_ptr context,
     if (chunk->data_length == 0)
         return;
     if (!make_room(message, chunk->data_length)) {
-        message->has_no_memory = true;
+        message->has_no_room = true;
         return;
     }
     memcpy(message->bytes + message->size, chunk->data, chunk->data_length);
@@ -142,6 +178,7 @@ struct message *message_borrow(struct message_pool *pool)
         pool->first = message->next;
         pool->count--;
         message->next = NULL;
+        message->budget = pool->budget;
         return message;
     }
     message = calloc(1, sizeof *message);
@@ -153,6 +190,7 @@ struct message *message_borrow(struct message_pool *pool)
         return NULL;
     }
     wslay_event_config_set_no_buffering(message->context, 1);
+    message->budget = pool->budget;
     return message;
 }
 
@@ -160,6 +198,7 @@ void message_return(struct message_pool *pool, struct message *message)
 {
     if (message == NULL)
         return;
+    uncharge(message, message->charged_bytes);
     if (!message_is_idle(message) || pool->count >= MESSAGE_POOL_MAX) {
         free_message(message);
         return;
@@ -176,6 +215,11 @@ void message_return(struct message_pool *pool, struct message *message)
     pool->count++;
 }
 
+bool message_keep(struct message *message)
+{
+    return message->charged_bytes > 0 || charge(message, MESSAGE_CONTEXT_BYTES + message->capacity);
+}
+
 /* --- frames ------------------------------------------------------------------------------------- */
 
 int message_begin_frame(struct message *message, const struct frame_head *head, size_t bytes_max)
@@ -187,6 +231,7 @@ int message_begin_frame(struct message *message, const struct frame_head *head, 
         message->is_complete = false;
         message->is_begun = true;
     }
+    message->bytes_max = bytes_max;
     if (message->size > bytes_max || head->payload_bytes > bytes_max - message->size) {
         message->is_failed = true;
         return WEBSOCKET_TOO_BIG;
@@ -223,9 +268,9 @@ int message_feed(struct message *message, const uint8_t *bytes, size_t size)
     message->frame_left -= size;
     rc = wslay_event_recv(message->context);
     message->feed = NULL;
-    if (rc == WSLAY_ERR_NOMEM || message->has_no_memory) {
+    if (rc == WSLAY_ERR_NOMEM || message->has_no_room) {
         message->is_failed = true;
-        return -ENOMEM;
+        return WEBSOCKET_TRY_LATER;
     }
     if (rc != 0 || !wslay_event_get_read_enabled(message->context)) {
         message->is_failed = true;

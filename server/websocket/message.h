@@ -8,6 +8,11 @@
  * message's end the context is as good as new.
  * wslay runs unbuffered (it would allocate what a frame's head claims): the buffer here grows with
  * what has arrived, up to the limit given.
+ *
+ * Budget   a message that is kept over the turn (message_keep) is charged to the worker's budget
+ *          with its context, and from then on before its buffer grows. One that begins and ends
+ *          within what has been read is not, nor are the free ones in the pool, which are at most
+ *          MESSAGE_POOL_MAX contexts with MESSAGE_BUFFER_KEPT bytes each (1.6 MB).
  * Callers  websocket.c.
  */
 #ifndef SERVER_WEBSOCKET_MESSAGE_H
@@ -19,14 +24,18 @@
 
 #include "server/websocket/frame.h"
 
+struct budget;
 struct message;
 
 enum {
-    MESSAGE_POOL_MAX = 64,           /* free ones kept */
-    MESSAGE_BUFFER_KEPT = 16 * 1024, /* a larger buffer is freed when it is given back */
+    MESSAGE_POOL_MAX = 64,            /* free ones kept */
+    MESSAGE_BUFFER_KEPT = 16 * 1024,  /* a larger buffer is freed when it is given back */
+    MESSAGE_CONTEXT_BYTES = 9 * 1024, /* what is charged besides the buffer */
 };
 
+/* Zeroed but for the budget. */
 struct message_pool {
+    struct budget *budget; /* NULL: no bound */
     struct message *first;
     unsigned count;
 };
@@ -35,8 +44,11 @@ void message_pool_done(struct message_pool *pool);
 
 /* NULL: no memory. */
 struct message *message_borrow(struct message_pool *pool);
-/* Kept if it stands between two messages, freed otherwise. NULL is fine. */
+/* Pooled if it stands between two messages, freed otherwise. NULL is fine. */
 void message_return(struct message_pool *pool, struct message *message);
+
+/* It will be in flight for longer than this turn. False: the budget has no room for it. */
+bool message_keep(struct message *message);
 
 /*
  * The next bytes to feed are this data frame's. 0, or WEBSOCKET_TOO_BIG if the message would
@@ -50,8 +62,8 @@ uint64_t message_frame_left(const struct message *message);
  * Feeds bytes of the current frame, at most message_frame_left.
  *
  *   0        they are in
- *   > 0      the close code for what is wrong with them; the message is of no further use
- *   -ENOMEM
+ *   > 0      the close code for what is wrong with them, or with us (WEBSOCKET_TRY_LATER: no
+ *            memory, no room in the budget); the message is of no further use
  */
 int message_feed(struct message *message, const uint8_t *bytes, size_t size);
 

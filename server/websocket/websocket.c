@@ -230,15 +230,13 @@ static void deliver(struct websocket *websocket)
 static size_t feed_frame(struct websocket *websocket, const uint8_t *bytes, size_t size)
 {
     uint64_t left = message_frame_left(websocket->message);
-    int rc;
+    int code;
 
     if (size > left)
         size = (size_t)left;
-    rc = message_feed(websocket->message, bytes, size);
-    if (rc > 0)
-        fail(websocket, rc);
-    else if (rc < 0)
-        stream_abort(websocket->stream);
+    code = message_feed(websocket->message, bytes, size);
+    if (code != 0)
+        fail(websocket, code);
     else if (size == left)
         deliver(websocket);
     return size;
@@ -253,7 +251,7 @@ static size_t begin_frame(struct websocket *websocket, const struct frame_head *
     if (websocket->message == NULL)
         websocket->message = message_borrow(&set->messages);
     if (websocket->message == NULL) {
-        stream_abort(websocket->stream);
+        fail(websocket, WEBSOCKET_TRY_LATER);
         return 0;
     }
     code = message_begin_frame(websocket->message, head, set->options.message_bytes_max);
@@ -316,7 +314,14 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
             break;
         used += taken;
     }
+    if (wants_input(websocket) && websocket->message != NULL && !message_keep(websocket->message))
+        fail(websocket, WEBSOCKET_TRY_LATER);
     return used;
+}
+
+static void on_no_room(void *user)
+{
+    fail(user, WEBSOCKET_TRY_LATER);
 }
 
 static void on_end(void *user)
@@ -354,6 +359,7 @@ static const struct stream_handlers stream_handlers = {
     .on_data = on_data,
     .on_end = on_end,
     .on_drained = on_drained,
+    .on_no_room = on_no_room,
     .on_close = on_close,
 };
 
@@ -449,6 +455,7 @@ int websocket_set_open(struct timer_wheel *timers, const struct websocket_option
         return -ENOMEM;
     set->timers = timers;
     set->options = *options;
+    set->messages.budget = options->input_budget;
     set->timer_kind = timer_wheel_register(timers, on_timer);
     if (getrandom(&set->random, sizeof set->random, GRND_NONBLOCK) != (ssize_t)sizeof set->random ||
         set->random == 0)
@@ -459,6 +466,7 @@ int websocket_set_open(struct timer_wheel *timers, const struct websocket_option
 
 void websocket_set_configure(struct websocket_set *set, const struct websocket_options *options)
 {
+    CHECK(options->input_budget == set->messages.budget);
     set->options = *options;
 }
 

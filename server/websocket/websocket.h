@@ -6,8 +6,9 @@
  *          and given back when the bytes fed were exactly those of finished frames. Control
  *          frames never reach wslay (websocket.c says why).
  * Input    complete messages by on_message, at most message_bytes_max long (else close 1009; the
- *          buffer grows with what has arrived, never with what a header claims). Pings are
- *          answered here; control frames may come between fragments.
+ *          buffer grows with what has arrived, never with what a header claims). One that is in
+ *          flight is charged to the input budget; no room for it: close 1013. Pings are answered
+ *          here; control frames may come between fragments.
  * Output   text by websocket_send_text, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
@@ -24,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct budget;
 struct http_exchange;
 struct stream;
 struct timer_wheel;
@@ -55,6 +57,7 @@ struct websocket_handlers {
 };
 
 struct websocket_options {
+    struct budget *input_budget; /* for messages in flight; NULL: no bound */
     uint32_t message_bytes_max;
     int64_t ping_interval_ns; /* 0: none */
     int64_t ping_timeout_ns;
@@ -64,7 +67,7 @@ struct websocket_options {
 struct websocket_set;
 int websocket_set_open(struct timer_wheel *timers, const struct websocket_options *options,
                        struct websocket_set **ret_set);
-/* A reload: holds for messages and pings that begin from now on. */
+/* A reload: holds for messages and pings that begin from now on. The budget stays the same. */
 void websocket_set_configure(struct websocket_set *set, const struct websocket_options *options);
 /* All its websockets are gone. */
 void websocket_set_close(struct websocket_set *set);

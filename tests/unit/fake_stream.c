@@ -104,6 +104,12 @@ static void give(struct fake_stream *fake)
     CHECK(consumed <= fake->held_bytes);
     memmove(fake->held, fake->held + consumed, fake->held_bytes - consumed);
     fake->held_bytes -= consumed;
+    if (fake->has_no_room && fake->held_bytes > 0 && !stream->is_closed && !stream->is_finishing) {
+        if (stream->handlers->on_no_room != NULL)
+            stream->handlers->on_no_room(stream->user);
+        if (!stream->is_finishing)
+            stream_abort(stream);
+    }
 }
 
 void fake_stream_feed(struct fake_stream *fake, const void *bytes, size_t size)

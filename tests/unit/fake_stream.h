@@ -23,6 +23,7 @@ struct fake_stream {
     size_t sent_bytes;
     char *taken;          /* what the test took last */
     bool is_stuck;        /* the peer reads nothing: a flush sends nothing */
+    bool has_no_room;     /* what is left unconsumed cannot be kept */
     bool wants_to_give;   /* the user has resumed it */
     bool is_giving;       /* inside on_data */
     bool has_ended;       /* the peer's end has been told */

@@ -87,7 +87,7 @@ struct protocol_fixture *protocol_fixture_new(uint64_t ring_bytes)
     role_set((enum role)(ROLE_MASTER | ROLE_WORKER | ROLE_WRITER)); /* tests speak for all */
     bus_set_phase(fixture->base->bus, BUS_RUNNING, 0);
     assert_int_equal(loop_open(&fixture->loop), 0);
-    assert_int_equal(tcp_set_open(fixture->loop, &fixture->tcp), 0);
+    assert_int_equal(tcp_set_open(fixture->loop, NULL, &fixture->tcp), 0);
     open_service(fixture);
     fixture->http_limits = (struct http_limits){
         .head_bytes_max = 16 * 1024,

@@ -46,6 +46,17 @@ static void on_drained(void *user)
     ((struct user *)user)->drained_count++;
 }
 
+static void on_no_room(void *user)
+{
+    struct user *self = user;
+
+    self->no_room_count++;
+    if (self->says_so) {
+        stream_write(self->stream, "full", 4);
+        stream_finish(self->stream);
+    }
+}
+
 static void on_close(void *user, enum stream_close_reason reason)
 {
     struct user *self = user;
@@ -60,6 +71,7 @@ const struct stream_handlers *user_handlers(void)
         .on_data = on_data,
         .on_end = on_end,
         .on_drained = on_drained,
+        .on_no_room = on_no_room,
         .on_close = on_close,
     };
 
@@ -83,8 +95,9 @@ struct tcp_fixture *tcp_fixture_new(void)
     struct tcp_fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
+    f->budget.bytes_max = UINT64_MAX;
     assert_int_equal(loop_open(&f->loop), 0);
-    assert_int_equal(tcp_set_open(f->loop, &f->set), 0);
+    assert_int_equal(tcp_set_open(f->loop, &f->budget, &f->set), 0);
     open_pair(f);
     return f;
 }
@@ -93,6 +106,7 @@ void tcp_fixture_free(struct tcp_fixture *f)
 {
     close_peer(f);
     tcp_set_close(f->set);
+    assert_int_equal(f->budget.used_bytes, 0);
     loop_close(f->loop);
     arena_pool_clear();
     free(f->user.text);

@@ -14,6 +14,7 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
+#include "server/net/budget.h"
 #include "server/net/tcp.h"
 
 enum {
@@ -31,17 +32,20 @@ struct user {
     int data_count;
     int end_count;
     int drained_count;
+    int no_room_count;
     int close_count;
     enum stream_close_reason reason;
     bool pauses;            /* in on_data */
     bool aborts;            /* in on_data */
     bool finishes;          /* in on_data, having answered "bye" */
+    bool says_so;           /* in on_no_room: answers "full" and finishes */
     struct user *successor; /* takes the stream over in on_data */
 };
 
 struct tcp_fixture {
     struct loop *loop;
     struct tcp_set *set;
+    struct budget budget; /* without a bound, unless a test sets one */
     struct user user;
     int peer;         /* the other end, blocking; -1: closed */
     int64_t ahead_ns; /* of the loop's timers before the clock: pass */

@@ -83,7 +83,7 @@ static int begin(void **state)
     closed_count = 0;
     refuses = false;
     assert_int_equal(loop_open(&loop), 0);
-    assert_int_equal(tcp_set_open(loop, &set), 0);
+    assert_int_equal(tcp_set_open(loop, NULL, &set), 0);
     listen_at("127.0.0.1:0");
     return 0;
 }

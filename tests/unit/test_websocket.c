@@ -9,7 +9,7 @@ static struct websocket_fixture *f;
 static int begin_http(void **state)
 {
     (void)state;
-    f = websocket_fixture_new();
+    f = websocket_fixture_new(NULL);
     return 0;
 }
 

@@ -9,7 +9,7 @@ static struct websocket_fixture *f;
 static int begin(void **state)
 {
     (void)state;
-    f = websocket_fixture_new();
+    f = websocket_fixture_new(NULL);
     shake_hands(f);
     return 0;
 }

@@ -52,7 +52,7 @@ static void on_request(void *user, struct http_exchange *exchange)
     }
 }
 
-struct websocket_fixture *websocket_fixture_new(void)
+struct websocket_fixture *websocket_fixture_new(struct budget *budget)
 {
     static const struct http_handlers handlers = {.on_request = on_request};
     struct websocket_fixture *f = calloc(1, sizeof *f);
@@ -70,6 +70,7 @@ struct websocket_fixture *websocket_fixture_new(void)
     f->server = (struct http_server){
         .handlers = &handlers, .user = f, .limits = &f->limits, .timers = f->wheel};
     f->options = (struct websocket_options){
+        .input_budget = budget,
         .message_bytes_max = MESSAGE_MAX,
         .ping_interval_ns = 25 * SECOND,
         .ping_timeout_ns = 20 * SECOND,

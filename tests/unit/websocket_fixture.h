@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "server/http/http1.h"
+#include "server/net/budget.h"
 #include "server/net/timer.h"
 #include "server/websocket/frame.h"
 #include "server/websocket/websocket.h"
@@ -50,8 +51,8 @@ struct websocket_fixture {
     int closes_with; /* on_message closes with this code */
 };
 
-/* With a connection on which nothing has been said. */
-struct websocket_fixture *websocket_fixture_new(void);
+/* With a connection on which nothing has been said. @budget: for its input; NULL: no bound. */
+struct websocket_fixture *websocket_fixture_new(struct budget *budget);
 void websocket_fixture_free(struct websocket_fixture *f);
 
 /* A new connection instead of the old one. */

@@ -1,0 +1,142 @@
+#include "tests/unit/websocket_fixture.h"
+
+#include <string.h>
+
+#include "server/websocket/message.h"
+
+enum {
+    COUNT = 40,
+    ROOM = 16, /* messages in flight that there is room for */
+    MESSAGE_CHARGE = MESSAGE_CONTEXT_BYTES + MESSAGE_MAX,
+};
+
+static struct budget budget;
+static struct websocket_fixture *all[COUNT];
+
+static int begin(void **state)
+{
+    (void)state;
+    budget = (struct budget){.bytes_max = (uint64_t)ROOM * MESSAGE_CHARGE};
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = websocket_fixture_new(&budget);
+        shake_hands(all[i]);
+    }
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        websocket_fixture_free(all[i]);
+    assert_int_equal(budget.used_bytes, 0);
+    return 0;
+}
+
+/* So many have begun a message of which nearly everything has come. */
+static void begin_messages(int count)
+{
+    char text[MESSAGE_MAX - 10];
+
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < count; i++) {
+        struct input input = {.size = 0};
+
+        add_frame(&input, FRAME_TEXT, text, sizeof text);
+        feed_input(all[i], &input);
+    }
+}
+
+static void who_begins_one_message_too_many_is_told_to_try_later(void **state)
+{
+    (void)state;
+    begin_messages(ROOM + 1);
+    for (int i = 0; i < ROOM; i++)
+        assert_int_equal(all[i]->closed_with, 0);
+    assert_sent_close(all[ROOM], WEBSOCKET_TRY_LATER);
+    assert_int_equal(all[ROOM]->closed_with, WEBSOCKET_TRY_LATER);
+    assert_int_equal(budget.used_bytes, budget.bytes_max);
+}
+
+static void others_go_on_when_it_is_used_up(void **state)
+{
+    (void)state;
+    begin_messages(ROOM);
+    for (int i = ROOM; i < COUNT; i++) {
+        feed_text(all[i], FINAL | FRAME_TEXT, "whole");
+        feed_text(all[i], FINAL | FRAME_PING, "p");
+        assert_string_equal(all[i]->received, "T:whole\n");
+        assert_sent_bytes(all[i], "\x8A\x01p", 3);
+    }
+    for (int i = 0; i < ROOM; i++) {
+        feed_text(all[i], FINAL | FRAME_CONTINUATION, "the end");
+        assert_non_null(strstr(all[i]->received, "the end\n"));
+        assert_int_equal(budget.used_bytes, (uint64_t)(ROOM - 1 - i) * MESSAGE_CHARGE);
+    }
+    begin_messages(ROOM); /* there is room again */
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(all[i]->closed_with, 0);
+}
+
+static void whatever_ends_a_websocket_gives_back_what_it_took(void **state)
+{
+    (void)state;
+    begin_messages(6);
+    fake_stream_reset(&all[0]->fake);
+    fake_stream_run(&all[0]->fake);
+    fake_stream_end(&all[1]->fake);
+    fake_stream_run(&all[1]->fake);
+    feed_text(all[2], FINAL | FRAME_CONTINUATION, "\xFF");
+    feed_text(all[3], FINAL | FRAME_CLOSE, "");
+    feed_text(all[4], FINAL | FRAME_TEXT, "another beginning");
+    for (int i = 0; i < 5; i++)
+        assert_int_not_equal(all[i]->closed_with, 0);
+    assert_int_equal(budget.used_bytes, MESSAGE_CHARGE);
+    /* The last is cut off with its message in flight: end(). */
+}
+
+static void a_message_that_cannot_grow_is_told_to_try_later(void **state)
+{
+    (void)state;
+    feed_text(all[0], FRAME_TEXT, "begun");
+    assert_int_equal(all[0]->closed_with, 0);
+    budget.bytes_max = budget.used_bytes;
+    all[0]->options.message_bytes_max = 10 * MESSAGE_MAX;
+    websocket_set_configure(all[0]->set, &all[0]->options);
+    for (int i = 0; i < 3 && all[0]->closed_with == 0; i++) {
+        char more[MESSAGE_MAX] = {0};
+        struct input input = {.size = 0};
+
+        add_frame(&input, FRAME_CONTINUATION, more, sizeof more);
+        feed_input(all[0], &input);
+    }
+    assert_sent_close(all[0], WEBSOCKET_TRY_LATER);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_frames_beginning_that_cannot_be_kept_is_told_to_try_later(void **state)
+{
+    (void)state;
+    all[0]->fake.has_no_room = true;
+    feed_text(all[0], FINAL | FRAME_TEXT, "whole");
+    assert_int_equal(all[0]->closed_with, 0);
+    fake_stream_feed(&all[0]->fake, "\x81", 1);
+    fake_stream_run(&all[0]->fake);
+    assert_sent_close(all[0], WEBSOCKET_TRY_LATER);
+    assert_int_equal(all[0]->closed_with, WEBSOCKET_TRY_LATER);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_begins_one_message_too_many_is_told_to_try_later),
+        TEST(others_go_on_when_it_is_used_up),
+        TEST(whatever_ends_a_websocket_gives_back_what_it_took),
+        TEST(a_message_that_cannot_grow_is_told_to_try_later),
+        TEST(a_frames_beginning_that_cannot_be_kept_is_told_to_try_later),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
