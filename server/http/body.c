@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/http/head.h"
+
 enum {
     CAPACITY_MIN = 256,
     SIZE_DIGITS_MAX = 15, /* what fits into 60 bits */
@@ -18,6 +20,7 @@ enum state {
     STATE_DATA_CR,
     STATE_DATA_LF,
     STATE_TRAILER_BEGIN,
+    STATE_TRAILER_NAME,
     STATE_TRAILER,
     STATE_TRAILER_LF,
     STATE_LAST_LF,
@@ -118,13 +121,14 @@ static int step_line(struct body *body, uint8_t c, int state, int state_at_end)
     return (c < ' ' && c != '\t') || c == 0x7F ? -1 : state;
 }
 
-static int step_trailer_begin(struct body *body, uint8_t c)
+/* The name of a trailer, up to its colon: what is no field line might be somebody's request. */
+static int step_trailer_name(struct body *body, uint8_t c)
 {
-    if (c == '\r')
-        return STATE_LAST_LF;
-    if (c == ' ' || c == '\t' || c == ':')
-        return -1; /* a folded line, or no name */
-    return step_line(body, c, STATE_TRAILER, -1);
+    if (c == ':')
+        return body->state == STATE_TRAILER_NAME ? STATE_TRAILER : -1;
+    if (!head_is_token_char((char)c))
+        return -1; /* a folded line, no colon, or a blank before it */
+    return step_line(body, c, STATE_TRAILER_NAME, -1);
 }
 
 static int expect(uint8_t c, uint8_t wanted, int state)
@@ -148,7 +152,9 @@ static int step(struct body *body, uint8_t c)
         body->digits = 0;
         return expect(c, '\n', STATE_SIZE);
     case STATE_TRAILER_BEGIN:
-        return step_trailer_begin(body, c);
+        return c == '\r' ? STATE_LAST_LF : step_trailer_name(body, c);
+    case STATE_TRAILER_NAME:
+        return step_trailer_name(body, c);
     case STATE_TRAILER:
         return step_line(body, c, STATE_TRAILER, STATE_TRAILER_LF);
     case STATE_TRAILER_LF:

@@ -5,6 +5,7 @@
 
 enum {
     LENGTH_DIGITS_MAX = 18, /* of Content-Length: what fits into 63 bits for certain */
+    PORT_DIGITS_MAX = 5,
 };
 
 /* What the fields of one head have told so far. */
@@ -17,8 +18,7 @@ struct fields {
     const char *reason;
 };
 
-/* tchar of RFC 9110 section 5.6.2. */
-static bool is_token_char(char c)
+bool head_is_token_char(char c)
 {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
@@ -30,27 +30,73 @@ static size_t token_length(const char *text, size_t size)
 {
     size_t length = 0;
 
-    while (length < size && is_token_char(text[length]))
+    while (length < size && head_is_token_char(text[length]))
         length++;
     return length;
 }
 
-static bool is_host_char(char c)
+static bool is_hex_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* unreserved and sub-delims of RFC 3986: what a name may be made of besides `%` and two digits. */
+static bool is_name_char(char c)
 {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
-    return c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL;
+    return c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL;
+}
+
+/* Length of the name or bracketed IPv6 address at the front of @text; 0: there is none. */
+static size_t host_length(struct http_text text)
+{
+    size_t at = 0;
+
+    if (text.size > 0 && text.bytes[0] == '[') {
+        at = 1;
+        while (at < text.size &&
+               (is_hex_digit(text.bytes[at]) || text.bytes[at] == ':' || text.bytes[at] == '.'))
+            at++;
+        return at > 2 && at < text.size && text.bytes[at] == ']' ? at + 1 : 0;
+    }
+    while (at < text.size) {
+        if (is_name_char(text.bytes[at]))
+            at++;
+        else if (at + 2 < text.size && text.bytes[at] == '%' && is_hex_digit(text.bytes[at + 1]) &&
+                 is_hex_digit(text.bytes[at + 2]))
+            at += 3;
+        else
+            break;
+    }
+    return at;
+}
+
+/* Length of host[:port] (RFC 9110 section 7.2) at the front of @text; 0: there is no host. */
+static size_t authority_length(struct http_text text)
+{
+    size_t host_bytes = host_length(text);
+    size_t at = host_bytes + 1;
+
+    if (host_bytes == 0 || host_bytes == text.size || text.bytes[host_bytes] != ':')
+        return host_bytes;
+    while (at < text.size && text.bytes[at] >= '0' && text.bytes[at] <= '9' &&
+           at - host_bytes <= PORT_DIGITS_MAX)
+        at++;
+    return at;
 }
 
 enum head_result head_find(const char *bytes, size_t size, size_t head_bytes_max, uint32_t *scanned,
                            size_t *ret_head_bytes)
 {
+    /* Never further than the limit: the result must not depend on how much comes at once. */
+    size_t end = size < head_bytes_max ? size : head_bytes_max;
     size_t at = *scanned;
 
-    if (size > 0 && !is_token_char(bytes[0]))
+    if (size > 0 && !head_is_token_char(bytes[0]))
         return HEAD_BAD; /* not worth waiting for more: a TLS greeting, a blank, noise */
     for (;;) {
-        const char *newline = at < size ? memchr(bytes + at, '\n', size - at) : NULL;
+        const char *newline = at < end ? memchr(bytes + at, '\n', end - at) : NULL;
         size_t line_end;
 
         if (newline == NULL)
@@ -60,15 +106,13 @@ enum head_result head_find(const char *bytes, size_t size, size_t head_bytes_max
             return HEAD_BAD;
         at = line_end + 1;
         if (line_end >= 2 && bytes[line_end - 2] == '\n') {
-            if (at > head_bytes_max)
-                return HEAD_TOO_LARGE;
             *ret_head_bytes = at;
             return HEAD_OK;
         }
     }
     if (size > head_bytes_max)
         return HEAD_TOO_LARGE;
-    *scanned = (uint32_t)size;
+    *scanned = (uint32_t)end;
     return HEAD_MORE;
 }
 
@@ -122,14 +166,9 @@ static bool name_is(struct http_text name, const char *lower_case)
 
 static bool note_host(struct fields *fields, struct http_text value)
 {
-    for (size_t i = 0; i < value.size; i++) {
-        if (!is_host_char(value.bytes[i])) {
-            fields->reason = "malformed Host";
-            return false;
-        }
-    }
     fields->host_count++;
-    return true;
+    fields->reason = "malformed Host";
+    return value.size > 0 && authority_length(value) == value.size;
 }
 
 /* The fields that say where the request goes and where it ends. */
@@ -229,50 +268,56 @@ enum head_result head_check(const char *bytes, size_t head_bytes, struct head_fr
     return HEAD_OK;
 }
 
-/* Bytes of "http://" or "https://" at the begin of @target; 0: it has none. */
+/* Bytes of "http://" or "https://" at the beginning of @target; 0: it has none. */
 static size_t scheme_length(struct http_text target)
 {
-    if (target.size >= 7 && strncasecmp(target.bytes, "http://", 7) == 0)
-        return 7;
-    if (target.size >= 8 && strncasecmp(target.bytes, "https://", 8) == 0)
-        return 8;
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t size = strlen(schemes[i]);
+
+        if (target.size >= size && strncasecmp(target.bytes, schemes[i], size) == 0)
+            return size;
+    }
     return 0;
 }
 
-bool head_split_target(struct http_text target, struct http_text *ret_path,
-                       struct http_text *ret_query, struct http_text *ret_authority)
+/* The rest of the absolute form, behind the scheme: takes the authority off *path. */
+static bool take_authority(struct http_text *path, struct http_text *ret_authority)
 {
-    struct http_text authority = {target.bytes, 0};
-    struct http_text path = target;
+    size_t bytes = authority_length(*path);
+
+    *ret_authority = (struct http_text){path->bytes, bytes};
+    path->bytes += bytes;
+    path->size -= bytes;
+    return bytes > 0 && (path->size == 0 || path->bytes[0] == '/' || path->bytes[0] == '?');
+}
+
+bool head_split_target(struct http_text target, struct head_target *ret_target)
+{
+    struct http_text end = {target.bytes + target.size, 0};
+    struct head_target split = {.path = target, .query = end, .authority = end};
     size_t scheme = scheme_length(target);
     const char *mark;
 
-    if (scheme > 0) {
-        size_t end = scheme;
-
-        while (end < target.size && is_host_char(target.bytes[end]))
-            end++;
-        authority = (struct http_text){target.bytes + scheme, end - scheme};
-        path = (struct http_text){target.bytes + end, target.size - end};
-        if (authority.size == 0)
-            return false;
-        if (path.size == 0)
-            path = (struct http_text){"/", 1};
-    } else if (target.size == 1 && target.bytes[0] == '*') {
-        *ret_path = target;
-        *ret_query = (struct http_text){target.bytes + 1, 0};
-        *ret_authority = authority;
+    split.path.bytes += scheme;
+    split.path.size -= scheme;
+    split.is_https = scheme == sizeof "https://" - 1;
+    if (scheme > 0 && !take_authority(&split.path, &split.authority))
+        return false;
+    if (scheme == 0 && target.size == 1 && target.bytes[0] == '*') {
+        *ret_target = split;
         return true;
     }
-    if (path.size == 0 || (path.bytes[0] != '/' && !(scheme > 0 && path.bytes[0] == '?')))
+    if (scheme == 0 && (target.size == 0 || target.bytes[0] != '/'))
         return false;
-    mark = memchr(path.bytes, '?', path.size);
-    *ret_query = (struct http_text){path.bytes + path.size, 0};
+    mark = split.path.size > 0 ? memchr(split.path.bytes, '?', split.path.size) : NULL;
     if (mark != NULL) {
-        *ret_query = (struct http_text){mark + 1, path.size - (size_t)(mark - path.bytes) - 1};
-        path.size = (size_t)(mark - path.bytes);
+        split.query = (struct http_text){mark + 1, (size_t)(end.bytes - mark) - 1};
+        split.path.size = (size_t)(mark - split.path.bytes);
     }
-    *ret_path = path.size > 0 ? path : (struct http_text){"/", 1};
-    *ret_authority = authority;
+    if (split.path.size == 0)
+        split.path = (struct http_text){"/", 1};
+    *ret_target = split;
     return true;
 }

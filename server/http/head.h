@@ -19,6 +19,7 @@ enum head_result {
     HEAD_OK,
     HEAD_MORE,
     HEAD_BAD,            /* 400 */
+    HEAD_MISDIRECTED,    /* 421 */
     HEAD_TOO_LARGE,      /* 431 */
     HEAD_UNKNOWN_METHOD, /* 501 */
     HEAD_VERSION,        /* 505 */
@@ -29,6 +30,9 @@ struct head_framing {
     uint64_t content_length;
     bool is_chunked;
 };
+
+/* tchar of RFC 9110 section 5.6.2: what names of fields and methods are made of. */
+bool head_is_token_char(char c);
 
 /*
  * Looks for the end of the head that begins at @bytes. *scanned is 0 for a new head and is carried
@@ -42,11 +46,17 @@ enum head_result head_find(const char *bytes, size_t size, size_t head_bytes_max
 enum head_result head_check(const char *bytes, size_t head_bytes, struct head_framing *ret_framing,
                             const char **ret_reason);
 
+struct head_target {
+    struct http_text path; /* `*` for the asterisk form */
+    struct http_text query;
+    struct http_text authority; /* of the absolute form; else empty */
+    bool is_https;              /* an absolute form of that scheme */
+};
+
 /*
- * Splits a request target into path, query and, for the absolute form, authority (else empty).
- * False: none of the forms of RFC 9112 section 3.2 but authority-form, which only CONNECT has.
+ * Takes a request target apart. False: none of the forms of RFC 9112 section 3.2 but
+ * authority-form, which only CONNECT has.
  */
-bool head_split_target(struct http_text target, struct http_text *ret_path,
-                       struct http_text *ret_query, struct http_text *ret_authority);
+bool head_split_target(struct http_text target, struct head_target *ret_target);
 
 #endif

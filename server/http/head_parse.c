@@ -10,7 +10,6 @@ struct parse {
     struct http_request *request;
     struct http_text target;
     bool is_in_value; /* the last piece belonged to a value: a name begins a new field */
-    bool is_keep_alive;
     bool has_too_many;
 };
 
@@ -63,9 +62,7 @@ static int on_header_value(http_parser *parser, const char *at, size_t length)
 
 static int on_headers_complete(http_parser *parser)
 {
-    struct parse *parse = parser->data;
-
-    parse->is_keep_alive = http_should_keep_alive(parser) != 0;
+    (void)parser;
     return 1; /* bodies are body.c's affair */
 }
 
@@ -104,6 +101,32 @@ static void set_host(struct http_request *request, struct http_text authority)
     }
 }
 
+/* RFC 9112 section 9.3. The parser's own answer heeds Proxy-Connection, and not every `close`. */
+static bool is_kept_alive(const struct http_request *request)
+{
+    if (http_header_has_token(request, "connection", "close"))
+        return false;
+    return !request->is_http_1_0 || http_header_has_token(request, "connection", "keep-alive");
+}
+
+/* Path and query, and Host as the target has it. */
+static enum head_result take_target(struct http_request *request, struct http_text text)
+{
+    struct head_target target;
+
+    if (!head_split_target(text, &target))
+        return HEAD_BAD;
+    if (target.path.bytes[0] == '*' && request->method != HTTP_METHOD_OPTIONS)
+        return HEAD_BAD;
+    if (target.is_https && !request->is_secure)
+        return HEAD_MISDIRECTED; /* RFC 9110 section 7.4 */
+    request->path = target.path;
+    request->query = target.query;
+    if (target.authority.size > 0)
+        set_host(request, target.authority);
+    return HEAD_OK;
+}
+
 enum head_result head_parse(char *head, size_t head_bytes, struct http_request *ret_request,
                             bool *ret_is_keep_alive)
 {
@@ -114,7 +137,7 @@ enum head_result head_parse(char *head, size_t head_bytes, struct http_request *
         .on_headers_complete = on_headers_complete,
     };
     struct parse parse = {.head = head, .request = ret_request};
-    struct http_text authority;
+    enum head_result result;
     http_parser parser;
 
     ret_request->header_count = 0;
@@ -130,13 +153,11 @@ enum head_result head_parse(char *head, size_t head_bytes, struct http_request *
     }
     if (parser.method == HTTP_CONNECT)
         return HEAD_UNKNOWN_METHOD;
-    if (!head_split_target(parse.target, &ret_request->path, &ret_request->query, &authority))
-        return HEAD_BAD;
-    trim_values(ret_request);
-    if (authority.size > 0)
-        set_host(ret_request, authority);
     ret_request->method = method_of(&parser);
     ret_request->is_http_1_0 = parser.http_major == 1 && parser.http_minor == 0;
-    *ret_is_keep_alive = parse.is_keep_alive;
-    return HEAD_OK;
+    trim_values(ret_request);
+    result = take_target(ret_request, parse.target);
+    if (result == HEAD_OK)
+        *ret_is_keep_alive = is_kept_alive(ret_request);
+    return result;
 }

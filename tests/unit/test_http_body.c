@@ -107,7 +107,8 @@ static void extensions_and_trailers_are_thrown_away(void **state)
 {
     (void)state;
     feed_chunked_at_every_split("1;a=b;c=\"d e\"\r\nx\r\n0;last\r\n\r\n", BODY_DONE, "x", 0);
-    feed_chunked_at_every_split("1\r\nx\r\n0\r\nA: b\r\nC: d\te\r\n\r\nZ", BODY_DONE, "x", 1);
+    feed_chunked_at_every_split("1\r\nx\r\n0\r\nA: b\r\nC: d\te:\r\nD:\r\n\r\nZ", BODY_DONE, "x",
+                                1);
 }
 
 static void malformed_chunks_are_refused(void **state)
@@ -135,6 +136,12 @@ static void malformed_chunks_are_refused(void **state)
         "0\r\n A: folded\r\n\r\n",
         "0\r\nA: b\r\n\tc\r\n\r\n",
         "0\r\n: b\r\n\r\n",
+        "0\r\nA : b\r\n\r\n",
+        "0\r\nno colon\r\n\r\n",
+        "0\r\nA\r\n\r\n",
+        "0\r\nGET / HTTP/1.1\r\n\r\n",
+        "0\r\nA\xC3: b\r\n\r\n",
+        "0\r\nA: b\r\nC\r\n\r\n",
         "0\r\nA: b\n\r\n",
         "0\r\nA: b\x7F\r\n\r\n",
         "0\r\n\rX",

@@ -73,6 +73,37 @@ static void a_head_over_the_limit_is_too_large_whole_or_not(void **state)
                      HEAD_TOO_LARGE);
 }
 
+static void a_head_over_the_limit_is_told_the_same_at_every_split(void **state)
+{
+    char text[HEAD_MAX + 64];
+
+    (void)state;
+    memset(text, 'a', sizeof text);
+    memcpy(text, "GET / HTTP/1.1\r\nX: ", 19);
+    text[HEAD_MAX + 8] = '\n'; /* bare, but behind the limit: nobody looks so far */
+    for (size_t split = 1; split <= sizeof text; split++) {
+        uint32_t scanned = 0;
+        size_t head_bytes;
+        enum head_result result = head_find(text, split, HEAD_MAX, &scanned, &head_bytes);
+
+        if (result == HEAD_MORE)
+            result = head_find(text, sizeof text, HEAD_MAX, &scanned, &head_bytes);
+        assert_int_equal(result, HEAD_TOO_LARGE);
+    }
+}
+
+static void a_request_line_over_the_limit_is_too_large(void **state)
+{
+    char text[HEAD_MAX + 1];
+    uint32_t scanned = 0;
+    size_t head_bytes;
+
+    (void)state;
+    memset(text, 'a', sizeof text);
+    memcpy(text, "GET /", 5);
+    assert_int_equal(head_find(text, sizeof text, HEAD_MAX, &scanned, &head_bytes), HEAD_TOO_LARGE);
+}
+
 static void noise_is_refused_without_waiting_for_a_line(void **state)
 {
     static const char *const noise[] = {"\x16\x03\x01", " GET",        "\n",
@@ -94,8 +125,10 @@ static void strict_heads_pass(void **state)
     } cases[] = {
         {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0, false},
         {"GET / HTTP/1.1\r\nhOsT:a\r\n\r\n", 0, false},
-        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, false},
         {"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n", 0, false},
+        {"GET / HTTP/1.1\r\nHost: [2001:db8::ffff:1.2.3.4]\r\n\r\n", 0, false},
+        {"GET / HTTP/1.1\r\nHost: a_b.example.:\r\n\r\n", 0, false},
+        {"GET / HTTP/1.1\r\nHost: b%C3%BCcher.example:65535\r\n\r\n", 0, false},
         {"GET / HTTP/1.0\r\n\r\n", 0, false},
         {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", 0, false},
         {"GET / HTTP/1.7\r\nHost: a\r\n\r\n", 0, false},
@@ -173,6 +206,20 @@ static const struct {
     {LINE "Host: a b\r\n\r\n", HEAD_BAD},
     {LINE "Host: a/b\r\n\r\n", HEAD_BAD},
     {LINE "Host: u@a\r\n\r\n", HEAD_BAD},
+    {LINE "Host:\r\n\r\n", HEAD_BAD},
+    {"GET / HTTP/1.0\r\nHost: \t \r\n\r\n", HEAD_BAD},
+    {LINE "Host: :80\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a:b\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a:1:2\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a:123456\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a%4\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a%zz\r\n\r\n", HEAD_BAD},
+    {LINE "Host: [::1\r\n\r\n", HEAD_BAD},
+    {LINE "Host: []\r\n\r\n", HEAD_BAD},
+    {LINE "Host: [a.example]\r\n\r\n", HEAD_BAD},
+    {LINE "Host: [::1]x\r\n\r\n", HEAD_BAD},
+    {LINE "Host: a, b\r\n\r\n", HEAD_BAD},
+    {LINE "Host: \xC3\xA4\r\n\r\n", HEAD_BAD},
     /* lengths */
     {LINE HOST "Content-Length:\r\n\r\n", HEAD_BAD},
     {LINE HOST "Content-Length: -1\r\n\r\n", HEAD_BAD},
@@ -241,6 +288,7 @@ static enum head_result parse(const char *text, struct http_request *request, bo
 
     assert_true(strlen(text) < sizeof head);
     memcpy(head, text, strlen(text));
+    request->is_secure = false;
     return head_parse(head, strlen(text), request, is_keep_alive);
 }
 
@@ -281,40 +329,72 @@ static void targets_come_in_three_forms(void **state)
         const char *path; /* NULL: refused */
         const char *query;
         const char *authority;
+        bool is_https;
     } cases[] = {
-        {"/", "/", "", ""},
-        {"/a?b?c", "/a", "b?c", ""},
-        {"/?", "/", "", ""},
-        {"//a", "//a", "", ""},
-        {"*", "*", "", ""},
-        {"http://h:1/a?b", "/a", "b", "h:1"},
-        {"HTTPS://h", "/", "", "h"},
-        {"http://h?q", "/", "q", "h"},
-        {"http://", NULL, NULL, NULL},
-        {"http:///a", NULL, NULL, NULL},
-        {"http://h@x/", NULL, NULL, NULL},
-        {"ftp://h/", NULL, NULL, NULL},
-        {"a", NULL, NULL, NULL},
-        {"?a", NULL, NULL, NULL},
-        {"**", NULL, NULL, NULL},
-        {"h:80", NULL, NULL, NULL},
+        {"/", "/", "", "", false},
+        {"/a?b?c", "/a", "b?c", "", false},
+        {"/?", "/", "", "", false},
+        {"//a", "//a", "", "", false},
+        {"/a/../b/%2e", "/a/../b/%2e", "", "", false},
+        {"*", "*", "", "", false},
+        {"http://h:1/a?b", "/a", "b", "h:1", false},
+        {"HTTPS://h", "/", "", "h", true},
+        {"http://h?q", "/", "q", "h", false},
+        {"http://[::1]:80/", "/", "", "[::1]:80", false},
+        {"http://", NULL, NULL, NULL, false},
+        {"http:///a", NULL, NULL, NULL, false},
+        {"http://h@x/", NULL, NULL, NULL, false},
+        {"http://h:x/", NULL, NULL, NULL, false},
+        {"http://h:1:2/", NULL, NULL, NULL, false},
+        {"http://[::1/", NULL, NULL, NULL, false},
+        {"http://h%/", NULL, NULL, NULL, false},
+        {"http:/a", NULL, NULL, NULL, false},
+        {"ftp://h/", NULL, NULL, NULL, false},
+        {"a", NULL, NULL, NULL, false},
+        {"?a", NULL, NULL, NULL, false},
+        {"**", NULL, NULL, NULL, false},
+        {"*?a", NULL, NULL, NULL, false},
+        {"h:80", NULL, NULL, NULL, false},
     };
+
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct http_text target = {cases[i].target, strlen(cases[i].target)};
-        struct http_text path;
-        struct http_text query;
-        struct http_text authority;
-        bool is_good = head_split_target(target, &path, &query, &authority);
+        struct http_text text = {cases[i].target, strlen(cases[i].target)};
+        struct head_target target;
+        bool is_good = head_split_target(text, &target);
 
         if (is_good != (cases[i].path != NULL))
             fail_msg("%s", cases[i].target);
         if (!is_good)
             continue;
-        assert_text(path, cases[i].path);
-        assert_text(query, cases[i].query);
-        assert_text(authority, cases[i].authority);
+        assert_text(target.path, cases[i].path);
+        assert_text(target.query, cases[i].query);
+        assert_text(target.authority, cases[i].authority);
+        assert_int_equal(target.is_https, cases[i].is_https);
     }
+}
+
+static void only_options_asks_about_the_whole_server(void **state)
+{
+    struct http_request request;
+    bool is_keep_alive;
+
+    (void)state;
+    assert_int_equal(parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &request, &is_keep_alive),
+                     HEAD_OK);
+    assert_text(request.path, "*");
+    assert_int_equal(parse("GET * HTTP/1.1\r\nHost: a\r\n\r\n", &request, &is_keep_alive),
+                     HEAD_BAD);
+}
+
+static void what_belongs_to_https_is_not_served_without_tls(void **state)
+{
+    struct http_request request;
+    bool is_keep_alive;
+
+    (void)state;
+    assert_int_equal(parse("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &request, &is_keep_alive),
+                     HEAD_MISDIRECTED);
 }
 
 static void an_absolute_target_names_the_host(void **state)
@@ -340,7 +420,14 @@ static void connections_are_kept_as_asked(void **state)
         {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false},
         {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n", false},
         {"GET / HTTP/1.0\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x\r\nConnection: keep-alive, close\r\n\r\n",
+         false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n", true},
         {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: x\r\nConnection: Keep-Alive\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
+        {"GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -401,6 +488,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_ends_with_an_empty_line_at_every_split),
         cmocka_unit_test(a_head_over_the_limit_is_too_large_whole_or_not),
+        cmocka_unit_test(a_head_over_the_limit_is_told_the_same_at_every_split),
+        cmocka_unit_test(a_request_line_over_the_limit_is_too_large),
         cmocka_unit_test(noise_is_refused_without_waiting_for_a_line),
         cmocka_unit_test(strict_heads_pass),
         cmocka_unit_test(heads_that_need_repair_are_refused),
@@ -408,6 +497,8 @@ int main(void)
         cmocka_unit_test(more_lines_than_are_kept_are_too_large),
         cmocka_unit_test(a_checked_head_becomes_a_request),
         cmocka_unit_test(targets_come_in_three_forms),
+        cmocka_unit_test(only_options_asks_about_the_whole_server),
+        cmocka_unit_test(what_belongs_to_https_is_not_served_without_tls),
         cmocka_unit_test(an_absolute_target_names_the_host),
         cmocka_unit_test(connections_are_kept_as_asked),
         cmocka_unit_test(methods_are_told_apart),
