@@ -1,8 +1,11 @@
 /*
- * tests/fuzz/fuzz_broker.c - a client's message to the broker, and the answer made of it.
+ * A client's message to the broker, and the answer made of it. Whatever comes in,
  *
- * Whatever comes in, the answer is compact, strict JSON of bounded length, and what is published is
- * a part of what was sent.
+ *   it is understood exactly if it is JSON by a plain reading of RFC 8259, and its compact copy is
+ *     what that reading makes of it;
+ *   what is published and returned lies inside that copy, is JSON itself, and is the value of the
+ *     last member of that name;
+ *   the answer is compact, strict JSON of bounded length on one line; an error says why.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,19 +13,74 @@
 #include "bus/check.h"
 #include "server/json/json.h"
 #include "server/protocol/broker_message.h"
+#include "tests/fuzz/reference.h"
 #include "tests/fuzz/target.h"
+
+/* A copy of @size bytes with nothing readable behind them, for ASan's sake. */
+static char *copy(const void *bytes, size_t size)
+{
+    char *out = malloc(size > 0 ? size : 1);
+
+    CHECK(out != NULL);
+    if (size > 0)
+        memcpy(out, bytes, size);
+    return out;
+}
 
 static void check_answer(const char *answer, size_t size)
 {
     char compact[BROKER_REPLY_BYTES_MAX];
-    struct json_error error;
 
     CHECK(size <= BROKER_REPLY_BYTES_MAX);
-    CHECK(json_compact(answer, size, compact, &error) == (ptrdiff_t)size);
+    CHECK(reference_json_compact(answer, size, compact, JSON_DEPTH_MAX) == (ptrdiff_t)size);
     CHECK(memcmp(answer, compact, size) == 0);
+    CHECK(answer[0] == '{');
+    CHECK(memchr(answer, '\n', size) == NULL);
 }
 
-static void check_message(const struct broker_message *message, const char *compact, size_t size)
+/* The value of the object's last member whose key means @name; size 0: there is none. */
+static struct json_span last_member(struct json_span object, const char *name)
+{
+    struct json_span found = {0};
+    struct json_span value;
+    struct json_span key;
+    size_t offset = 0;
+
+    while (json_object_next(object, &offset, &key, &value)) {
+        if (json_string_equals(key, name))
+            found = value;
+    }
+    return found;
+}
+
+static bool is_same_span(struct json_span a, struct json_span b)
+{
+    return a.bytes == b.bytes && a.size == b.size;
+}
+
+static void check_topic(const struct broker_context *context, struct json_span topic)
+{
+    char *out = malloc(topic.size);
+
+    CHECK(out != NULL);
+    CHECK(topic_name_is_valid(context->topic, context->topic_bytes));
+    CHECK(json_string_decode(topic, out, topic.size) == (ptrdiff_t)context->topic_bytes);
+    CHECK(memcmp(out, context->topic, context->topic_bytes) == 0);
+    free(out);
+}
+
+static void check_value(struct json_span value)
+{
+    char *out = malloc(value.size);
+
+    CHECK(out != NULL);
+    CHECK(reference_json_compact(value.bytes, value.size, out, JSON_DEPTH_MAX) ==
+          (ptrdiff_t)value.size);
+    CHECK(memcmp(out, value.bytes, value.size) == 0);
+    free(out);
+}
+
+static void check_message(const struct broker_message *message, struct json_span object)
 {
     const struct subscribed subscribed = {
         .seq = message->resume.since, .epoch = message->resume.epoch, .has_recovered = true};
@@ -31,14 +89,16 @@ static void check_message(const struct broker_message *message, const char *comp
     CHECK(answer != NULL);
     switch (message->action) {
     case BROKER_SUBSCRIBE:
+        CHECK(message->resume.has_since == (last_member(object, "since").size > 0));
+        CHECK(message->resume.has_epoch == (last_member(object, "epoch").size > 0));
         check_answer(answer, broker_write_subscribed(answer, &message->context, &subscribed));
         break;
     case BROKER_UNSUBSCRIBE:
         check_answer(answer, broker_write_unsubscribed(answer, &message->context));
         break;
     case BROKER_PUBLISH:
-        CHECK(message->payload.bytes > compact);
-        CHECK(message->payload.bytes + message->payload.size < compact + size);
+        CHECK(is_same_span(message->payload, last_member(object, "message")));
+        check_value(message->payload);
         check_answer(answer, broker_write_published(answer, &message->context, UINT64_MAX));
         break;
     case BROKER_PING:
@@ -46,28 +106,46 @@ static void check_message(const struct broker_message *message, const char *comp
         break;
     }
     if (message->action != BROKER_PING)
-        CHECK(topic_name_is_valid(message->context.topic, message->context.topic_bytes));
+        check_topic(&message->context, last_member(object, "topic"));
+    CHECK(is_same_span(message->context.id, last_member(object, "id")) ||
+          message->context.id.size == 0);
+    free(answer);
+}
+
+static void check_error(const struct broker_message *message, enum broker_error error,
+                        const char *reason, bool is_json)
+{
+    char *answer = malloc(BROKER_REPLY_BYTES_MAX);
+
+    CHECK(answer != NULL);
+    CHECK(reason != NULL);
+    CHECK((error == BROKER_BAD_JSON) == !is_json);
+    CHECK(message->context.topic_bytes <= sizeof message->context.topic);
+    CHECK(message->context.id.size <= BROKER_ID_BYTES_MAX);
+    check_answer(answer, broker_write_error(answer, "status", &message->context, error, reason));
     free(answer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *compact = malloc(size + 1); /* of the exact size, for ASan's sake */
-    char *answer = malloc(BROKER_REPLY_BYTES_MAX);
+    char *in = copy(data, size);
+    char *wanted = copy(data, size);
+    char *compact = copy(data, size);
+    ptrdiff_t length = reference_json_compact(in, size, wanted, JSON_DEPTH_MAX);
     struct broker_message message;
     const char *reason = NULL;
-    enum broker_error error;
+    enum broker_error error = broker_message_parse(in, size, compact, &message, &reason);
 
-    CHECK(compact != NULL);
-    CHECK(answer != NULL);
-    error = broker_message_parse((const char *)data, size, compact, &message, &reason);
+    if (length >= 0)
+        CHECK(memcmp(compact, wanted, (size_t)length) == 0);
     if (error == BROKER_OK) {
-        check_message(&message, compact, size);
+        CHECK(length > 0);
+        check_message(&message, (struct json_span){compact, (size_t)length});
     } else {
-        CHECK(reason != NULL);
-        check_answer(answer, broker_write_error(answer, "status", &message.context, error, reason));
+        check_error(&message, error, reason, length >= 0);
     }
-    free(answer);
     free(compact);
+    free(wanted);
+    free(in);
     return 0;
 }

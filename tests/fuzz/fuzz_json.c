@@ -1,13 +1,17 @@
 /*
- * The span scanner: what it accepts is compact and stays what it is when scanned again, its members
- * and strings lie inside it; and any UTF-8 that is quoted can be read back.
+ * The span scanner: it accepts what a plain reading of RFC 8259 does and nothing else, and makes the
+ * same of it; members and strings lie inside the value, and numbers are what their digits say; any
+ * UTF-8 that is quoted can be read back.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/check.h"
 #include "server/json/json.h"
+#include "tests/fuzz/reference.h"
 #include "tests/fuzz/target.h"
 
 static char *allocate(size_t bytes)
@@ -24,12 +28,29 @@ static void check_string(struct json_span string)
     ptrdiff_t length = json_string_decode(string, out, string.size);
 
     CHECK(length >= 0 || length == -EILSEQ); /* it cannot grow, so there is room */
+    if (memchr(string.bytes, '\\', string.size) == NULL) {
+        CHECK(length == (ptrdiff_t)string.size - 2);
+        CHECK(memcmp(out, string.bytes + 1, (size_t)length) == 0);
+    }
     if (length >= 0) {
-        CHECK(utf8_is_valid(out, (size_t)length));
+        CHECK(reference_utf8_is_valid(out, (size_t)length));
         CHECK(json_string_decode(string, out, (size_t)length) == length);
     }
     (void)json_string_equals(string, "topic");
     free(out);
+}
+
+static void check_number(struct json_span number)
+{
+    char digits[24];
+    uint64_t value;
+    int length;
+
+    if (!json_uint64(number, &value))
+        return;
+    length = snprintf(digits, sizeof digits, "%" PRIu64, value);
+    CHECK((size_t)length == number.size);
+    CHECK(memcmp(digits, number.bytes, number.size) == 0);
 }
 
 /* Members cover the object exactly. */
@@ -58,17 +79,15 @@ static void check_accepted(const char *compact, size_t bytes)
     struct json_span value = {compact, bytes};
     struct json_error error;
     char *again = allocate(bytes);
-    uint64_t number;
 
     CHECK(json_compact(compact, bytes, again, &error) == (ptrdiff_t)bytes);
     CHECK(memcmp(compact, again, bytes) == 0);
-    CHECK(utf8_is_valid(compact, bytes));
     if (json_type(value) == JSON_OBJECT)
         check_object(value);
     else if (json_type(value) == JSON_STRING)
         check_string(value);
     else if (json_type(value) == JSON_NUMBER)
-        (void)json_uint64(value, &number);
+        check_number(value);
     free(again);
 }
 
@@ -81,6 +100,7 @@ static void check_quote(const char *text, size_t bytes)
 
     CHECK(quoted_bytes <= json_quoted_bytes_max(bytes));
     CHECK(json_compact(quoted, quoted_bytes, quoted, &error) == (ptrdiff_t)quoted_bytes);
+    CHECK(memchr(quoted, '\n', quoted_bytes) == NULL); /* it may stand in a line */
     CHECK(json_string_decode((struct json_span){quoted, quoted_bytes}, back, bytes) ==
           (ptrdiff_t)bytes);
     CHECK(bytes == 0 || memcmp(back, text, bytes) == 0);
@@ -92,22 +112,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *out = allocate(size);
     char *in_place = allocate(size);
+    char *wanted = allocate(size);
+    bool is_text = reference_utf8_is_valid(data, size);
     struct json_error error = {0, NULL};
     ptrdiff_t length = json_compact((const char *)data, size, out, &error);
+    ptrdiff_t wanted_length =
+        reference_json_compact((const char *)data, size, wanted, JSON_DEPTH_MAX);
 
+    CHECK(utf8_is_valid((const char *)data, size) == is_text);
+    CHECK(wanted_length == (length < 0 ? -1 : length));
     if (size > 0)
         memcpy(in_place, data, size);
     if (length >= 0) {
         CHECK(json_compact(in_place, size, in_place, &error) == length);
         CHECK(memcmp(in_place, out, (size_t)length) == 0);
+        CHECK(memcmp(wanted, out, (size_t)length) == 0);
         check_accepted(out, (size_t)length);
     } else {
         CHECK(length == -EBADMSG);
         CHECK(error.offset <= size);
         CHECK(error.reason != NULL);
     }
-    if (utf8_is_valid((const char *)data, size))
+    if (is_text)
         check_quote((const char *)data, size);
+    free(wanted);
     free(in_place);
     free(out);
     return 0;
