@@ -63,30 +63,6 @@ static int32_t decode_escape(const char **at, const char *end)
     return (int32_t)(0x10000 + ((high - SURROGATE_HIGH) << 10) + (low - SURROGATE_LOW));
 }
 
-static size_t encode_utf8(char out[4], uint32_t character)
-{
-    if (character < 0x80) {
-        out[0] = (char)character;
-        return 1;
-    }
-    if (character < 0x800) {
-        out[0] = (char)(0xC0 | character >> 6);
-        out[1] = (char)(0x80 | (character & 0x3F));
-        return 2;
-    }
-    if (character < 0x10000) {
-        out[0] = (char)(0xE0 | character >> 12);
-        out[1] = (char)(0x80 | (character >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (character & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | character >> 18);
-    out[1] = (char)(0x80 | (character >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (character >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (character & 0x3F));
-    return 4;
-}
-
 /*
  * The next piece of a string's text: a run without escapes, borrowed, or one decoded character in
  * @buf. Moves *at behind it. -EILSEQ as json_string_decode.
@@ -106,7 +82,7 @@ static int next_piece(const char **at, const char *end, char buf[4], struct json
     if (character < 0)
         return character;
     ret_piece->bytes = buf;
-    ret_piece->size = encode_utf8(buf, (uint32_t)character);
+    ret_piece->size = utf8_encode(buf, (uint32_t)character);
     return 0;
 }
 

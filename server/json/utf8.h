@@ -1,5 +1,5 @@
 /*
- * server/json/utf8.h - one step of strict UTF-8 (RFC 3629), for json.c and json_text.c only.
+ * server/json/utf8.h - one step of strict UTF-8 (RFC 3629), for those who read texts byte by byte.
  */
 #ifndef SERVER_JSON_UTF8_H
 #define SERVER_JSON_UTF8_H
@@ -38,6 +38,31 @@ static inline size_t utf8_multibyte(const uint8_t *text, size_t bytes)
             return 0;
     }
     return length;
+}
+
+/* Writes @character, a Unicode scalar value, to @out; returns its bytes, 1 to 4. */
+static inline size_t utf8_encode(char out[4], uint32_t character)
+{
+    if (character < 0x80) {
+        out[0] = (char)character;
+        return 1;
+    }
+    if (character < 0x800) {
+        out[0] = (char)(0xC0 | character >> 6);
+        out[1] = (char)(0x80 | (character & 0x3F));
+        return 2;
+    }
+    if (character < 0x10000) {
+        out[0] = (char)(0xE0 | character >> 12);
+        out[1] = (char)(0x80 | (character >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (character & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | character >> 18);
+    out[1] = (char)(0x80 | (character >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (character >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (character & 0x3F));
+    return 4;
 }
 
 #endif
