@@ -3,11 +3,14 @@
  * and execute against.
  *
  * Shape    types, fields, arguments and values in the order of the source, found by name through
- *          hash tables; references to types are pointers. The built-in scalars, the introspection
- *          types (section 4) and the directives skip, include, deprecated and specifiedBy are
- *          part of every schema.
- * Errors   schema_build reports every mistake, not the first alone (rules of section 3, and what
- *          graphql-js's buildSchema and validateSchema find), with locations.
+ *          hash tables; references to types are pointers. The introspection types (section 4), the
+ *          built-in scalars that something refers to and the directives include, skip, deprecated
+ *          and specifiedBy are part of every schema. Texts point into the tree; NULL: none.
+ * Errors   schema_build reports every mistake, not the first alone: what graphql-js's buildSchema
+ *          finds, then what its validateSchema finds, and literals that do not fit their types,
+ *          all with locations. GRAPHQL_PARSE_FAILED or GRAPHQL_VALIDATION_FAILED.
+ * Limits   PARSER_LIMITS_SDL, SCHEMA_BYTES_MAX of memory; defaults of input fields that fill in
+ *          one another: SCHEMA_DEFAULT_DEPTH_MAX deep, SCHEMA_DEFAULT_VALUES_MAX values large.
  * Memory   a schema owns its region, the tree and the source text in it; immutable once built
  *          (but for the resolvers, which whoever serves it sets before the first execution).
  * Callers  any process.
@@ -21,6 +24,12 @@
 
 #include "server/graphql/ast.h"
 #include "server/graphql/region.h"
+
+enum {
+    SCHEMA_BYTES_MAX = 1024 * 1024 * 1024,
+    SCHEMA_DEFAULT_DEPTH_MAX = 200,
+    SCHEMA_DEFAULT_VALUES_MAX = 10000,
+};
 
 struct execute_call;
 struct graphql_errors;
@@ -56,11 +65,11 @@ struct schema_ref {
 
 struct schema_input { /* an argument, or a field of an input object */
     struct ast_text name;
-    const char *description; /* terminated; NULL: none */
+    const struct ast_text *description;
     const struct schema_ref *type;
-    const struct ast_value *default_literal; /* NULL: none */
-    const struct value *default_value;       /* coerced; NULL: none */
-    const char *deprecation_reason;          /* NULL: not deprecated */
+    const struct ast_value *default_literal;   /* NULL: none */
+    const struct value *default_value;         /* coerced; NULL: none */
+    const struct ast_text *deprecation_reason; /* NULL: not deprecated */
     const struct ast_input_value *definition;
 };
 
@@ -69,11 +78,11 @@ typedef void schema_resolve_function(struct execute_call *call);
 
 struct schema_field {
     struct ast_text name;
-    const char *description;
+    const struct ast_text *description;
     const struct schema_ref *type;
     struct schema_input *arguments;
     uint32_t argument_count;
-    const char *deprecation_reason;
+    const struct ast_text *deprecation_reason;
     const struct ast_field_definition *definition;
     /* Set before the first execution; @user is the resolver's own. */
     schema_resolve_function *resolve;
@@ -82,18 +91,25 @@ struct schema_field {
 
 struct schema_enum_value {
     struct ast_text name;
-    const char *description;
-    const char *deprecation_reason;
+    const struct ast_text *description;
+    const struct ast_text *deprecation_reason;
     const struct ast_enum_value *definition;
+};
+
+struct schema_part { /* a definition or one of its extensions, in the order of the source */
+    const struct ast_definition *definition;
+    const struct schema_part *next;
 };
 
 struct schema_type {
     enum schema_kind kind;
     enum schema_scalar scalar;
+    uint32_t index;        /* in the schema's types */
+    struct schema_ref ref; /* to this type, without wrappers */
     struct ast_text name;
-    const char *description;
-    const char *specified_by;    /* scalars; NULL: none */
-    struct schema_field *fields; /* object, interface */
+    const struct ast_text *description;
+    const struct ast_text *specified_by; /* scalars */
+    struct schema_field *fields;         /* object, interface */
     uint32_t field_count;
     struct schema_input *inputs; /* input object */
     uint32_t input_count;
@@ -103,9 +119,12 @@ struct schema_type {
     uint32_t interface_count;
     const struct schema_type **possible; /* interface, union: the object types that it can be */
     uint32_t possible_count;
-    bool is_built_in;                        /* not from the SDL */
-    const struct ast_definition *definition; /* NULL: built in. Extensions: see the document */
-    void *user;                              /* of whoever serves the schema */
+    const struct schema_type **unions; /* object: those that it is a member of */
+    uint32_t union_count;
+    bool is_built_in;                        /* not from the SDL, and so is its definition */
+    const struct ast_definition *definition; /* the first of the parts */
+    const struct schema_part *parts;
+    void *user; /* of whoever serves the schema */
 };
 
 enum schema_location { /* of directives; bits of schema_directive.locations */
@@ -133,7 +152,7 @@ enum schema_location { /* of directives; bits of schema_directive.locations */
 
 struct schema_directive {
     struct ast_text name;
-    const char *description;
+    const struct ast_text *description;
     struct schema_input *arguments;
     uint32_t argument_count;
     uint32_t locations; /* 1 << enum schema_location */
@@ -145,7 +164,8 @@ struct schema_directive {
 struct schema {
     struct region region;
     const struct ast_document *document;
-    const char *description;
+    const struct schema_part *parts; /* the schema's own definition and extensions, if any */
+    const struct ast_text *description;
     struct schema_type *roots[3]; /* by enum ast_operation_kind; NULL: none */
     struct schema_type **types;   /* built-in ones (scalars in use, introspection) last */
     uint32_t type_count;
