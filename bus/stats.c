@@ -26,6 +26,7 @@ static const struct stat_info infos[STAT_COUNT] = {
     [STAT_GAPS] = {"sluice_gaps_total", false, "Gaps told to clients"},
     [STAT_LAPPED] = {"sluice_lapped_total", false, "Times a worker's own cursor was lapped"},
     [STAT_PROTOCOL_ERRORS] = {"sluice_protocol_errors_total", false, "Connections closed for what their client sent"},
+    [STAT_RATE_LIMITED] = {"sluice_rate_limited_total", false, "Messages and requests over their connection's rate"},
     [STAT_COMMITS] = {"sluice_commits_total", false, "Commits"},
     [STAT_COMMIT_NS] = {"sluice_commit_nanoseconds_total", false, "Time inside commits"},
     [STAT_COMMIT_OPERATIONS] = {"sluice_committed_operations_total", false, "Operations committed"},

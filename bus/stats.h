@@ -34,6 +34,7 @@ enum stat_id {
     STAT_GAPS,               /* gaps told to clients */
     STAT_LAPPED,             /* times the worker's own cursor was lapped */
     STAT_PROTOCOL_ERRORS,    /* connections closed for what their client sent */
+    STAT_RATE_LIMITED,       /* messages and requests not handled: over their connection's rate */
     STAT_COMMITS,            /* writer */
     STAT_COMMIT_NS,          /* writer: time inside commits, summed */
     STAT_COMMIT_OPERATIONS,  /* writer */

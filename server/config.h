@@ -46,6 +46,9 @@ struct config {
     uint64_t max_queue;
     uint64_t max_subscriptions;
     uint64_t max_connections; /* 0: by RLIMIT_NOFILE */
+    uint64_t max_per_address; /* 0: off, as for the next two */
+    uint64_t max_rate;        /* messages a second of one connection */
+    uint64_t max_byte_rate;   /* bytes a second of one connection */
     uint64_t ping_interval;
     uint64_t ping_timeout;
     uint64_t handshake_timeout;

@@ -45,6 +45,9 @@
     X("max-queue",         0,   SIZE, max_queue,               "256K",     16 * KIB, GIB, true, "SIZE", "output queued for one client before it lags") \
     X("max-subscriptions", 0,   COUNT, max_subscriptions,      "1024",     1, 65535, true, "N", "subscriptions of one connection") \
     X("max-connections",   0,   COUNT, max_connections,        "",         1, UINT32_MAX, true, "N", "connections in all; by RLIMIT_NOFILE unless set") \
+    X("max-per-address",   0,   COUNT, max_per_address,        "off",      0, UINT32_MAX, true, "N", "connections of one IPv4 address or IPv6 /64; 0 or off: without bound") \
+    X("max-rate",          0,   COUNT, max_rate,               "off",      0, 1000000, true, "N", "messages a second of one connection; 0 or off: without bound") \
+    X("max-byte-rate",     0,   SIZE, max_byte_rate,           "off",      0, TIB, true, "SIZE", "bytes a second of one connection's messages; 0 or off: without bound") \
     X("ping-interval",     0,   TIME, ping_interval,           "25s",      0, DAY, true, "TIME", "between WebSocket pings; 0: none") \
     X("ping-timeout",      0,   TIME, ping_timeout,            "20s",      100 * MS, DAY, true, "TIME", "for any sign of life after a ping") \
     X("handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", "for a request's head to be complete") \

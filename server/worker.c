@@ -69,6 +69,7 @@ static void set_limits(struct worker *worker)
         .queue_bytes_max = (uint32_t)config->max_queue,
         .subscriptions_max = (uint32_t)config->max_subscriptions,
         .connections_max = (uint32_t)config->max_connections,
+        .rates = {.messages = config->max_rate, .bytes = config->max_byte_rate},
         .tick_ns = (int64_t)config->tick,
         .is_echo_served = config->echo,
         .is_committed_durability = worker->is_awaiting_committed,

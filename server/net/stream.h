@@ -33,6 +33,7 @@
 #include "server/net/outq.h"
 
 struct stream;
+#include "server/net/rate.h"
 
 enum {
     STREAM_IOV_MAX = 64,
@@ -88,6 +89,7 @@ struct stream {
 void stream_init(struct stream *stream, const struct stream_operations *operations);
 
 static inline void stream_set_user(struct stream *stream, const struct stream_handlers *handlers,
+    struct rate rate;        /* what its users have taken, from the first request on; theirs */
                                    void *user)
 {
     stream->handlers = handlers;

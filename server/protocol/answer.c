@@ -78,6 +78,7 @@ void answer_error(struct service *service, struct http_exchange *exchange,
         [ANSWER_TOO_LARGE] = {413, "too_large"},
         [ANSWER_UNSUPPORTED_TYPE] = {415, "unsupported_media_type"},
         [ANSWER_UPGRADE_REQUIRED] = {426, "upgrade_required"},
+        [ANSWER_RATE_LIMITED] = {429, "rate_limited"},
         [ANSWER_UNAVAILABLE] = {503, "unavailable"},
         [ANSWER_STORAGE_FULL] = {507, "storage_full"},
     };

@@ -37,6 +37,7 @@ enum answer_refusal {
     ANSWER_TOO_LARGE,
     ANSWER_UNSUPPORTED_TYPE,
     ANSWER_UPGRADE_REQUIRED,
+    ANSWER_RATE_LIMITED, /* the caller says in @headers when to retry */
     ANSWER_UNAVAILABLE,
     ANSWER_STORAGE_FULL,
 };

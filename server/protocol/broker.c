@@ -17,6 +17,8 @@ enum {
     /* Topic and id of a pooled one; with longer texts it is allocated and freed by itself. */
     PENDING_TEXT_BYTES = 88,
     PENDING_POOL_MAX = 4096,
+    /* A longer message over the rate is refused without its topic and id. */
+    REFUSED_BYTES_MAX = 4096,
 };
 
 /* A publish that waits for its answer: what the answer says besides the seq. */
@@ -225,39 +227,58 @@ static void handle_publish(struct broker_session *broker, const struct broker_me
         pending_free(service, pending);
 }
 
+/* Over the rate: what a flood costs is this answer, so only a short message is looked into for it. */
+static void refuse_rate(struct broker_session *broker, const char *text, size_t size)
+{
+    struct broker_message message = {0};
+    const char *reason = NULL;
+    char compact[REFUSED_BYTES_MAX];
+
+    if (size <= sizeof compact)
+        (void)broker_message_parse(text, size, compact, &message, &reason); /* topic and id */
+    answer_broker_error(broker, &message.context, BROKER_RATE_LIMITED, SESSION_TOO_FAST);
+}
+
+static void handle_message(struct broker_session *broker, const struct broker_message *message)
+{
+    switch (message->action) {
+    case BROKER_SUBSCRIBE:
+        handle_subscribe(broker, message);
+        break;
+    case BROKER_UNSUBSCRIBE:
+        handle_unsubscribe(broker, &message->context);
+        break;
+    case BROKER_PUBLISH:
+        handle_publish(broker, message);
+        break;
+    case BROKER_PING:
+        handle_ping(broker, &message->context);
+        break;
+    }
+}
+
 bool broker_handle(struct broker_session *broker, const char *text, size_t size)
 {
-    struct service *service = broker->session.service;
+    struct session *session = &broker->session;
+    struct service *service = session->service;
     struct broker_message message;
     const char *reason = NULL;
     char *compact = service_scratch(service, size);
-    enum broker_error error = BROKER_UNAVAILABLE;
+    enum broker_error error;
 
     stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
-    if (compact == NULL) {
-        broker_send_error(broker, error, "out of memory");
-        return session_wants_more(&broker->session);
+    if (service_rate_take(service, session->subscriber.stream, size) > 0) {
+        refuse_rate(broker, text, size);
+    } else if (compact == NULL) {
+        broker_send_error(broker, BROKER_UNAVAILABLE, "out of memory");
+    } else {
+        error = broker_message_parse(text, size, compact, &message, &reason);
+        if (error == BROKER_OK)
+            handle_message(broker, &message);
+        else
+            answer_broker_error(broker, &message.context, error, reason);
     }
-    error = broker_message_parse(text, size, compact, &message, &reason);
-    if (error != BROKER_OK) {
-        answer_broker_error(broker, &message.context, error, reason);
-        return session_wants_more(&broker->session);
-    }
-    switch (message.action) {
-    case BROKER_SUBSCRIBE:
-        handle_subscribe(broker, &message);
-        break;
-    case BROKER_UNSUBSCRIBE:
-        handle_unsubscribe(broker, &message.context);
-        break;
-    case BROKER_PUBLISH:
-        handle_publish(broker, &message);
-        break;
-    case BROKER_PING:
-        handle_ping(broker, &message.context);
-        break;
-    }
-    return session_wants_more(&broker->session);
+    return session_wants_more(session);
 }
 
 void broker_done(struct broker_session *broker)

@@ -19,6 +19,8 @@ static const char *const error_codes[] = {
     [BROKER_NOT_SUBSCRIBED] = "not_subscribed",
     [BROKER_TOO_MANY_SUBSCRIPTIONS] = "too_many_subscriptions",
     [BROKER_TOO_LARGE] = "too_large",
+    [BROKER_RATE_LIMITED] = "rate_limited",
+    [BROKER_FORBIDDEN] = "forbidden",
     [BROKER_STORAGE_FULL] = "storage_full",
     [BROKER_UNAVAILABLE] = "unavailable",
 };

@@ -31,9 +31,12 @@ static void send_binary(struct websocket *websocket, const uint8_t *bytes, size_
 static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t size)
 {
     struct session *session = user;
+    struct service *service = session->service;
 
-    stat_add(session->service->bus, session->service->slot, STAT_MESSAGES_IN, 1);
-    if (is_text)
+    stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
+    if (service_rate_take(service, session->subscriber.stream, size) > 0)
+        websocket_close(session->websocket, WEBSOCKET_POLICY, "too fast"); /* it has no errors */
+    else if (is_text)
         websocket_send_text(session->websocket, bytes, size);
     else
         send_binary(session->websocket, bytes, size);

@@ -54,14 +54,20 @@ static struct room_session *room_session_of(void *user)
 
 /* --- publishing ------------------------------------------------------------------------------- */
 
-static void send_error(struct session *session, int error)
+static void send_error(struct session *session, enum broker_error code, const char *reason)
 {
     static const struct broker_context nothing_known;
     char text[BROKER_REPLY_BYTES_MAX];
+
+    session_send(session, text, broker_write_error(text, "type", &nothing_known, code, reason));
+}
+
+static void send_publish_error(struct session *session, int error)
+{
     const char *reason;
     enum broker_error code = broker_publish_error(error, &reason);
 
-    session_send(session, text, broker_write_error(text, "type", &nothing_known, code, reason));
+    send_error(session, code, reason);
 }
 
 static void on_published(void *user, uint64_t tag, const struct publish_result *result)
@@ -72,7 +78,7 @@ static void on_published(void *user, uint64_t tag, const struct publish_result *
     CHECK(session->pending_count > 0);
     session->pending_count--;
     if (result->error != 0)
-        send_error(session, result->error);
+        send_publish_error(session, result->error);
     session_go_on(session);
 }
 
@@ -138,9 +144,13 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
         websocket_close(room->session.websocket, WEBSOCKET_UNSUPPORTED, "text messages only");
         return true;
     }
+    if (service_rate_take(service, room->session.subscriber.stream, size) > 0) {
+        send_error(&room->session, BROKER_RATE_LIMITED, SESSION_TOO_FAST);
+        return session_wants_more(&room->session);
+    }
     rc = publish_text(room, (const char *)bytes, size);
     if (rc != 0)
-        send_error(&room->session, rc);
+        send_publish_error(&room->session, rc);
     return session_wants_more(&room->session);
 }
 

@@ -1,6 +1,8 @@
 /*
  * Who serves which path (PROTOCOLS section 1), and who is turned away at the door.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bus/stats.h"
@@ -8,6 +10,8 @@
 #include "server/protocol/answer.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
+
+#define SECOND_NS INT64_C(1000000000)
 
 enum route_kind {
     ROUTE_PAGE,
@@ -147,6 +151,25 @@ static bool is_turned_away(const struct service *service, const struct http_exch
     return service->is_full;
 }
 
+/* Answers a request that is one too many for its connection; monitors may always ask. */
+static bool is_over_rate(struct service *service, struct http_exchange *exchange,
+                         const struct route *route)
+{
+    char retry_after[32];
+    int64_t wait_ns = 0;
+
+    if (route == NULL || (route->flags & IS_MONITOR) == 0)
+        wait_ns = service_rate_take(service, http_exchange_stream(exchange),
+                                    http_request(exchange)->body_bytes);
+    if (wait_ns == 0)
+        return false;
+    (void)snprintf(retry_after, sizeof retry_after, "Retry-After: %" PRId64 "\r\n",
+                   (wait_ns + SECOND_NS - 1) / SECOND_NS);
+    answer_error(service, exchange, ANSWER_RATE_LIMITED,
+                 "requests come faster than this connection may send them", retry_after);
+    return true;
+}
+
 static void dispatch(struct service *service, struct http_exchange *exchange,
                      const struct route *route)
 {
@@ -191,6 +214,8 @@ void router_on_request(void *user, struct http_exchange *exchange)
     const struct route *route = find_route(service, request->path);
 
     stat_add(service->bus, service->slot, STAT_HTTP_REQUESTS, 1);
+    if (is_over_rate(service, exchange, route))
+        return;
     if (route == NULL) {
         answer_error(service, exchange, ANSWER_NOT_FOUND, "there is nothing at this path", NULL);
     } else if (request->method == HTTP_METHOD_OPTIONS) {

@@ -6,7 +6,10 @@
 
 #include "bus/check.h"
 #include "bus/shm.h"
+#include "bus/stats.h"
 #include "bus/wake.h"
+#include "server/net/loop.h"
+#include "server/net/stream.h"
 #include "server/protocol/broker.h"
 #include "server/protocol/event_stream.h"
 #include "server/protocol/frames.h"
@@ -146,6 +149,16 @@ uint32_t service_remaining_seconds(const struct service *service)
 char *service_scratch(struct service *service, size_t bytes)
 {
     size_t grown_bytes =
+int64_t service_rate_take(struct service *service, struct stream *stream, size_t bytes)
+{
+    int64_t wait_ns =
+        rate_take(&stream->rate, &service->limits.rates, bytes, loop_now_ns(service->loop));
+
+    if (wait_ns > 0)
+        stat_add(service->bus, service->slot, STAT_RATE_LIMITED, 1);
+    return wait_ns;
+}
+
         service->scratch_bytes < SCRATCH_BYTES_MIN ? SCRATCH_BYTES_MIN : service->scratch_bytes;
     char *grown;
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "server/http/http.h"
+#include "server/net/rate.h"
 #include "server/net/timer.h"
 #include "server/protocol/client.h"
 
@@ -35,6 +36,7 @@ struct service_limits {
     uint32_t queue_bytes_max;
     uint32_t subscriptions_max;
     uint32_t connections_max;
+    struct rate_limits rates; /* of one connection */
     int64_t tick_ns;
     bool is_echo_served;
     bool is_committed_durability;
@@ -88,6 +90,11 @@ unsigned service_wake_reasons(const struct service *service);
 uint32_t service_remaining_seconds(const struct service *service);
 /* CLOCK_REALTIME, for the times that clients see. */
 int64_t service_realtime_ns(void);
+/*
+ * Takes a message or request of @bytes from what @stream's connection may send. 0: it is within the
+ * rates; else it is not to be handled, and in so many ns it could be.
+ */
+int64_t service_rate_take(struct service *service, struct stream *stream, size_t bytes);
 /*
  * At least @bytes of memory that stay valid until the next call; NULL: no memory. For the message that
  * is being handled, never kept.

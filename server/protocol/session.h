@@ -28,6 +28,9 @@ enum {
     SESSION_PENDING_MAX = 4096,
 };
 
+/* Said with rate_limited. */
+#define SESSION_TOO_FAST "messages come faster than this connection may send them"
+
 struct session {
     struct client client;
     struct subscriber subscriber;

@@ -265,6 +265,27 @@ static void values_are_written_in_their_largest_unit(void **state)
     assert_string_equal(text, "0");
 }
 
+static void a_limit_that_is_0_or_off_is_none(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(READ(f, NULL), CONFIG_RUN);
+    assert_int_equal(f->config->max_per_address, 0);
+    assert_int_equal(f->config->max_rate, 0);
+    assert_int_equal(f->config->max_byte_rate, 0);
+    write_file(f, "max_per_address = 20\nmax_rate = 20\nmax_byte_rate = 20K\n");
+    assert_int_equal(READ(f, "-c", f->file), CONFIG_RUN);
+    assert_int_equal(f->config->max_per_address, 20);
+    assert_int_equal(f->config->max_rate, 20);
+    assert_int_equal(f->config->max_byte_rate, 20 * 1024);
+    assert_int_equal(READ(f, "-c", f->file, "--max-per-address=0", "--max-rate", "off",
+                          "--max-byte-rate", "Off"),
+                     CONFIG_RUN);
+    assert_int_equal(f->config->max_per_address, 0);
+    assert_int_equal(f->config->max_rate, 0);
+    assert_int_equal(f->config->max_byte_rate, 0);
+}
+
 /* --- who wins --------------------------------------------------------------------------------------- */
 
 static void an_option_wins_over_the_environment_and_that_over_the_file(void **state)
@@ -351,6 +372,17 @@ static void a_wrong_value_is_named_with_its_option_and_reason(void **state)
         {"--drain-timeout", "5 parsecs", "--drain-timeout: \"5 parsecs\" is not a time"},
         {"--drain-timeout", "8d", "--drain-timeout: 8d is out of range (0 to 7d)"},
         {"--ping-timeout", "off", "--ping-timeout: \"off\" is not a time"},
+        {"--max-per-address", "few", "--max-per-address: \"few\" is not a whole number, or off"},
+        {"--max-per-address", "-1", "--max-per-address: \"-1\" is not a whole number, or off"},
+        {"--max-per-address", "4294967296",
+         "--max-per-address: 4294967296 is out of range (0 to 4294967295)"},
+        {"--max-rate", "10/s", "--max-rate: \"10/s\" is not a whole number, or off"},
+        {"--max-rate", "1.5", "--max-rate: \"1.5\" is not a whole number, or off"},
+        {"--max-rate", "1000001", "--max-rate: 1000001 is out of range (0 to 1000000)"},
+        {"--max-byte-rate", "64KB", "--max-byte-rate: \"64KB\" is not a size"},
+        {"--max-byte-rate", "2T", "--max-byte-rate: 2T is out of range (0 to 1T)"},
+        {"--max-connections", "0", "--max-connections: 0 is out of range (1 to 4294967295)"},
+        {"--max-connections", "off", "--max-connections: \"off\" is not a whole number"},
         {"--listen", "nowhere", "--listen: \"nowhere\" is no address: "},
         {"--listen", "127.0.0.1:99999", "--listen: \"127.0.0.1:99999\" is no address: "},
         {"--listen", "off", "--listen: at least one address is needed"},
@@ -393,7 +425,7 @@ static void what_the_command_line_cannot_mean_is_refused(void **state)
 
 static void an_option_that_this_version_does_not_have_is_not_swallowed(void **state)
 {
-    static const char *const later[] = {"--tls-cert", "--schema", "--max-rate", "--ktls"};
+    static const char *const later[] = {"--tls-cert", "--schema", "--proxy-protocol", "--ktls"};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
@@ -519,6 +551,7 @@ int main(void)
         TEST(a_list_is_repeated_or_separated_by_commas),
         TEST(a_choice_is_the_index_of_its_word),
         TEST(values_are_written_in_their_largest_unit),
+        TEST(a_limit_that_is_0_or_off_is_none),
         TEST(an_option_wins_over_the_environment_and_that_over_the_file),
         TEST(a_list_of_a_higher_level_replaces_the_lower_one),
         TEST(the_file_may_be_named_by_the_environment),

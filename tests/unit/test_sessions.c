@@ -430,6 +430,155 @@ static void who_is_one_too_many_is_closed_with_1013(void **state)
     assert_int_equal(f->joined_count, 0);
 }
 
+/* --- rates ------------------------------------------------------------------------------------ */
+
+/* Who sends one message of some bytes is in debt for as many seconds: whatever comes next is over. */
+static void set_debt(struct protocol_fixture *f)
+{
+    f->service.limits.rates = (struct rate_limits){.bytes = 1};
+}
+
+static void a_broker_client_over_its_rate_is_answered_with_topic_and_id(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+    struct peer *other = peer_websocket(f, "/broker");
+
+    set_debt(f);
+    ask(peer, "{\"action\":\"subscribe\",\"topic\":\"t\",\"id\":1}",
+        "{\"status\":\"subscribed\",\"topic\":\"t\",\"seq\":0,\"epoch\":\"" PROTOCOL_EPOCH
+        "\",\"id\":1}");
+    ask(peer, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1,\"id\":\"x\"}",
+        "{\"status\":\"error\",\"code\":\"rate_limited\",\"message\":\"messages come faster than "
+        "this connection may send them\",\"topic\":\"t\",\"id\":\"x\"}");
+    peer_send_text(peer, "{");
+    assert_part(peer_text(peer), "\"code\":\"rate_limited\"");
+    assert_int_equal(ring_tail(f->base->bus).seq, 0); /* not published */
+    assert_int_equal(topics_stat(f->base, STAT_RATE_LIMITED), 2);
+
+    /* Each connection has a rate of its own, and goes on getting what it is subscribed to. */
+    ask(other, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":1}",
+        "{\"status\":\"published\",\"topic\":\"t\",\"seq\":1}");
+    peer_expect(peer, "{\"type\":\"message\",\"topic\":\"t\",\"data\":1,\"seq\":1,\"time\":\"T\"}");
+
+    f->service.limits.rates = (struct rate_limits){0}; /* as a reload does */
+    ask(peer, "{\"action\":\"publish\",\"topic\":\"t\",\"message\":2}",
+        "{\"status\":\"published\",\"topic\":\"t\",\"seq\":2}");
+}
+
+static void a_long_message_over_the_rate_is_not_looked_into(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_websocket(f, "/broker");
+    char text[8192];
+
+    set_debt(f);
+    (void)snprintf(text, sizeof text,
+                   "{\"action\":\"publish\",\"topic\":\"t\",\"id\":7,\"message\":\"%05000d\"}", 0);
+    peer_send_text(peer, text);
+    peer_expect(peer, "{\"status\":\"published\",\"topic\":\"t\",\"seq\":1,\"id\":7}");
+    ask(peer, text,
+        "{\"status\":\"error\",\"code\":\"rate_limited\",\"message\":\"messages come faster than "
+        "this connection may send them\"}");
+}
+
+static void lines_over_the_rate_are_answered_likewise(void **state)
+{
+    static const char ping[] = "{\"action\":\"ping\",\"id\":1}\n";
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+
+    set_debt(f);
+    peer_write_text(peer, ping);
+    assert_part(peer_line_next(peer), "\"status\":\"pong\"");
+    peer_write_text(peer, "\n \n"); /* blank lines are no messages */
+    peer_write_text(peer, ping);
+    assert_like(peer_line_next(peer),
+                "{\"status\":\"error\",\"code\":\"rate_limited\",\"message\":\"messages come "
+                "faster than this connection may send them\",\"id\":1}");
+    peer_expect_nothing(peer);
+}
+
+static void so_many_messages_a_second_are_taken_and_not_one_more(void **state)
+{
+    static const char ping[] = "{\"action\":\"ping\"}\n";
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+    char burst[8 * sizeof ping];
+    size_t bytes = 0;
+
+    f->service.limits.rates = (struct rate_limits){.messages = 5};
+    for (int i = 0; i < 8; i++, bytes += sizeof ping - 1)
+        memcpy(burst + bytes, ping, sizeof ping);
+    peer_write_text(peer, burst); /* one write, one turn, one time */
+    for (int i = 0; i < 5; i++)
+        assert_part(peer_line_next(peer), "\"status\":\"pong\"");
+    for (int i = 0; i < 3; i++)
+        assert_part(peer_line_next(peer), "\"code\":\"rate_limited\"");
+    peer_expect_nothing(peer);
+}
+
+static void a_room_client_over_its_rate_is_told_in_the_room_s_way(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = enter_room(f, "ann", 1);
+
+    set_debt(f);
+    peer_send_text(peer, "hello");
+    peer_expect(peer, "{\"type\":\"message\",\"from\":\"ann\",\"data\":\"hello\",\"seq\":1,"
+                      "\"time\":\"T\"}");
+    ask(peer, "again",
+        "{\"type\":\"error\",\"code\":\"rate_limited\",\"message\":\"messages come faster than "
+        "this connection may send them\"}");
+    assert_int_equal(ring_tail(f->base->bus).seq, 1);
+}
+
+static void echo_over_its_rate_is_closed_with_1008(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    f->service.limits.is_echo_served = true;
+    peer = peer_websocket(f, "/echo");
+    set_debt(f);
+    ask(peer, "text", "text");
+    peer_send_text(peer, "more");
+    assert_int_equal(peer_close_code(peer), 1008);
+}
+
+static void requests_over_the_rate_of_their_connection_are_429(void **state)
+{
+    static const char type[] = "Content-Type: application/json\r\n";
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_http(f);
+    struct answer answer;
+
+    set_debt(f);
+    assert_int_equal(peer_request(peer, "POST", "/topics/t", type, "[1,2,3]").status, 201);
+    answer = peer_request(peer, "POST", "/topics/t", type, "4");
+    assert_error(answer, 429, "rate_limited");
+    assert_part(answer.head, "Retry-After: 7\r\n"); /* 7 bytes of debt, and 1 of the second's */
+    assert_error(peer_request(peer, "GET", "/topics", "", NULL), 429, "rate_limited");
+    assert_error(peer_request(peer, "GET", "/nothing", "", NULL), 429, "rate_limited");
+    assert_error(peer_request(peer, "OPTIONS", "/topics", "", NULL), 429, "rate_limited");
+    assert_int_equal(peer_request(peer, "GET", "/health", "", NULL).status, 200);
+    assert_int_equal(peer_request(peer, "GET", "/health/live", "", NULL).status, 200);
+    assert_int_equal(peer_request(peer, "GET", "/metrics", "", NULL).status, 200);
+    assert_int_equal(ring_tail(f->base->bus).seq, 1);
+    assert_int_equal(protocol_request(f, "POST", "/topics/t", type, "5").status, 201);
+}
+
+static void monitors_do_not_use_their_connection_up(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_http(f);
+
+    f->service.limits.rates = (struct rate_limits){.messages = 1};
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(peer_request(peer, "GET", "/health", "", NULL).status, 200);
+    assert_int_equal(peer_request(peer, "GET", "/topics", "", NULL).status, 200);
+}
+
 /* --- echo ------------------------------------------------------------------------------------- */
 
 static void echo_is_there_only_when_asked_for(void **state)
@@ -475,6 +624,14 @@ int main(void)
         SESSION_TEST(clients_are_warned_and_closed),
         SESSION_TEST(newcomers_are_accepted_and_closed_while_draining),
         SESSION_TEST(who_is_one_too_many_is_closed_with_1013),
+        SESSION_TEST(a_broker_client_over_its_rate_is_answered_with_topic_and_id),
+        SESSION_TEST(a_long_message_over_the_rate_is_not_looked_into),
+        SESSION_TEST(lines_over_the_rate_are_answered_likewise),
+        SESSION_TEST(so_many_messages_a_second_are_taken_and_not_one_more),
+        SESSION_TEST(a_room_client_over_its_rate_is_told_in_the_room_s_way),
+        SESSION_TEST(echo_over_its_rate_is_closed_with_1008),
+        SESSION_TEST(requests_over_the_rate_of_their_connection_are_429),
+        SESSION_TEST(monitors_do_not_use_their_connection_up),
         SESSION_TEST(echo_is_there_only_when_asked_for),
     };
 
