@@ -15,9 +15,11 @@
  *          flushed with one writev of up to STREAM_IOV_MAX ranges (more while the socket takes
  *          them, bounded per turn). on_drained is called after a flush that leaves at most
  *          drained_bytes pinned, if an earlier one left more (or wants_drained was set by hand).
- * End      stream_finish: what is queued is sent (aborted when nothing moves for STREAM_STUCK_NS),
- *          then the write side is shut and the peer's end awaited for at most STREAM_LINGER_NS;
- *          what it still sends is thrown away. stream_abort: at once. Either way on_close is
+ * End      stream_finish: what is queued is sent, then the write side is shut and the peer's end
+ *          awaited for STREAM_LINGER_NS; what it still sends is thrown away. The peer has to take
+ *          STREAM_FINISH_BYTES_MIN in each STREAM_STUCK_NS, and everything within
+ *          STREAM_FINISH_LOOKS_MAX of these (ten minutes); else the stream is aborted. stream_abort:
+ *          at once. Either way on_close is
  *          called exactly once, never from inside a call of the user's own (it comes from the
  *          loop), and is the last call; the stream is gone after it. None of the others is called
  *          after either.
@@ -31,13 +33,15 @@
 #include <stdint.h>
 
 #include "server/net/outq.h"
+#include "server/net/rate.h"
 
 struct stream;
-#include "server/net/rate.h"
 
 enum {
     STREAM_IOV_MAX = 64,
     STREAM_DRAINED_BYTES = 128 * 1024, /* drained_bytes unless the user sets it */
+    STREAM_FINISH_BYTES_MIN = 16 * 1024,
+    STREAM_FINISH_LOOKS_MAX = 60,
 };
 #define STREAM_LINGER_NS INT64_C(2000000000)
 #define STREAM_STUCK_NS  INT64_C(10000000000)
@@ -46,6 +50,13 @@ enum stream_close_reason {
     STREAM_CLOSED_BY_PEER, /* end of input after which we closed, or reset */
     STREAM_CLOSED_BY_US,
     STREAM_CLOSED_ERROR, /* its errno: tcp_error */
+};
+
+/* What is known of the peer's system. */
+enum stream_peer {
+    STREAM_PEER_HAS_ALL,   /* whatever was queued has reached it */
+    STREAM_PEER_LAGS,      /* output waits; it has answered, or has had no time to */
+    STREAM_PEER_IS_SILENT, /* output waits, and what was sent or asked repeatedly is not answered */
 };
 
 /* The user's side; may be changed at any time (an upgrade): stream_set_user. */
@@ -68,6 +79,7 @@ struct stream_operations {
     void (*abort)(struct stream *stream);
     /* Bytes of output that have reached the peer's system; NULL: all that have been sent. */
     uint64_t (*delivered_bytes)(const struct stream *stream);
+    enum stream_peer (*peer)(const struct stream *stream); /* NULL: judged by the queue alone */
 };
 
 struct stream {
@@ -77,6 +89,7 @@ struct stream {
     struct outq out;
     uint32_t hold_bytes_max; /* most bytes kept unconsumed; set by the user */
     uint32_t drained_bytes;  /* when on_drained is called, in outq_pinned_bytes; set by the user */
+    struct rate rate;        /* what its users have taken, from the first request on; theirs */
     bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;
     bool is_dirty;
@@ -89,7 +102,6 @@ struct stream {
 void stream_init(struct stream *stream, const struct stream_operations *operations);
 
 static inline void stream_set_user(struct stream *stream, const struct stream_handlers *handlers,
-    struct rate rate;        /* what its users have taken, from the first request on; theirs */
                                    void *user)
 {
     stream->handlers = handlers;
@@ -131,6 +143,13 @@ static inline uint64_t stream_delivered_bytes(const struct stream *stream)
     if (stream->operations->delivered_bytes == NULL)
         return stream->out.sent_bytes;
     return stream->operations->delivered_bytes(stream);
+}
+
+static inline enum stream_peer stream_peer(const struct stream *stream)
+{
+    if (stream->operations->peer == NULL)
+        return outq_is_empty(&stream->out) ? STREAM_PEER_HAS_ALL : STREAM_PEER_LAGS;
+    return stream->operations->peer(stream);
 }
 
 /*

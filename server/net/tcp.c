@@ -1,16 +1,12 @@
 #include "server/net/tcp.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -23,12 +19,6 @@ enum {
 };
 
 static_assert(sizeof(struct tcp_stream) <= 216, "an idle connection is small");
-
-static struct tcp_stream *tcp_of(const struct stream *stream)
-{
-    /* struct stream is the first member: the operations below are only ever given ours. */
-    return (struct tcp_stream *)(uintptr_t)stream;
-}
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -102,6 +92,18 @@ static void close_for_error(struct tcp_stream *tcp, int error)
     close_stream(tcp, is_peer ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
 }
 
+static void start_timer(struct tcp_stream *tcp, int64_t delay_ns)
+{
+    timer_start(loop_timers(tcp->set->loop), &tcp->timer, delay_ns);
+}
+
+/* For the peer's end. */
+static void linger(struct tcp_stream *tcp)
+{
+    tcp->is_lingering = true;
+    start_timer(tcp, STREAM_LINGER_NS);
+}
+
 /* Everything has been sent: shuts the write side and waits for the peer to do the same. */
 static void shut(struct tcp_stream *tcp)
 {
@@ -112,23 +114,48 @@ static void shut(struct tcp_stream *tcp)
         close_stream(tcp, tcp->has_ended ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_BY_US, 0);
         return;
     }
-    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_LINGER_NS);
+    linger(tcp);
     if (tcp->is_readable)
         add_work(tcp); /* unread input would turn our end into a reset */
+}
+
+/* Of a stream that is finishing: what its peer's system has not got yet. */
+static uint32_t missing_bytes(const struct stream *stream)
+{
+    uint64_t missing = stream->out.sent_bytes + stream->out.bytes - tcp_delivered_bytes(stream);
+
+    return missing < UINT32_MAX ? (uint32_t)missing : UINT32_MAX;
+}
+
+/* Until the next look at whether the peer takes what is left. */
+static void watch_taking(struct tcp_stream *tcp)
+{
+    tcp->is_lingering = false;
+    tcp->missing_mark = missing_bytes(&tcp->stream);
+    start_timer(tcp, STREAM_STUCK_NS);
+}
+
+static bool takes_too_little(struct tcp_stream *tcp, uint32_t missing)
+{
+    uint32_t taken = tcp->missing_mark > missing ? tcp->missing_mark - missing : 0;
+
+    tcp->looks++;
+    return taken < STREAM_FINISH_BYTES_MIN || tcp->looks >= STREAM_FINISH_LOOKS_MAX;
 }
 
 static void on_finish_timer(struct timer *timer)
 {
     struct tcp_stream *tcp =
         (struct tcp_stream *)(void *)((char *)timer - offsetof(struct tcp_stream, timer));
-    uint32_t sent_bytes = (uint32_t)tcp->stream.out.sent_bytes;
+    uint32_t missing = missing_bytes(&tcp->stream);
+    bool was_lingering = tcp->is_lingering;
 
-    if (tcp->is_shut || sent_bytes == tcp->stuck_mark) {
+    if (missing > 0 && (was_lingering || !takes_too_little(tcp, missing)))
+        watch_taking(tcp);
+    else if (missing == 0 && !was_lingering)
+        linger(tcp);
+    else
         close_stream(tcp, STREAM_CLOSED_BY_US, 0);
-        return;
-    }
-    tcp->stuck_mark = sent_bytes;
-    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_STUCK_NS);
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -437,12 +464,11 @@ static void tcp_finish(struct stream *stream)
     stream->is_paused = false;
     if (!tcp->is_giving)
         drop_held(tcp);
+    watch_taking(tcp);
     if (outq_is_empty(&stream->out)) {
         shut(tcp);
         return;
     }
-    tcp->stuck_mark = (uint32_t)stream->out.sent_bytes;
-    timer_start(loop_timers(tcp->set->loop), &tcp->timer, STREAM_STUCK_NS);
     tcp_dirty(stream);
     if (tcp->is_readable)
         add_work(tcp);
@@ -453,44 +479,16 @@ static void tcp_abort(struct stream *stream)
     close_stream(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
 }
 
-static uint64_t tcp_delivered_bytes(const struct stream *stream)
-{
-    const struct tcp_stream *tcp = tcp_of(stream);
-    int waiting = 0; /* in the socket, not acknowledged */
-
-    if (stream->is_closed || ioctl(tcp->source.fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
-        return stream->out.sent_bytes;
-    /* A unix socket counts its bookkeeping, too. */
-    if ((uint64_t)waiting > stream->out.sent_bytes)
-        return 0;
-    return stream->out.sent_bytes - (uint64_t)waiting;
-}
-
 static const struct stream_operations tcp_operations = {
     .dirty = tcp_dirty,
     .pause = tcp_pause,
     .finish = tcp_finish,
     .abort = tcp_abort,
     .delivered_bytes = tcp_delivered_bytes,
+    .peer = tcp_peer_state,
 };
 
 /* --- streams and their set -------------------------------------------------------------------- */
-
-static void remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address)
-{
-    peer->family = address->ss_family;
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-
-        memcpy(peer->address, &in->sin_addr, sizeof in->sin_addr);
-        peer->port = ntohs(in->sin_port);
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-
-        memcpy(peer->address, &in6->sin6_addr, sizeof in6->sin6_addr);
-        peer->port = ntohs(in6->sin6_port);
-    }
-}
 
 int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *address,
                    struct stream **ret_stream)
@@ -505,7 +503,7 @@ int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *a
     tcp->is_writable = true; /* until a send says otherwise */
     tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
     timer_init(&tcp->timer, set->finish_kind);
-    remember_peer(&tcp->peer, address);
+    tcp_remember_peer(&tcp->peer, address);
     rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (rc != 0) {
         free(tcp);
@@ -610,41 +608,4 @@ bool tcp_has_work(const struct tcp_set *set)
 const struct tcp_counts *tcp_counts(const struct tcp_set *set)
 {
     return &set->counts;
-}
-
-void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address)
-{
-    const struct tcp_peer *peer = &tcp_of(stream)->peer;
-
-    *ret_address = (struct sockaddr_storage){.ss_family = peer->family};
-    if (peer->family == AF_INET) {
-        struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret_address;
-
-        memcpy(&in->sin_addr, peer->address, sizeof in->sin_addr);
-        in->sin_port = htons(peer->port);
-    } else if (peer->family == AF_INET6) {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret_address;
-
-        memcpy(&in6->sin6_addr, peer->address, sizeof in6->sin6_addr);
-        in6->sin6_port = htons(peer->port);
-    }
-}
-
-void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
-{
-    const struct tcp_peer *peer = &tcp_of(stream)->peer;
-    char address[INET6_ADDRSTRLEN] = "?";
-
-    if (peer->family != AF_INET && peer->family != AF_INET6) {
-        (void)snprintf(buf, buf_bytes, "unix");
-        return;
-    }
-    (void)inet_ntop(peer->family, peer->address, address, sizeof address); /* "?" stays */
-    (void)snprintf(buf, buf_bytes, peer->family == AF_INET ? "%s:%u" : "[%s]:%u", address,
-                   (unsigned)peer->port);
-}
-
-int tcp_error(const struct stream *stream)
-{
-    return tcp_of(stream)->error;
 }

@@ -1,5 +1,6 @@
 /*
- * server/net/tcp_internal.h - what tcp.c and tcp_listener.c share; nobody else includes it.
+ * server/net/tcp_internal.h - what tcp.c, tcp_info.c and tcp_listener.c share; nobody else includes
+ * it.
  *
  * Sockets  edge-triggered, registered once for everything: is_readable and is_writable remember
  *          what epoll said until a call says otherwise, so pausing and a full socket cost no
@@ -32,18 +33,20 @@ struct tcp_stream {
     struct held *held;
     struct timer timer;     /* runs while finishing */
     uint32_t counted_bytes; /* what queued_bytes of the set knows of this queue */
-    uint32_t stuck_mark;    /* low half of out.sent_bytes when the timer was started */
+    uint32_t missing_mark;  /* finishing: what the peer had not got at the last look */
     struct tcp_peer peer;
     uint16_t error;
     uint8_t reason; /* enum stream_close_reason, once closed */
+    uint8_t looks;  /* finishing: at whether the peer takes enough */
     bool is_readable : 1;
     bool is_writable : 1;
-    bool has_hung_up : 1; /* the peer's end is in the socket, perhaps behind data */
-    bool has_ended : 1;   /* and has been read */
-    bool is_shut : 1;     /* our end has been sent */
-    bool is_giving : 1;   /* inside on_data */
-    bool is_working : 1;  /* in the list `work` */
-    bool is_reported : 1; /* on_close has been called */
+    bool has_hung_up : 1;  /* the peer's end is in the socket, perhaps behind data */
+    bool has_ended : 1;    /* and has been read */
+    bool is_shut : 1;      /* our end has been sent */
+    bool is_lingering : 1; /* it waits for the peer's, which had a moment ago got everything */
+    bool is_giving : 1;    /* inside on_data */
+    bool is_working : 1;   /* in the list `work` */
+    bool is_reported : 1;  /* on_close has been called */
 };
 
 struct tcp_list {
@@ -68,6 +71,18 @@ struct tcp_set {
     uint8_t buffer[TCP_READ_BYTES];
 };
 
+static inline struct tcp_stream *tcp_of(const struct stream *stream)
+{
+    /* struct stream is the first member: the operations are only ever given ours. */
+    return (struct tcp_stream *)(uintptr_t)stream;
+}
+
+/* --- tcp_info.c: operations of struct stream, and the address of a newcomer --- */
+uint64_t tcp_delivered_bytes(const struct stream *stream);
+enum stream_peer tcp_peer_state(const struct stream *stream);
+void tcp_remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address);
+
+/* --- tcp.c, tcp_listener.c --- */
 /* As tcp_stream_open, the peer's address being known. */
 int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *address,
                    struct stream **ret_stream);

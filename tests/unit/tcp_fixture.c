@@ -2,12 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/net/address.h"
 #include "server/net/timer.h"
+
+enum {
+    SMALL_BUFFER_BYTES = 16 * 1024,
+};
 
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
@@ -124,6 +130,48 @@ void open_pair(struct tcp_fixture *f)
     assert_int_equal(tcp_stream_open(f->set, pair[0], &stream), 0);
     user_init(&f->user);
     adopt(&f->user, stream);
+}
+
+static void set_buffer(int fd, int name)
+{
+    int bytes = SMALL_BUFFER_BYTES;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, name, &bytes, sizeof bytes), 0);
+}
+
+void change_to_tcp(struct tcp_fixture *f)
+{
+    struct address address;
+    struct stream *stream;
+    const char *reason;
+    int listener;
+    int fd;
+
+    stream_abort(f->user.stream);
+    settle(f);
+    close_peer(f);
+    assert_int_equal(listener_open("127.0.0.1:0", &listener, &reason), 0);
+    assert_int_equal(address_of_socket(listener, &address), 0);
+    set_buffer(listener, SO_SNDBUF); /* inherited */
+    f->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(f->peer >= 0);
+    set_buffer(f->peer, SO_RCVBUF);
+    assert_int_equal(connect(f->peer, (struct sockaddr *)&address.storage, address.bytes), 0);
+    fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(close(listener), 0);
+    assert_int_equal(tcp_stream_open(f->set, fd, &stream), 0);
+    user_init(&f->user);
+    adopt(&f->user, stream);
+}
+
+void silence_peer(struct tcp_fixture *f)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+    assert_int_equal(setsockopt(f->peer, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
+                     0);
 }
 
 void close_peer(struct tcp_fixture *f)

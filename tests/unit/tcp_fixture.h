@@ -1,5 +1,5 @@
 /*
- * tests/unit/tcp_fixture.h - a stream over one end of a pair of unix sockets, the test at the other.
+ * tests/unit/tcp_fixture.h - a stream over one end of a pair of sockets, the test at the other.
  *
  * Whatever fails here fails the test.
  */
@@ -60,9 +60,13 @@ void adopt(struct user *user, struct stream *stream);
 /* What a struct user does, for a test that changes one of them. */
 const struct stream_handlers *user_handlers(void);
 
-/* A new pair; the fixture's user and peer are about it from now on. */
+/* A new pair (unix); the fixture's user and peer are about it from now on. */
 void open_pair(struct tcp_fixture *f);
+/* Instead of the pair that is there: one over TCP on the loopback, with small buffers. */
+void change_to_tcp(struct tcp_fixture *f);
 void close_peer(struct tcp_fixture *f);
+/* Whatever comes for the peer's system is lost without a word, as if its machine had gone. */
+void silence_peer(struct tcp_fixture *f);
 
 /* One turn, as a worker has it. */
 void turn(struct tcp_fixture *f, int64_t timeout_ns);

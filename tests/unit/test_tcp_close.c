@@ -56,7 +56,7 @@ static void a_peer_that_never_ends_is_closed_after_a_while(void **state)
     assert_int_equal(f->user.reason, STREAM_CLOSED_BY_US);
 }
 
-static void a_finishing_stream_is_given_up_only_when_nothing_moves(void **state)
+static void a_finishing_stream_is_given_up_when_too_little_moves(void **state)
 {
     (void)state;
     write_filler(f, (size_t)3 * 1024 * 1024);
@@ -68,7 +68,52 @@ static void a_finishing_stream_is_given_up_only_when_nothing_moves(void **state)
         pass(f, STREAM_STUCK_NS + 200000000);
         assert_int_equal(f->user.close_count, 0);
     }
+    expect_filler(f, 1);
+    settle(f);
     pass(f, STREAM_STUCK_NS + 200000000);
+    assert_int_equal(f->user.close_count, 1);
+}
+
+static void a_finishing_stream_ends_however_long_a_peer_would_read(void **state)
+{
+    enum { LOOKS_AT_MOST = STREAM_FINISH_LOOKS_MAX + 1 };
+    int looks = 0;
+
+    (void)state;
+    change_to_tcp(f);
+    write_filler(f, (size_t)64 * 1024 * 1024);
+    stream_finish(f->user.stream);
+    while (f->user.close_count == 0) {
+        expect_filler(f, (size_t)256 * 1024); /* enough, each time */
+        settle(f);
+        pass(f, STREAM_STUCK_NS + 200000000);
+        assert_true(++looks <= LOOKS_AT_MOST);
+    }
+    assert_true(looks >= STREAM_FINISH_LOOKS_MAX - 1);
+}
+
+static void a_peer_that_has_not_got_all_that_was_sent_is_waited_for(void **state)
+{
+    enum { SIZE = 1024 * 1024, STEP = 1024 };
+    size_t got = 0;
+
+    (void)state;
+    change_to_tcp(f);
+    write_filler(f, SIZE);
+    stream_finish(f->user.stream);
+    settle(f);
+    for (; !outq_is_empty(&f->user.stream->out); got += STEP) {
+        expect_filler(f, STEP);
+        settle(f);
+    }
+    assert_true(got < SIZE); /* the rest is on its way, in the hands of our system */
+    pass(f, STREAM_LINGER_NS + 200000000);
+    assert_int_equal(f->user.close_count, 0);
+    expect_filler(f, SIZE - got);
+    assert_int_equal(recv(f->peer, &(char){0}, 1, 0), 0); /* our end */
+    pass(f, STREAM_STUCK_NS + 200000000);
+    assert_int_equal(f->user.close_count, 0);
+    pass(f, STREAM_LINGER_NS + 200000000); /* and the peer's never comes */
     assert_int_equal(f->user.close_count, 1);
 }
 
@@ -201,7 +246,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(finish_sends_the_rest_and_waits_for_the_peers_end),
         TEST(a_peer_that_never_ends_is_closed_after_a_while),
-        TEST(a_finishing_stream_is_given_up_only_when_nothing_moves),
+        TEST(a_finishing_stream_is_given_up_when_too_little_moves),
+        TEST(a_finishing_stream_ends_however_long_a_peer_would_read),
+        TEST(a_peer_that_has_not_got_all_that_was_sent_is_waited_for),
         TEST(unread_input_does_not_turn_the_end_into_a_reset),
         TEST(abort_closes_at_once_and_tells_later),
         TEST(abort_from_inside_on_data_is_safe),
