@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/http/head.h"
+#include "server/net/budget.h"
 
 enum {
     CAPACITY_MIN = 256,
@@ -27,22 +28,23 @@ enum state {
     STATE_DONE,
 };
 
-void body_begin_length(struct body *body, uint64_t content_length, size_t bytes_max)
+void body_begin_length(struct body *body, uint64_t content_length, const struct body_limits *limits)
 {
     *body = (struct body){
-        .bytes_max = bytes_max,
+        .limits = *limits,
         .left = content_length,
         .state = content_length > 0 ? STATE_LENGTH : STATE_DONE,
     };
 }
 
-void body_begin_chunked(struct body *body, size_t bytes_max)
+void body_begin_chunked(struct body *body, const struct body_limits *limits)
 {
-    *body = (struct body){.bytes_max = bytes_max, .state = STATE_SIZE};
+    *body = (struct body){.limits = *limits, .state = STATE_SIZE};
 }
 
 void body_done(struct body *body)
 {
+    budget_give(body->limits.budget, body->charged_bytes);
     free(body->bytes);
     *body = (struct body){0};
 }
@@ -57,13 +59,26 @@ static bool make_room(struct body *body, size_t bytes)
         return true;
     while (capacity < needed)
         capacity *= 2;
-    if (capacity > body->bytes_max)
-        capacity = body->bytes_max; /* needed is not more than that */
+    if (capacity > body->limits.bytes_max)
+        capacity = body->limits.bytes_max; /* needed is not more than that */
     grown = realloc(body->bytes, capacity);
     if (grown == NULL)
         return false;
     body->bytes = grown;
     body->capacity = capacity;
+    return true;
+}
+
+/* What goes on waiting does so at the budget's expense. */
+static bool charge(struct body *body)
+{
+    size_t bytes = body->capacity + body->limits.beside_bytes;
+
+    if (bytes <= body->charged_bytes)
+        return true;
+    if (!budget_take(body->limits.budget, bytes - body->charged_bytes))
+        return false;
+    body->charged_bytes = bytes;
     return true;
 }
 
@@ -73,7 +88,7 @@ static enum body_result take_data(struct body *body, const uint8_t *bytes, size_
 {
     size_t taken = body->left < size ? (size_t)body->left : size;
 
-    if (body->left > body->bytes_max - body->size)
+    if (body->left > body->limits.bytes_max - body->size)
         return BODY_TOO_LARGE;
     if (!make_room(body, taken))
         return BODY_NO_MEMORY;
@@ -175,7 +190,7 @@ enum body_result body_feed(struct body *body, const uint8_t *bytes, size_t size,
     enum body_result result = BODY_MORE;
     size_t used = 0;
 
-    if (body->state == STATE_LENGTH && body->left > body->bytes_max - body->size)
+    if (body->state == STATE_LENGTH && body->left > body->limits.bytes_max - body->size)
         result = BODY_TOO_LARGE;
     while (used < size && body->state != STATE_DONE && result == BODY_MORE) {
         size_t taken = 1;
@@ -191,11 +206,15 @@ enum body_result body_feed(struct body *body, const uint8_t *bytes, size_t size,
                 result = BODY_BAD;
             else
                 body->state = (uint8_t)next;
-            if (next == STATE_DATA && body->left > body->bytes_max - body->size)
+            if (next == STATE_DATA && body->left > body->limits.bytes_max - body->size)
                 result = BODY_TOO_LARGE;
         }
         used += taken;
     }
     *ret_consumed = used;
-    return result == BODY_MORE && body->state == STATE_DONE ? BODY_DONE : result;
+    if (result != BODY_MORE)
+        return result;
+    if (body->state == STATE_DONE)
+        return BODY_DONE;
+    return charge(body) ? BODY_MORE : BODY_NO_MEMORY;
 }

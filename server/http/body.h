@@ -4,7 +4,9 @@
  * Bytes in, one piece of memory out; it grows with what has arrived, never with what was
  * announced. Chunk sizes are hex digits and nothing else; extensions and trailers are checked for
  * strict lines and thrown away.
- * Limits   bytes_max for the body; BODY_LINES_MAX for all extensions and trailers together.
+ * Limits   bytes_max for the body; BODY_LINES_MAX for all extensions and trailers together. A body
+ *          that is not whole when all that has come is fed is charged to the worker's budget
+ *          (net/budget.h), until body_done; one that came whole needs nothing of it.
  */
 #ifndef SERVER_HTTP_BODY_H
 #define SERVER_HTTP_BODY_H
@@ -21,23 +23,33 @@ enum body_result {
     BODY_DONE,
     BODY_BAD,       /* 400 */
     BODY_TOO_LARGE, /* 413 */
-    BODY_NO_MEMORY, /* 503 */
+    BODY_NO_MEMORY, /* 503: the budget is used up, or the machine's */
+};
+
+struct budget;
+
+struct body_limits {
+    size_t bytes_max;
+    size_t beside_bytes;   /* what waits with it, and is charged with it: the request's head */
+    struct budget *budget; /* NULL: without a bound */
 };
 
 struct body {
     uint8_t *bytes; /* NULL while empty */
     size_t size;
     size_t capacity;
-    size_t bytes_max;
-    uint64_t left;       /* of the announced length, or of the chunk */
-    uint32_t line_bytes; /* extensions and trailers so far */
-    uint8_t digits;      /* of the chunk size so far */
+    struct body_limits limits;
+    size_t charged_bytes; /* taken from the budget */
+    uint64_t left;        /* of the announced length, or of the chunk */
+    uint32_t line_bytes;  /* extensions and trailers so far */
+    uint8_t digits;       /* of the chunk size so far */
     uint8_t state;
 };
 
-/* More than @bytes_max announced: body_feed says so at once. */
-void body_begin_length(struct body *body, uint64_t content_length, size_t bytes_max);
-void body_begin_chunked(struct body *body, size_t bytes_max);
+/* More than limits.bytes_max announced: body_feed says so at once. */
+void body_begin_length(struct body *body, uint64_t content_length,
+                       const struct body_limits *limits);
+void body_begin_chunked(struct body *body, const struct body_limits *limits);
 /* Frees it; for one that is all zero, too. */
 void body_done(struct body *body);
 

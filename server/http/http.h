@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct budget;
 struct stream;
 struct timer_wheel;
 struct http1;
@@ -56,29 +57,46 @@ struct http_request {
     bool is_http_1_0;
 };
 
+/*
+ * Every wait for a client ends: a head within head_timeout_ns of its first byte; a body, or an
+ * answer that is not read, when body_timeout_ns or write_timeout_ns is over, which only what
+ * moves at rate_bytes_min or faster puts off (a body, in all, by as long as it takes at that rate).
+ */
 struct http_limits {
     uint32_t head_bytes_max;
     uint32_t body_bytes_max;
+    uint32_t handshakes_max; /* connections that wait for a request's head; 0: without a bound */
+    uint32_t rate_bytes_min; /* per second; 0: nothing puts the two timeouts off */
     int64_t head_timeout_ns; /* handshake_timeout: from the first byte to the end of the head */
     int64_t body_timeout_ns;
     int64_t idle_timeout_ns; /* keep-alive */
     int64_t write_timeout_ns;
 };
 
+/* What a worker may want to count. */
+enum http_incident {
+    HTTP_EVICTED,   /* a connection that waited was closed in favour of a newcomer */
+    HTTP_MALFORMED, /* one was closed for what its client sent */
+};
+
 /* What the user of the HTTP layer provides; one per worker. */
 struct http_handlers {
     void (*on_request)(void *user, struct http_exchange *exchange);
+    void (*on_incident)(void *user, enum http_incident incident); /* may be NULL */
 };
 
 struct http_server {
     const struct http_handlers *handlers;
     void *user;
     const struct http_limits *limits; /* read at each use: a reload may change it */
+    struct budget *budget;            /* for bodies that are not whole; NULL: without a bound */
     struct timer_wheel *timers;
     bool is_closing; /* draining: every answer carries `Connection: close` */
 
     /* http1.c's own; zero at first. */
-    struct http1 *connections;
+    struct http1 *connections; /* without those in `waiting` */
+    struct http1 *waiting;     /* for the head of a request; who waits longest stands first */
+    uint32_t waiting_count;
     uint32_t timer_kind; /* plus 1; 0: not registered yet */
 };
 
@@ -113,7 +131,8 @@ struct http_response {
     const char *headers;      /* more header lines, each ending in CRLF; NULL: none */
     const void *body;         /* copied */
     size_t body_bytes;
-    bool is_last; /* close the connection after it */
+    bool is_last;    /* close the connection after it */
+    bool is_endless; /* to HEAD only: what http_begin_stream would have begun */
 };
 
 /* HEAD: the body is left out. */

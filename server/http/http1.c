@@ -10,6 +10,9 @@
  * respond() may come from inside on_request (then on_data goes on with the next pipelined request)
  * or later (then the stream is resumed). A connection whose answers are not read is blocked: no
  * further request is looked at until its queue has been sent, or until it is stuck for too long.
+ *
+ * Who is IDLE or has a HEAD under way, and is not blocked, stands in the server's list `waiting` and
+ * may be closed in favour of a newcomer; everybody else stands in `connections`.
  */
 #include "server/http/http1.h"
 
@@ -29,6 +32,9 @@
 #include "server/net/stream.h"
 #include "server/net/timer.h"
 
+#define SECOND_NS   INT64_C(1000000000)
+#define RETRY_AFTER "Retry-After: 2\r\n"
+
 enum state {
     STATE_IDLE,
     STATE_HEAD,
@@ -44,9 +50,11 @@ struct http1 {
     struct http1 *prev;
     struct http1 *next;
     struct timer timer;
-    uint32_t scanned;    /* of the head: head_find */
-    uint32_t stuck_mark; /* low half of the queue's sent_bytes when it was blocked */
+    uint32_t scanned; /* of the head: head_find */
+    uint32_t mark;    /* low half of what had moved when the timer was started: moved_bytes */
     uint8_t state;
+    bool is_waiting : 1;  /* stands in that list */
+    bool is_to_head : 1;  /* the request is a HEAD: no answer to it has a body */
     bool is_old : 1;      /* accepted before a drain began */
     bool is_used : 1;     /* has had a request */
     bool is_blocked : 1;  /* answers wait to be read by the client */
@@ -86,16 +94,83 @@ static void start_timer(struct http1 *connection, int64_t delay_ns)
     timer_start(connection->server->timers, &connection->timer, delay_ns);
 }
 
+/* Moves it between the server's two lists: the only place that does. */
+static void set_waiting(struct http1 *connection, bool is_waiting)
+{
+    struct http_server *server = connection->server;
+
+    if (connection->is_waiting == is_waiting)
+        return;
+    connection->is_waiting = is_waiting;
+    if (is_waiting) {
+        DL_DELETE(server->connections, connection);
+        DL_APPEND(server->waiting, connection);
+        server->waiting_count++;
+    } else {
+        DL_DELETE(server->waiting, connection);
+        DL_APPEND(server->connections, connection);
+        server->waiting_count--;
+    }
+}
+
 /* Lets go of the stream, which another user takes over or which is gone. */
 static void release(struct http1 *connection)
 {
     timer_stop(&connection->timer);
     free_exchange(connection);
+    set_waiting(connection, false);
     DL_DELETE(connection->server->connections, connection);
     if (connection->is_busy)
         connection->is_detached = true;
     else
         free(connection);
+}
+
+static void tell(const struct http_server *server, enum http_incident incident)
+{
+    if (server->handlers->on_incident != NULL)
+        server->handlers->on_incident(server->user, incident);
+}
+
+/* --- patience ----------------------------------------------------------------------------------- */
+
+/* How much of what the connection waits for has moved, in either direction. */
+static uint32_t moved_bytes(const struct http1 *connection)
+{
+    if (connection->is_blocked)
+        return (uint32_t)connection->stream->out.sent_bytes;
+    return (uint32_t)connection->exchange->body.size;
+}
+
+static int64_t patience_ns(const struct http1 *connection)
+{
+    const struct http_limits *limits = connection->server->limits;
+
+    return connection->is_blocked ? limits->write_timeout_ns : limits->body_timeout_ns;
+}
+
+static void begin_patience(struct http1 *connection)
+{
+    connection->mark = moved_bytes(connection);
+    start_timer(connection, patience_ns(connection));
+}
+
+/*
+ * The time is over: what has moved since it began buys as much again as it should have taken, but
+ * never more than at first, so that who was quick may not stop for long. False: nothing has.
+ */
+static bool renew_patience(struct http1 *connection)
+{
+    uint32_t rate = connection->server->limits->rate_bytes_min;
+    uint32_t moved = moved_bytes(connection) - connection->mark;
+    int64_t earned_ns = rate == 0 ? 0 : (int64_t)moved * SECOND_NS / rate;
+
+    if (earned_ns < TIMER_TICK_NS)
+        return false;
+    connection->mark += moved;
+    start_timer(connection,
+                earned_ns < patience_ns(connection) ? earned_ns : patience_ns(connection));
+    return true;
 }
 
 /* --- answers ------------------------------------------------------------------------------------ */
@@ -104,6 +179,7 @@ static void finish(struct http1 *connection)
 {
     timer_stop(&connection->timer);
     free_exchange(connection);
+    set_waiting(connection, false);
     connection->state = STATE_CLOSING;
     stream_finish(connection->stream);
 }
@@ -118,10 +194,14 @@ static void refuse(struct http1 *connection, int status, const char *code, const
     };
     char *body = http_error_body(code, message, &head.body_bytes);
 
+    if (status == 503)
+        head.headers = RETRY_AFTER;
+    else if (status != 408)
+        tell(connection->server, HTTP_MALFORMED);
     if (body != NULL)
         head.content_type = "application/json";
     response_write_head(connection->stream, &head);
-    if (body != NULL)
+    if (body != NULL && !connection->is_to_head)
         stream_write(connection->stream, body, head.body_bytes);
     free(body);
     finish(connection);
@@ -135,12 +215,12 @@ static void begin_idle(struct http1 *connection)
     connection->is_skipped = false;
     if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
         connection->is_blocked = true;
-        connection->stuck_mark = (uint32_t)stream->out.sent_bytes;
         stream->wants_drained = true;
         stream_pause(stream);
-        start_timer(connection, connection->server->limits->write_timeout_ns);
+        begin_patience(connection);
         return;
     }
+    set_waiting(connection, true);
     start_timer(connection, connection->server->limits->idle_timeout_ns);
     if (!connection->is_busy)
         stream_resume(stream);
@@ -155,23 +235,24 @@ static void respond(struct http_exchange *base, const struct http_response *resp
 {
     struct exchange1 *exchange = exchange1_of(base);
     struct http1 *connection = exchange->connection;
-    bool is_closing = response->is_last || will_close(exchange);
+    bool is_closing = response->is_last || response->is_endless || will_close(exchange);
     struct response_head head = {
         .status = response->status,
         .content_type = response->content_type,
         .headers = response->headers,
-        .has_length = response_has_body(response->status),
+        .has_length = response_has_body(response->status) && !response->is_endless,
         .body_bytes = response->body_bytes,
     };
 
     CHECK(connection->state == STATE_ANSWER);
     CHECK(connection->exchange == exchange);
+    CHECK(!response->is_endless || connection->is_to_head);
     if (is_closing)
         head.connection = RESPONSE_CONNECTION_CLOSE;
     else if (base->request.is_http_1_0)
         head.connection = RESPONSE_CONNECTION_KEEP;
     response_write_head(connection->stream, &head);
-    if (head.has_length && base->request.method != HTTP_METHOD_HEAD)
+    if (head.has_length && !connection->is_to_head)
         stream_write(connection->stream, response->body, response->body_bytes);
     if (is_closing) {
         finish(connection);
@@ -311,16 +392,31 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     return exchange;
 }
 
+/* 100-continue and nothing else, on however many lines. */
+static bool is_expectation_known(const struct http_request *request)
+{
+    static const char known[] = "100-continue";
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+
+        if (http_text_equals(header->name, "expect") &&
+            (header->value.size != sizeof known - 1 ||
+             strncasecmp(header->value.bytes, known, sizeof known - 1) != 0))
+            return false;
+    }
+    return true;
+}
+
 /* RFC 9110 section 10.1.1. False: refused. */
 static bool answer_expectation(struct http1 *connection, bool has_body_arrived)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     const struct http_request *request = &connection->exchange->base.request;
-    const struct http_text *expect = http_header(request, "expect");
 
-    if (expect == NULL || request->is_http_1_0)
+    if (request->is_http_1_0 || http_header(request, "expect") == NULL)
         return true;
-    if (expect->size != 12 || strncasecmp(expect->bytes, "100-continue", 12) != 0) {
+    if (!is_expectation_known(request)) {
         refuse(connection, 417, "unknown_expectation", "only 100-continue is known");
         return false;
     }
@@ -329,24 +425,54 @@ static bool answer_expectation(struct http1 *connection, bool has_body_arrived)
     return true;
 }
 
+static size_t take_body(struct http1 *connection, const uint8_t *bytes, size_t size)
+{
+    size_t consumed;
+
+    switch (body_feed(&connection->exchange->body, bytes, size, &consumed)) {
+    case BODY_DONE:
+        dispatch(connection);
+        break;
+    case BODY_BAD:
+        refuse(connection, 400, "bad_request", "malformed chunked body");
+        break;
+    case BODY_TOO_LARGE:
+        refuse(connection, 413, "too_large", "the body is too large");
+        break;
+    case BODY_NO_MEMORY:
+        refuse(connection, 503, "unavailable", "no room for a body that is not whole");
+        break;
+    case BODY_MORE:
+    default:
+        break;
+    }
+    return consumed;
+}
+
 static void begin_body(struct http1 *connection, const struct head_framing *framing,
-                       bool has_body_arrived)
+                       size_t head_bytes, bool has_body_arrived)
 {
     struct exchange1 *exchange = connection->exchange;
-    size_t bytes_max = connection->server->limits->body_bytes_max;
+    const struct body_limits limits = {
+        .bytes_max = connection->server->limits->body_bytes_max,
+        .beside_bytes = sizeof *exchange + head_bytes,
+        .budget = connection->server->budget,
+    };
 
-    if (framing->content_length > bytes_max) {
+    if (framing->content_length > limits.bytes_max) {
         refuse(connection, 413, "too_large", "the body is too large");
         return;
     }
     if (framing->is_chunked)
-        body_begin_chunked(&exchange->body, bytes_max);
+        body_begin_chunked(&exchange->body, &limits);
     else
-        body_begin_length(&exchange->body, framing->content_length, bytes_max);
-    if (!answer_expectation(connection, has_body_arrived))
-        return;
+        body_begin_length(&exchange->body, framing->content_length, &limits);
     connection->state = STATE_BODY;
-    start_timer(connection, connection->server->limits->body_timeout_ns);
+    begin_patience(connection);
+    if (!has_body_arrived)
+        (void)take_body(connection, NULL, 0); /* it waits from now on: is there room for it? */
+    if (connection->state == STATE_BODY)
+        (void)answer_expectation(connection, has_body_arrived); /* refused: no longer a body */
 }
 
 /* Returns how much it has consumed; 0: more is needed, or the state has changed. */
@@ -368,12 +494,15 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     if (connection->state == STATE_IDLE) {
         connection->state = STATE_HEAD;
         connection->scanned = 0;
+        connection->stream->hold_bytes_max = limits->head_bytes_max;
         start_timer(connection, limits->head_timeout_ns);
     }
+    connection->is_to_head = size >= 5 && memcmp(bytes, "HEAD ", 5) == 0;
     result = head_find(bytes, size, limits->head_bytes_max, &connection->scanned, &head_bytes);
     if (result == HEAD_MORE)
         return 0;
     connection->is_used = true;
+    set_waiting(connection, false);
     if (result != HEAD_OK) {
         refuse_head(connection, result,
                     result == HEAD_BAD ? "malformed request" : "the head is too large");
@@ -382,34 +511,10 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     if (make_exchange(connection, bytes, head_bytes, &framing) == NULL)
         return 0;
     if (framing.is_chunked || framing.content_length > 0)
-        begin_body(connection, &framing, size > head_bytes);
+        begin_body(connection, &framing, head_bytes, size > head_bytes);
     else if (answer_expectation(connection, true))
         dispatch(connection);
     return head_bytes;
-}
-
-static size_t take_body(struct http1 *connection, const uint8_t *bytes, size_t size)
-{
-    size_t consumed;
-
-    switch (body_feed(&connection->exchange->body, bytes, size, &consumed)) {
-    case BODY_DONE:
-        dispatch(connection);
-        break;
-    case BODY_BAD:
-        refuse(connection, 400, "bad_request", "malformed chunked body");
-        break;
-    case BODY_TOO_LARGE:
-        refuse(connection, 413, "too_large", "the body is too large");
-        break;
-    case BODY_NO_MEMORY:
-        refuse(connection, 503, "unavailable", "out of memory");
-        break;
-    case BODY_MORE:
-    default:
-        break;
-    }
-    return consumed;
 }
 
 /* --- the stream's user -------------------------------------------------------------------------- */
@@ -461,8 +566,21 @@ static void on_drained(void *user)
     if (!connection->is_blocked)
         return;
     connection->is_blocked = false;
+    set_waiting(connection, true);
     start_timer(connection, connection->server->limits->idle_timeout_ns);
     stream_resume(connection->stream);
+}
+
+/*
+ * What has come of the next request cannot be kept. An answer that is due goes with it: the stream
+ * is aborted then, and on_close tells its maker.
+ */
+static void on_no_room(void *user)
+{
+    struct http1 *connection = user;
+
+    if (connection->state != STATE_ANSWER)
+        refuse(connection, 503, "unavailable", "no room for a request that is not whole");
 }
 
 static void on_close(void *user, enum stream_close_reason reason)
@@ -480,6 +598,7 @@ static const struct stream_handlers stream_handlers = {
     .on_data = on_data,
     .on_end = on_end,
     .on_drained = on_drained,
+    .on_no_room = on_no_room,
     .on_close = on_close,
 };
 
@@ -487,18 +606,33 @@ static void on_timer(struct timer *timer)
 {
     struct http1 *connection =
         (struct http1 *)(void *)((char *)timer - offsetof(struct http1, timer));
-    const struct outq *queue = &connection->stream->out;
+    bool is_body = connection->state == STATE_BODY;
 
-    if (connection->is_blocked && (uint32_t)queue->sent_bytes != connection->stuck_mark) {
-        connection->stuck_mark = (uint32_t)queue->sent_bytes;
-        start_timer(connection, connection->server->limits->write_timeout_ns);
-    } else if (connection->is_blocked || connection->stream->is_closed) {
+    if (!connection->stream->is_closed && (connection->is_blocked || is_body) &&
+        renew_patience(connection))
+        return;
+    if (connection->is_blocked || connection->stream->is_closed)
         stream_abort(connection->stream);
-    } else if (connection->state == STATE_HEAD || connection->state == STATE_BODY) {
+    else if (connection->state == STATE_HEAD || is_body)
         refuse(connection, 408, "timeout", "the request took too long to arrive");
-    } else {
+    else
         finish(connection);
+}
+
+/* --- connections -------------------------------------------------------------------------------- */
+
+/* Who has an answer still to be sent gets it; whoever else waits is owed nothing. */
+static void evict(struct http1 *connection)
+{
+    tell(connection->server, HTTP_EVICTED);
+    if (!outq_is_empty(&connection->stream->out)) {
+        finish(connection);
+        return;
     }
+    timer_stop(&connection->timer);
+    set_waiting(connection, false);
+    connection->state = STATE_CLOSING;
+    stream_abort(connection->stream);
 }
 
 int http1_serve(struct http_server *server, struct stream *stream)
@@ -513,7 +647,11 @@ int http1_serve(struct http_server *server, struct stream *stream)
     connection->server = server;
     connection->is_old = !server->is_closing;
     timer_init(&connection->timer, server->timer_kind - 1);
+    if (server->limits->handshakes_max > 0 &&
+        server->waiting_count >= server->limits->handshakes_max)
+        evict(server->waiting);
     DL_APPEND(server->connections, connection);
+    set_waiting(connection, true);
     stream->hold_bytes_max = server->limits->head_bytes_max;
     stream_set_user(stream, &stream_handlers, connection);
     /* A client that never says anything has no longer than one that is slow to. */
@@ -521,10 +659,8 @@ int http1_serve(struct http_server *server, struct stream *stream)
     return 0;
 }
 
-void http1_close_idle(struct http_server *server)
+static void close_idle(struct http1 *connection)
 {
-    struct http1 *connection = server->connections;
-
     while (connection != NULL) {
         struct http1 *next = connection->next;
 
@@ -533,4 +669,10 @@ void http1_close_idle(struct http_server *server)
             finish(connection);
         connection = next;
     }
+}
+
+void http1_close_idle(struct http_server *server)
+{
+    close_idle(server->connections); /* those that are blocked; first, as finish moves to here */
+    close_idle(server->waiting);
 }

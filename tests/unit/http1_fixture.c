@@ -54,7 +54,7 @@ void http1_answer(struct http_exchange *exchange, bool is_last)
 {
     static const char *const methods[] = {"GET", "HEAD", "POST", "OPTIONS", "OTHER"};
     const struct http_request *request = http_request(exchange);
-    char text[256];
+    char text[2048];
     int length = snprintf(text, sizeof text, "%s %.*s?%.*s %.*s", methods[request->method],
                           (int)request->path.size, request->path.bytes, (int)request->query.size,
                           request->query.bytes, (int)request->body_bytes,
@@ -101,6 +101,14 @@ static void on_request(void *user, struct http_exchange *exchange)
         http_respond(exchange, &(struct http_response){.status = 204});
     } else if (http_text_equals(path, "/big")) {
         answer_big(f, exchange);
+    } else if (http_text_equals(path, "/stream") &&
+               http_request(exchange)->method == HTTP_METHOD_HEAD) {
+        http_respond(exchange, &(struct http_response){
+                                   .status = 200,
+                                   .content_type = "text/event-stream",
+                                   .headers = "X-A: b\r\n",
+                                   .is_endless = true,
+                               });
     } else if (http_text_equals(path, "/stream")) {
         http1_take_over(f, http_begin_stream(exchange, "text/event-stream", "X-A: b\r\n"));
     } else if (http_text_equals(path, "/upgrade")) {
@@ -110,17 +118,31 @@ static void on_request(void *user, struct http_exchange *exchange)
     }
 }
 
+static void on_incident(void *user, enum http_incident incident)
+{
+    struct http1_fixture *f = user;
+
+    if (incident == HTTP_EVICTED)
+        f->evicted_count++;
+    else
+        f->malformed_count++;
+}
+
 /* --- begin and end ------------------------------------------------------------------------------ */
 
 static void begin(struct http1_fixture *f)
 {
-    static const struct http_handlers handlers = {.on_request = on_request};
+    static const struct http_handlers handlers = {
+        .on_request = on_request,
+        .on_incident = on_incident,
+    };
 
     *f = (struct http1_fixture){0};
     assert_int_equal(timer_wheel_open(f->now_ns, &f->wheel), 0);
     f->limits = (struct http_limits){
         .head_bytes_max = 1024,
         .body_bytes_max = 1000,
+        .rate_bytes_min = 10,
         .head_timeout_ns = 10 * SECOND,
         .body_timeout_ns = 20 * SECOND,
         .idle_timeout_ns = 60 * SECOND,
@@ -139,6 +161,8 @@ static void end(struct http1_fixture *f)
 {
     fake_stream_done(&f->fake);
     assert_null(f->server.connections);
+    assert_null(f->server.waiting);
+    assert_int_equal(f->server.waiting_count, 0);
     assert_int_equal(f->budget.used_bytes, 0);
     timer_wheel_close(f->wheel);
     free(f->big);

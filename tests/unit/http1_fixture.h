@@ -42,6 +42,8 @@ struct http1_fixture {
     struct taker taker;
     int gone_count;
     int request_count;
+    int evicted_count;
+    int malformed_count;
     char *big;
 };
 

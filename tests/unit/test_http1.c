@@ -181,6 +181,24 @@ static void an_unknown_expectation_fails(void **state)
     assert_int_equal(f->request_count, 0);
 }
 
+static void only_100_continue_alone_is_a_known_expectation(void **state)
+{
+    static const char *const unknown[] = {
+        "Expect: 100-continue, x\r\n",
+        "Expect: 100-continue\r\nExpect: x\r\n",
+        "Expect:\r\n",
+    };
+    struct http1_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n");
+        client_feed(f, unknown[i]);
+        client_feed(f, "\r\n");
+        assert_sent_begins(f, "HTTP/1.1 417 ");
+        http1_restart(f);
+    }
+}
+
 /* --- refusals ------------------------------------------------------------------------------------- */
 
 static void what_is_malformed_is_answered_and_closed(void **state)
@@ -229,6 +247,50 @@ static void what_is_malformed_is_answered_and_closed(void **state)
     }
 }
 
+static void what_came_before_a_malformed_request_is_answered_first(void **state)
+{
+    struct http1_fixture *f = *state;
+    const char *text;
+
+    client_feed(f, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+                   "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"
+                   "GET /c HTTP/1.1\r\nHost : h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_sent(f, "");
+    assert_int_equal(f->malformed_count, 0);
+    http1_answer(f->later, false);
+    fake_stream_run(&f->fake);
+    text = fake_stream_take(&f->fake, NULL);
+    text = strstr(text, "GET /later? HTTP/1.1 200 OK");
+    assert_non_null(text);
+    assert_non_null(strstr(text, "GET /b? HTTP/1.1 400 Bad Request"));
+    assert_null(strstr(text, "/d"));
+    assert_true(f->fake.is_reported);
+    assert_int_equal(f->malformed_count, 1);
+}
+
+static void a_refused_head_request_gets_no_body(void **state)
+{
+    /* A line feed follows each. */
+    static const char *const heads[] = {
+        "HEAD / HTTP/1.1\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n",
+        "HEAD /a\r\nb",
+        "HEAD / HTTP/2.0\r\nHost: h\r\n\r\n",
+    };
+    struct http1_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        const char *text;
+
+        client_feed(f, heads[i]);
+        client_feed(f, "\n");
+        text = fake_stream_take(&f->fake, NULL);
+        assert_non_null(strstr(text, "\r\nContent-Type: application/json\r\n"));
+        assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+        http1_restart(f);
+    }
+}
+
 static void a_head_over_the_limit_is_431(void **state)
 {
     struct http1_fixture *f = *state;
@@ -268,6 +330,16 @@ static void an_event_stream_takes_the_connection_over(void **state)
     fake_stream_reset(&f->fake);
     fake_stream_run(&f->fake);
     assert_true(f->taker.is_closed);
+}
+
+static void head_tells_of_an_event_stream_what_get_would(void **state)
+{
+    struct http1_fixture *f = *state;
+
+    client_feed(f, "HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_sent(f, "HTTP/1.1 200 OK\r\n" SERVER
+                   "Content-Type: text/event-stream\r\nConnection: close\r\nX-A: b\r\n\r\n");
+    assert_true(f->fake.is_reported);
 }
 
 static void an_upgrade_gives_what_follows_to_the_new_user_at_every_split(void **state)
@@ -367,6 +439,10 @@ int main(void)
         TEST(an_answer_without_a_body_has_no_length),
         TEST(a_client_that_expects_it_is_told_to_continue),
         TEST(an_unknown_expectation_fails),
+        TEST(only_100_continue_alone_is_a_known_expectation),
+        TEST(what_came_before_a_malformed_request_is_answered_first),
+        TEST(a_refused_head_request_gets_no_body),
+        TEST(head_tells_of_an_event_stream_what_get_would),
         TEST(what_is_malformed_is_answered_and_closed),
         TEST(a_head_over_the_limit_is_431),
         TEST(a_limit_changed_by_a_reload_holds_for_the_next_request),

@@ -10,10 +10,13 @@
 #include <string.h>
 
 #include "server/http/body.h"
+#include "server/net/budget.h"
 
 enum {
     BYTES_MAX = 100,
 };
+
+static const struct body_limits limits = {.bytes_max = BYTES_MAX};
 
 /* Feeds a copy, so that a sanitizer sees a byte read too far. */
 static enum body_result feed(struct body *body, const char *bytes, size_t size, size_t *consumed)
@@ -40,7 +43,7 @@ static void feed_chunked_at_every_split(const char *text, enum body_result wante
         size_t used;
         struct body body;
 
-        body_begin_chunked(&body, BYTES_MAX);
+        body_begin_chunked(&body, &limits);
         result = feed(&body, text, split, &used);
         if (result == BODY_MORE) {
             assert_int_equal(used, split);
@@ -67,7 +70,7 @@ static void a_body_of_known_length_ends_there_at_every_split(void **state)
         size_t first;
         size_t second;
 
-        body_begin_length(&body, 5, BYTES_MAX);
+        body_begin_length(&body, 5, &limits);
         if (feed(&body, "helloGET", split, &first) == BODY_MORE) {
             assert_int_equal(first, split);
             assert_int_equal(feed(&body, &"helloGET"[split], 8 - split, &second), BODY_DONE);
@@ -85,7 +88,7 @@ static void a_body_of_length_zero_is_done_at_once(void **state)
     size_t consumed = 1;
 
     (void)state;
-    body_begin_length(&body, 0, BYTES_MAX);
+    body_begin_length(&body, 0, &limits);
     assert_int_equal(feed(&body, "x", 1, &consumed), BODY_DONE);
     assert_int_equal(consumed, 0);
     body_done(&body);
@@ -161,7 +164,7 @@ static void a_body_over_the_limit_is_refused_before_it_comes(void **state)
     feed_chunked_at_every_split("65\r\n", BODY_TOO_LARGE, NULL, 0); /* 101 */
     feed_chunked_at_every_split("fffffffffffffff\r\n", BODY_TOO_LARGE, NULL, 0);
     feed_chunked_at_every_split("1\r\nx\r\n64\r\n", BODY_TOO_LARGE, NULL, 0); /* 1 + 100 */
-    body_begin_length(&body, BYTES_MAX + 1, BYTES_MAX);
+    body_begin_length(&body, BYTES_MAX + 1, &limits);
     assert_int_equal(feed(&body, "", 0, &consumed), BODY_TOO_LARGE);
     body_done(&body);
 }
@@ -181,15 +184,16 @@ static void a_body_of_exactly_the_limit_passes(void **state)
 static void memory_follows_what_has_arrived(void **state)
 {
     enum { ANNOUNCED = 100 * 1024 * 1024 };
+    static const struct body_limits large = {.bytes_max = ANNOUNCED};
     struct body body;
     size_t consumed;
 
     (void)state;
-    body_begin_length(&body, ANNOUNCED, ANNOUNCED);
+    body_begin_length(&body, ANNOUNCED, &large);
     assert_int_equal(feed(&body, "0123456789", 10, &consumed), BODY_MORE);
     assert_true(body.capacity < 4096);
     body_done(&body);
-    body_begin_chunked(&body, ANNOUNCED);
+    body_begin_chunked(&body, &large);
     assert_int_equal(feed(&body, "5000000\r\n0123456789", 19, &consumed), BODY_MORE);
     assert_true(body.capacity < 4096);
     body_done(&body);
@@ -206,11 +210,49 @@ static void endless_extensions_and_trailers_are_refused(void **state)
         struct body body;
         size_t consumed;
 
-        body_begin_chunked(&body, BYTES_MAX);
+        body_begin_chunked(&body, &limits);
         assert_int_equal(feed(&body, begins[i], strlen(begins[i]), &consumed), BODY_MORE);
         assert_int_equal(feed(&body, line, sizeof line, &consumed), BODY_BAD);
         body_done(&body);
     }
+}
+
+static void what_waits_is_charged_to_the_budget_and_given_back(void **state)
+{
+    struct budget budget = {.bytes_max = 10 * BYTES_MAX};
+    const struct body_limits charged = {
+        .bytes_max = BYTES_MAX, .beside_bytes = 500, .budget = &budget};
+    struct body body;
+    size_t consumed;
+
+    (void)state;
+    body_begin_length(&body, 50, &charged);
+    assert_int_equal(feed(&body, "", 0, &consumed), BODY_MORE);
+    assert_int_equal(budget.used_bytes, 500); /* the head waits already */
+    assert_int_equal(feed(&body, "0123456789", 10, &consumed), BODY_MORE);
+    assert_int_equal(budget.used_bytes, 500 + body.capacity);
+    assert_int_equal(feed(&body, "0123456789", 10, &consumed), BODY_MORE);
+    assert_int_equal(budget.used_bytes, 500 + body.capacity);
+    body_done(&body);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_body_that_comes_whole_needs_no_budget(void **state)
+{
+    struct budget budget = {.bytes_max = 0};
+    const struct body_limits charged = {
+        .bytes_max = BYTES_MAX, .beside_bytes = 500, .budget = &budget};
+    struct body body;
+    size_t consumed;
+
+    (void)state;
+    body_begin_chunked(&body, &charged);
+    assert_int_equal(feed(&body, "5\r\nhello\r\n0\r\n\r\n", 15, &consumed), BODY_DONE);
+    body_done(&body);
+    body_begin_length(&body, 5, &charged);
+    assert_int_equal(feed(&body, "hell", 4, &consumed), BODY_NO_MEMORY);
+    body_done(&body);
+    assert_int_equal(budget.used_bytes, 0);
 }
 
 int main(void)
@@ -225,6 +267,8 @@ int main(void)
         cmocka_unit_test(a_body_of_exactly_the_limit_passes),
         cmocka_unit_test(memory_follows_what_has_arrived),
         cmocka_unit_test(endless_extensions_and_trailers_are_refused),
+        cmocka_unit_test(what_waits_is_charged_to_the_budget_and_given_back),
+        cmocka_unit_test(a_body_that_comes_whole_needs_no_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
