@@ -2,7 +2,8 @@
  * WebSocket input behind a good handshake, through our glue and wslay: whatever comes, and however
  * it is cut, what is received and answered is what a plain reading of RFC 6455 says (struct model
  * below reads the whole input at once): the same messages, pongs and close codes, up to the same
- * byte. Pings of the server between the pieces change nothing of it.
+ * byte. Pings of the server between the pieces change nothing of it. With little memory it is a
+ * beginning of that, and then 1013.
  *
  * The user holds its reading after some messages and closes by itself after others; both follow
  * from the message.
@@ -14,6 +15,7 @@
 #include "bus/check.h"
 #include "server/http/http1.h"
 #include "server/json/text.h"
+#include "server/net/budget.h"
 #include "server/net/timer.h"
 #include "server/websocket/frame.h"
 #include "server/websocket/websocket.h"
@@ -237,6 +239,7 @@ struct manner {
     size_t piece_bytes_max; /* 0: all at once */
     int64_t piece_ns;       /* time between two pieces */
     int64_t ping_interval_ns;
+    struct budget *budget; /* NULL: no bound */
 };
 
 struct session {
@@ -347,7 +350,8 @@ static void run(struct outcome *ret, const struct manner *manner, const uint8_t 
     static const struct http_limits limits = {.head_bytes_max = 4096};
     const struct websocket_options options = {.message_bytes_max = MESSAGE_MAX,
                                               .ping_interval_ns = manner->ping_interval_ns,
-                                              .ping_timeout_ns = 2 * SECOND};
+                                              .ping_timeout_ns = 2 * SECOND,
+                                              .input_budget = manner->budget};
     struct session session = {.is_held = false};
     struct http_server server = {.handlers = &handlers, .user = &session, .limits = &limits};
     size_t sent_bytes;
@@ -397,6 +401,28 @@ static void check(const struct outcome *wanted, const struct manner *manner, con
     outcome_done(&outcome);
 }
 
+/* What has come of it as long as there was memory; then the peer is told to try later. */
+static void check_poor(const struct outcome *wanted, const struct manner *manner,
+                       const uint8_t *data, size_t size)
+{
+    struct outcome outcome;
+
+    run(&outcome, manner, data, size);
+    CHECK(manner->budget->used_bytes == 0);
+    CHECK(outcome.messages.size <= wanted->messages.size);
+    if (outcome.messages.size > 0)
+        CHECK(memcmp(outcome.messages.bytes, wanted->messages.bytes, outcome.messages.size) == 0);
+    if (outcome.code != WEBSOCKET_TRY_LATER) {
+        CHECK(outcome.messages.size == wanted->messages.size);
+        CHECK(outcome.sent_code == wanted->sent_code);
+        CHECK(outcome.code == wanted->code);
+    } else {
+        CHECK(outcome.sent_code == WEBSOCKET_TRY_LATER || outcome.sent_code == OWN_CODE ||
+              wanted->code == WEBSOCKET_TRY_LATER);
+    }
+    outcome_done(&outcome);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reference_random random = reference_random_of(data, size);
@@ -408,6 +434,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .piece_ns = SECOND,
         .ping_interval_ns = 3 * SECOND,
     };
+    struct budget budget = {.bytes_max = reference_random_below(&random, 2 * MESSAGE_MAX)};
+    const struct manner poor = {.random = random, .piece_bytes_max = 1024, .budget = &budget};
     struct model model;
 
     model_read(&model, data, size);
@@ -417,6 +445,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size <= SLOW_BYTES_MAX)
         check(&model.outcome, &byte_by_byte, data, size);
     check(&model.outcome, &in_pieces, data, size);
+    check_poor(&model.outcome, &poor, data, size);
     outcome_done(&model.outcome);
     return 0;
 }
