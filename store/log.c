@@ -174,23 +174,6 @@ int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
 
 /* --- the list of topics --------------------------------------------------------------------- */
 
-/* A place in the names' order. One byte longer than any name: longer ones need not be kept. */
-struct list_start {
-    char text[RECORD_TOPIC_BYTES_MAX + 1];
-    size_t bytes;
-};
-
-static struct list_start list_start_of(const char *text, size_t bytes)
-{
-    struct list_start start = {.bytes = bytes};
-
-    if (start.bytes > sizeof start.text)
-        start.bytes = sizeof start.text;
-    if (start.bytes > 0)
-        memcpy(start.text, text, start.bytes);
-    return start;
-}
-
 static int name_compare(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 {
     size_t common = a_bytes < b_bytes ? a_bytes : b_bytes;
@@ -201,58 +184,68 @@ static int name_compare(const void *a, size_t a_bytes, const void *b, size_t b_b
     return a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
 }
 
-/* Stands on the first topic at or behind both, but not on @after itself. */
-static int list_seek(struct store *store, const struct list_start *prefix,
-                     const struct list_start *after, MDB_val *name, MDB_val *data)
+/* Stands on the first topic at or behind both `prefix` and `after`, but not on `after` itself. */
+static int walk_seek(struct store *store, const struct log_topic_walk *walk, MDB_val *name,
+                     MDB_val *data)
 {
-    bool is_after = name_compare(after->text, after->bytes, prefix->text, prefix->bytes) >= 0;
-    struct list_start start = is_after ? *after : *prefix;
+    bool is_after =
+        name_compare(walk->after, walk->after_bytes, walk->prefix, walk->prefix_bytes) >= 0;
+    MDB_val start = is_after ? val_of(walk->after, walk->after_bytes)
+                             : val_of(walk->prefix, walk->prefix_bytes);
     int rc;
 
-    if (start.bytes == 0)
+    if (start.mv_size == 0)
         return mdb_cursor_get(store->topic_cursor, name, data, MDB_FIRST);
-    *name = val_of(start.text, start.bytes);
+    *name = start;
     rc = mdb_cursor_get(store->topic_cursor, name, data, MDB_SET_RANGE);
-    if (rc == 0 && after->bytes > 0 &&
-        name_compare(name->mv_data, name->mv_size, after->text, after->bytes) == 0)
+    if (rc == 0 && walk->after_bytes > 0 &&
+        name_compare(name->mv_data, name->mv_size, walk->after, walk->after_bytes) == 0)
         rc = mdb_cursor_get(store->topic_cursor, name, data, MDB_NEXT_NODUP);
     return rc;
 }
 
-// NOLINTNEXTLINE(readability-function-size): names go with their lengths, on_topic with its user
-int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes, const char *after,
-                    size_t after_bytes, size_t limit, log_topic_function *on_topic, void *user)
+/* Stays on the topic, at its newest entry. */
+static int walk_last(struct store *store, MDB_val *name, struct topic_place *ret_place)
 {
-    struct list_start from = list_start_of(prefix, prefix_bytes);
-    struct list_start behind = list_start_of(after, after_bytes);
-    struct topic_place place;
+    MDB_val data;
+    int rc = mdb_cursor_get(store->topic_cursor, name, &data, MDB_LAST_DUP);
+
+    if (rc != 0)
+        return error_lmdb(rc, "listing topics");
+    if (name->mv_size > RECORD_TOPIC_BYTES_MAX)
+        return error_set(-EBADMSG, "the topic index is damaged: a name has %zu bytes",
+                         name->mv_size);
+    return topic_place_read(&data, ret_place);
+}
+
+int log_topics_list(struct store *store, struct log_topic_walk *walk, log_topic_function *on_topic,
+                    void *user)
+{
+    struct topic_place place = {.topic_last_seq = 0};
     MDB_val name;
     MDB_val data;
     int rc;
 
     snapshot_check(store);
-    if (limit == 0 || prefix_bytes > RECORD_TOPIC_BYTES_MAX)
-        return 0;
-    rc = list_seek(store, &from, &behind, &name, &data);
-    while (rc == 0 && limit > 0) {
-        if (name.mv_size < from.bytes || memcmp(name.mv_data, from.text, from.bytes) != 0)
+    rc = walk_seek(store, walk, &name, &data);
+    for (int looked_at = 1; rc == 0; looked_at++) {
+        if (name.mv_size < walk->prefix_bytes ||
+            memcmp(name.mv_data, walk->prefix, walk->prefix_bytes) != 0)
             return 0;
-        rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_LAST_DUP);
-        if (rc != 0)
-            break;
-        rc = topic_place_read(&data, &place);
+        rc = walk_last(store, &name, &place);
         if (rc != 0)
             return rc;
-        if (place.topic_last_seq >= store->snapshot_meta.first_seq) {
-            if (!on_topic(user, name.mv_data, name.mv_size, place.topic_last_seq))
-                return 0;
-            limit--;
+        if (place.topic_last_seq >= store->snapshot_meta.first_seq &&
+            !on_topic(user, name.mv_data, name.mv_size, place.topic_last_seq))
+            return 0;
+        if (looked_at == LOG_TOPICS_STEP) {
+            memcpy(walk->after, name.mv_data, name.mv_size);
+            walk->after_bytes = name.mv_size;
+            return 1;
         }
         rc = mdb_cursor_get(store->topic_cursor, &name, &data, MDB_NEXT_NODUP);
     }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return error_lmdb(rc, "listing topics");
-    return 0;
+    return rc == MDB_NOTFOUND ? 0 : error_lmdb(rc, "listing topics");
 }
 
 /* --- epochs --------------------------------------------------------------------------------- */

@@ -2,9 +2,8 @@
  * store/log.h - reading the log: blocks by seq, blocks by topic, topics, epochs.
  *
  * Callers  any process that has a snapshot (store/env.h). Nothing here writes.
- * Cost     each call is a few B-tree descents; none walks more than one block, but
- *          log_topics_list (its limit, and topics that retention emptied and no sweep has met yet:
- *          fewer than those with events).
+ * Cost     each call is a few B-tree descents; none walks more than one block, or, for
+ *          log_topics_list, LOG_TOPICS_STEP names.
  * Limits   a cold page is a wait for the disk: ask ahead with log_prefetch.
  */
 #ifndef STORE_LOG_H
@@ -43,14 +42,27 @@ struct log_topic {
 int log_topic_info(struct store *store, const char *topic, size_t topic_bytes,
                    struct log_topic *ret_topic);
 
+enum {
+    LOG_TOPICS_STEP = 128,
+};
+
+/* A walk over the topics by name (byte order), in steps. All zero: over all of them. */
+struct log_topic_walk {
+    char prefix[RECORD_TOPIC_BYTES_MAX]; /* only names that begin with it */
+    char after[RECORD_TOPIC_BYTES_MAX];  /* only names behind it; a step that returns 1 moves it */
+    size_t prefix_bytes;
+    size_t after_bytes;
+};
+
 /*
- * Topics with kept events, by name (byte order), that begin with @prefix and come after @after
- * (either may be empty): calls @on_topic for up to @limit of them; it returns false to stop.
+ * One step: looks at up to LOG_TOPICS_STEP names, those included that retention has emptied, and
+ * calls @on_topic for each that has kept events; it returns false to stop.
+ * 1: there may be more names; 0: there are none, or it was stopped; -errno.
  */
 typedef bool log_topic_function(void *user, const char *topic, size_t topic_bytes,
                                 uint64_t last_seq);
-int log_topics_list(struct store *store, const char *prefix, size_t prefix_bytes, const char *after,
-                    size_t after_bytes, size_t limit, log_topic_function *on_topic, void *user);
+int log_topics_list(struct store *store, struct log_topic_walk *walk, log_topic_function *on_topic,
+                    void *user);
 
 enum epoch_verdict {
     EPOCH_GOOD,    /* known, and @seq is not past its end */

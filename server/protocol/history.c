@@ -184,14 +184,13 @@ static void answer_page(struct history *history)
     answer_json(history->service, history->exchange, 200, &history->body, VARY);
 }
 
-static bool step(struct waiting_request *waiting, int64_t now_ns)
+static void step(struct waiting_request *waiting)
 {
     struct history *history = history_of(waiting);
     int rc = read_on(history);
 
-    (void)now_ns;
     if (rc > 0 && text_is_whole(&history->body))
-        return true;
+        return;
     if (rc < 0)
         answer_error(history->service, history->exchange, ANSWER_UNAVAILABLE,
                      "the log cannot be read", VARY);
@@ -199,7 +198,6 @@ static bool step(struct waiting_request *waiting, int64_t now_ns)
         answer_page(history);
     waiting_leave(history->service, waiting);
     history_free(history);
-    return true;
 }
 
 /* --- beginning -------------------------------------------------------------------------------- */

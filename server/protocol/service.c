@@ -95,6 +95,8 @@ int service_start(struct service *service)
 
     service->waiting = NULL;
     service->waiting_end = &service->waiting;
+    service->commit_waiting = NULL;
+    service->commit_waiting_end = &service->commit_waiting;
     if (service_scratch(service, SCRATCH_BYTES_MIN) == NULL)
         return -ENOMEM;
 
@@ -108,6 +110,7 @@ void service_stop(struct service *service)
 {
     CHECK(service->clients.count == 0);
     CHECK(service->waiting == NULL);
+    CHECK(service->commit_waiting == NULL);
 
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
@@ -146,9 +149,6 @@ uint32_t service_remaining_seconds(const struct service *service)
     return (uint32_t)((left_ns + SECOND_NS - 1) / SECOND_NS);
 }
 
-char *service_scratch(struct service *service, size_t bytes)
-{
-    size_t grown_bytes =
 int64_t service_rate_take(struct service *service, struct stream *stream, size_t bytes)
 {
     int64_t wait_ns =
@@ -159,6 +159,9 @@ int64_t service_rate_take(struct service *service, struct stream *stream, size_t
     return wait_ns;
 }
 
+char *service_scratch(struct service *service, size_t bytes)
+{
+    size_t grown_bytes =
         service->scratch_bytes < SCRATCH_BYTES_MIN ? SCRATCH_BYTES_MIN : service->scratch_bytes;
     char *grown;
 

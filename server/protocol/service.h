@@ -73,8 +73,10 @@ struct service {
     size_t scratch_bytes;
     struct pending_publish *pendings; /* free ones: broker.c */
     size_t pending_count;
-    struct waiting_request *waiting; /* HTTP requests that read on or wait for a commit */
+    struct waiting_request *waiting; /* HTTP requests that are answered bit by bit: waiting.h */
     struct waiting_request **waiting_end;
+    struct waiting_request *commit_waiting; /* ... that wait for a commit first */
+    struct waiting_request **commit_waiting_end;
 };
 
 /* Registers encodings and timers; once, before the first client. 0 or -ENOMEM. */
@@ -88,13 +90,13 @@ unsigned service_wake_reasons(const struct service *service);
 
 /* Seconds until the drain's deadline, rounded up; 0 when there is none or it has passed. */
 uint32_t service_remaining_seconds(const struct service *service);
-/* CLOCK_REALTIME, for the times that clients see. */
-int64_t service_realtime_ns(void);
 /*
  * Takes a message or request of @bytes from what @stream's connection may send. 0: it is within the
  * rates; else it is not to be handled, and in so many ns it could be.
  */
 int64_t service_rate_take(struct service *service, struct stream *stream, size_t bytes);
+/* CLOCK_REALTIME, for the times that clients see. */
+int64_t service_realtime_ns(void);
 /*
  * At least @bytes of memory that stay valid until the next call; NULL: no memory. For the message that
  * is being handled, never kept.

@@ -295,6 +295,7 @@ static bool on_topic(void *user, const char *topic, size_t topic_bytes, uint64_t
 
 static int read_everything(struct store_fixture *fixture)
 {
+    struct log_topic_walk walk = {.after = "busy", .after_bytes = 4};
     struct store *store = fixture->store;
     enum epoch_verdict verdict;
     struct log_topic info;
@@ -315,7 +316,7 @@ static int read_everything(struct store_fixture *fixture)
     if (rc == 0)
         rc = log_topic_info(store, "never", 5, &info);
     if (rc == 0)
-        rc = log_topics_list(store, "", 0, "busy", 4, 10, on_topic, NULL);
+        rc = log_topics_list(store, &walk, on_topic, NULL);
     if (rc == 0)
         rc = log_epoch_judge(store, 78, 5, 100, &verdict);
     return rc;

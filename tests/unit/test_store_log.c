@@ -289,15 +289,23 @@ static bool on_topic(void *user, const char *topic, size_t topic_bytes, uint64_t
     return --listing->stop_after > 0;
 }
 
-static const char *list(struct store *store, const char *prefix, const char *after, size_t limit,
+static struct log_topic_walk walk_of(const char *prefix, const char *after)
+{
+    struct log_topic_walk walk = {.prefix_bytes = strlen(prefix), .after_bytes = strlen(after)};
+
+    memcpy(walk.prefix, prefix, walk.prefix_bytes);
+    memcpy(walk.after, after, walk.after_bytes);
+    return walk;
+}
+
+static const char *list(struct store *store, const char *prefix, const char *after,
                         size_t stop_after)
 {
     static struct listing listing;
+    struct log_topic_walk walk = walk_of(prefix, after);
 
     listing = (struct listing){.stop_after = stop_after};
-    assert_int_equal(log_topics_list(store, prefix, strlen(prefix), after, strlen(after), limit,
-                                     on_topic, &listing),
-                     0);
+    assert_int_equal(log_topics_list(store, &walk, on_topic, &listing), 0);
     return listing.text;
 }
 
@@ -307,32 +315,60 @@ static void topics_are_listed_by_name_prefix_and_page(void **state)
     struct store_fixture *fixture = *state;
     struct store *store = fixture->store;
     char longest[RECORD_TOPIC_BYTES_MAX + 1] = {0};
-    char longer[RECORD_TOPIC_BYTES_MAX + 300] = {0};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         store_fixture_commit_event(fixture, names[i], 10); /* a block each */
     memset(longest, 'd', sizeof longest - 1);
-    memset(longer, 'd', sizeof longer - 1);
     store_fixture_commit_event(fixture, longest, 10);
     assert_int_equal(store_snapshot_begin(store, 9), 0);
 
-    assert_string_equal(list(store, "", "", 100, 100),
-                        "a=2 ab=7 abc=4 b=5 c=6 dddddddd=9 \303\251=8 ");
-    assert_string_equal(list(store, "", "", 2, 100), "a=2 ab=7 ");
-    assert_string_equal(list(store, "", "", 100, 3), "a=2 ab=7 abc=4 ");
-    assert_string_equal(list(store, "", "", 0, 100), "");
-    assert_string_equal(list(store, "", "ab", 2, 100), "abc=4 b=5 ");
-    assert_string_equal(list(store, "", "aa", 2, 100), "ab=7 abc=4 ");
-    assert_string_equal(list(store, "", longest, 100, 100), "\303\251=8 ");
-    assert_string_equal(list(store, "", longer, 100, 100), "\303\251=8 ");
-    assert_string_equal(list(store, "", "\377", 100, 100), "");
-    assert_string_equal(list(store, "ab", "", 100, 100), "ab=7 abc=4 ");
-    assert_string_equal(list(store, "ab", "ab", 100, 100), "abc=4 ");
-    assert_string_equal(list(store, "ab", "a", 100, 100), "ab=7 abc=4 ");
-    assert_string_equal(list(store, "ab", "c", 100, 100), "");
-    assert_string_equal(list(store, "abcd", "", 100, 100), "");
-    assert_string_equal(list(store, longer, "", 100, 100), "");
-    assert_string_equal(list(store, longest, "", 100, 100), "dddddddd=9 ");
+    assert_string_equal(list(store, "", "", 100), "a=2 ab=7 abc=4 b=5 c=6 dddddddd=9 \303\251=8 ");
+    assert_string_equal(list(store, "", "", 2), "a=2 ab=7 ");
+    assert_string_equal(list(store, "", "", 3), "a=2 ab=7 abc=4 ");
+    assert_string_equal(list(store, "", "ab", 2), "abc=4 b=5 ");
+    assert_string_equal(list(store, "", "aa", 2), "ab=7 abc=4 ");
+    assert_string_equal(list(store, "", longest, 100), "\303\251=8 ");
+    assert_string_equal(list(store, "", "\377", 100), "");
+    assert_string_equal(list(store, "ab", "", 100), "ab=7 abc=4 ");
+    assert_string_equal(list(store, "ab", "ab", 100), "abc=4 ");
+    assert_string_equal(list(store, "ab", "a", 100), "ab=7 abc=4 ");
+    assert_string_equal(list(store, "ab", "c", 100), "");
+    assert_string_equal(list(store, "abcd", "", 100), "");
+    assert_string_equal(list(store, longest, "", 100), "dddddddd=9 ");
+}
+
+static void many_topics_are_listed_in_steps(void **state)
+{
+    const size_t count = (size_t)2 * LOG_TOPICS_STEP + 2; /* and one of another prefix */
+    struct store_fixture *fixture = *state;
+    struct log_topic_walk walk = walk_of("many/", "");
+    struct log_topic_walk behind;
+    struct listing listing;
+    char name[32];
+
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "many/%04zu", i);
+        (void)store_fixture_add_event(fixture, name, 10);
+    }
+    (void)store_fixture_add_event(fixture, "other", 10);
+    assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
+    assert_int_equal(store_snapshot_begin(fixture->store, 1), 0);
+
+    for (int wanted = 1; wanted >= 0; wanted--) {
+        listing = (struct listing){.stop_after = SIZE_MAX};
+        assert_int_equal(log_topics_list(fixture->store, &walk, on_topic, &listing), 1);
+        assert_true(SIZE_MAX - listing.stop_after == LOG_TOPICS_STEP);
+    }
+    assert_int_equal(walk.after_bytes, 9);
+    assert_memory_equal(walk.after, "many/0255", 9);
+    behind = walk;
+    listing = (struct listing){.stop_after = SIZE_MAX};
+    assert_int_equal(log_topics_list(fixture->store, &walk, on_topic, &listing), 0);
+    assert_string_equal(listing.text, "many/025=257 many/025=258 ");
+    /* Stopped by its user it has not come to its end either, but nobody asks. */
+    listing = (struct listing){.stop_after = 1};
+    assert_int_equal(log_topics_list(fixture->store, &behind, on_topic, &listing), 0);
+    assert_string_equal(listing.text, "many/025=257 ");
 }
 
 static void a_damaged_block_is_named_and_the_others_are_read(void **state)
@@ -365,6 +401,7 @@ int main(void)
         STORE_TEST(a_name_that_cannot_be_a_topic_is_one_never_seen),
         STORE_TEST(a_failed_command_is_in_the_log_but_under_no_topic),
         STORE_TEST(topics_are_listed_by_name_prefix_and_page),
+        STORE_TEST(many_topics_are_listed_in_steps),
         STORE_TEST(a_damaged_block_is_named_and_the_others_are_read),
         STORE_TEST(lookups_agree_with_a_brute_force_model),
         STORE_TEST(lookups_agree_with_a_brute_force_model_again),

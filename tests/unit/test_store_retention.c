@@ -280,6 +280,7 @@ static void before_any_sweep_all_is_said_of_a_topic_that_is_said_after_it(void *
 {
     struct store_fixture *fixture = *state;
     const struct retention retention = {.count = 1};
+    struct log_topic_walk walk = {.after_bytes = 0};
     uint64_t seq;
 
     store_fixture_commit_event(fixture, "gone", 10);
@@ -301,9 +302,36 @@ static void before_any_sweep_all_is_said_of_a_topic_that_is_said_after_it(void *
     assert_int_equal(log_topic_block_at(fixture->store, "half", 4, 0, &seq), 0);
     assert_int_equal(seq, 4);
     seq = 0;
-    assert_int_equal(log_topics_list(fixture->store, "", 0, "", 0, 1, on_listed, &seq), 0);
-    assert_int_equal(seq, 4); /* "half", the first with an event; "gone" took no place of the 1 */
+    assert_int_equal(log_topics_list(fixture->store, &walk, on_listed, &seq), 0);
+    assert_int_equal(seq, 4); /* "half" alone has an event */
     store_fixture_check_whole(fixture->store);
+}
+
+static void after_much_has_gone_at_once_a_list_passes_over_it_in_steps(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const struct retention retention = {.count = 1};
+    struct log_topic_walk walk = {.after_bytes = 0};
+    uint64_t seq = 0;
+    char name[32];
+
+    for (int i = 0; i < 3 * LOG_TOPICS_STEP; i++) {
+        (void)snprintf(name, sizeof name, "gone%d", i);
+        (void)store_fixture_add_event(fixture, name, 10);
+    }
+    assert_int_equal(store_fixture_commit(fixture, &(struct retention){.count = 0}), 0);
+    store_fixture_commit_event(fixture, "half", 10);
+    fixture->store->sweep = (struct topic_sweep){.done_seq = fixture->meta.committed_seq};
+    assert_int_equal(commit_trim(fixture->store, &retention, &fixture->meta), 1);
+    assert_int_equal(fixture->meta.first_seq, fixture->meta.committed_seq);
+
+    assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(log_topics_list(fixture->store, &walk, on_listed, &seq), 1);
+        assert_int_equal(seq, 0);
+    }
+    assert_int_equal(log_topics_list(fixture->store, &walk, on_listed, &seq), 0);
+    assert_int_equal(seq, fixture->meta.committed_seq);
 }
 
 static void a_busy_topic_keeps_few_stale_entries(void **state)
@@ -378,6 +406,7 @@ int main(void)
         STORE_TEST(a_damaged_block_goes_like_the_others),
         STORE_TEST(a_topic_whose_events_are_all_gone_leaves_the_index_but_not_its_trimmed_seq),
         STORE_TEST(before_any_sweep_all_is_said_of_a_topic_that_is_said_after_it),
+        STORE_TEST(after_much_has_gone_at_once_a_list_passes_over_it_in_steps),
         STORE_TEST(a_busy_topic_keeps_few_stale_entries),
         STORE_TEST(a_topic_gone_quiet_is_swept_of_what_it_had),
         STORE_TEST(topics_used_once_do_not_pile_up),

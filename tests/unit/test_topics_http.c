@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/protocol/history.h"
+#include "store/log.h"
 
 #define JSON "Content-Type: application/json\r\n"
 #define TEXT "Content-Type: text/plain\r\n"
@@ -370,6 +371,55 @@ static void the_list_goes_by_pages(void **state)
                         "\",\"topics\":[{\"topic\":\"a\",\"subscribers\":0,\"last_seq\":1}]}");
 }
 
+/* More names than are looked at in one turn. */
+static void a_long_list_is_made_over_several_turns(void **state)
+{
+    enum { TOPICS = 3 * LOG_TOPICS_STEP };
+    struct protocol_fixture *f = *state;
+    struct answer answer;
+    const char *at;
+    char name[48];
+
+    f->is_committing = true;
+    for (int i = 0; i < TOPICS; i++) {
+        (void)snprintf(name, sizeof name, "many/%04d", i);
+        (void)topics_append(f->base, name, "1");
+    }
+    answer = protocol_request(f, "GET", "/topics?limit=1000", "", NULL);
+    at = answer.body;
+    for (int i = 0; i < TOPICS; i++) {
+        (void)snprintf(name, sizeof name, "%s{\"topic\":\"many/%04d\",", i == 0 ? "[" : "},", i);
+        at = strstr(at, i == 0 ? "[" : "},");
+        assert_non_null(at);
+        assert_int_equal(strncmp(at, name, strlen(name)), 0);
+        at++;
+    }
+    assert_part(at, "}]}");
+    assert_null(strstr(at, "},"));
+    answer = protocol_request(f, "GET", "/topics?limit=200&after=many/0100", "", NULL);
+    assert_part(answer.body, "[{\"topic\":\"many/0101\",");
+    assert_part(answer.body + answer.body_bytes - 64, "{\"topic\":\"many/0300\",");
+    assert_part(answer.body + answer.body_bytes - 3, "}]}");
+}
+
+static void who_asks_for_the_list_and_goes_is_forgotten(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peers[3];
+
+    (void)topics_append(f->base, "a", "1");
+    for (size_t i = 0; i < 3; i++) {
+        peers[i] = peer_http(f);
+        peer_write_text(peers[i], "GET /topics HTTP/1.1\r\nHost: x\r\n\r\n");
+        protocol_turn(f);
+    }
+    peer_close(peers[2]);
+    peer_close(peers[0]);
+    protocol_turn(f);
+    topics_commit(f->base, NULL);
+    assert_part(peer_answer(peers[1], false).body, "\"topic\":\"a\"");
+}
+
 int main(void)
 {
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, protocol_setup, protocol_teardown)
@@ -395,6 +445,8 @@ int main(void)
         HTTP_TEST(the_list_waits_for_what_was_acknowledged),
         HTTP_TEST(the_list_does_not_wait_for_ever),
         HTTP_TEST(the_list_goes_by_pages),
+        HTTP_TEST(a_long_list_is_made_over_several_turns),
+        HTTP_TEST(who_asks_for_the_list_and_goes_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
