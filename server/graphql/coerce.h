@@ -45,7 +45,12 @@ bool coerce_arguments(const struct schema_input *inputs, uint32_t input_count,
                       const struct graphql_path *path, struct region *region,
                       struct graphql_errors *errors, struct value **ret_values);
 
-/* A constant literal (a default value). False: it does not fit the type. */
+/* Digits of the grammar, perhaps with a minus. False: they are no 32-bit integer. */
+bool coerce_int32(struct ast_text digits, int32_t *ret_integer);
+/*
+ * A literal; @variables: NULL in constants (default values). False: it does not fit the type, or no
+ * memory.
+ */
 bool coerce_literal(const struct ast_value *literal, const struct schema_ref *type,
                     const struct coerce_variables *variables, struct region *region,
                     struct value *ret_value);

@@ -196,6 +196,9 @@ const struct schema_input *schema_find_input(const struct schema_input *inputs, 
 const struct schema_enum_value *schema_find_value(const struct schema_type *type,
                                                   struct ast_text name);
 
+/* Non-null, and no default literal. */
+bool schema_input_is_required(const struct schema_input *input);
+
 /* The reference that a tree's type names, made in @region; NULL: an unknown type, or no memory. */
 const struct schema_ref *schema_ref_of(const struct schema *schema, const struct ast_type *type,
                                        struct region *region);

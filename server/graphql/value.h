@@ -13,6 +13,7 @@
 
 #include "server/graphql/ast.h"
 
+struct schema_type;
 struct text;
 
 enum value_kind {
@@ -20,7 +21,7 @@ enum value_kind {
     VALUE_NULL,
     VALUE_BOOLEAN,
     VALUE_INT,
-    VALUE_FLOAT,
+    VALUE_FLOAT,  /* finite */
     VALUE_STRING, /* String and ID */
     VALUE_ENUM,
     VALUE_LIST,
@@ -48,5 +49,7 @@ struct value {
 
 /* As JSON: absent members are left out, an absent value is written as null. */
 void value_write(const struct value *value, struct text *out);
+/* A finite number as JavaScript writes it: the fewest digits that read back as the same number. */
+void value_write_number(double number, struct text *out);
 
 #endif
