@@ -23,6 +23,7 @@ enum stat_id {
     STAT_QUEUED_BYTES,  /* gauge: bytes in output queues */
     STAT_ACCEPTED,      /* connections accepted */
     STAT_REFUSED,       /* connections refused: limits, drain */
+    STAT_EVICTED,       /* connections closed, while they waited, in favour of newcomers */
     STAT_HTTP_REQUESTS,
     STAT_MESSAGES_IN,        /* messages from clients */
     STAT_MESSAGES_DELIVERED, /* events queued to subscribers */

@@ -24,6 +24,9 @@ enum {
     DESCRIPTORS_RESERVED = BUS_SLOT_COUNT + 64,
     /* So many over max-connections are still told why they are sent away. */
     REFUSED_MAX = 64,
+    /* Of a worker's connections, so many may wait for a request's head; but so many at least. */
+    HANDSHAKES_DIVISOR = 4,
+    HANDSHAKES_MIN = 64,
 };
 
 static uint64_t connection_count(const struct worker *worker)
@@ -90,16 +93,33 @@ static void on_full_request(void *user, struct http_exchange *exchange)
     service->is_full = false;
 }
 
-static void set_limits(struct worker *worker)
+/* Connections that this process has descriptors for. */
+static uint64_t own_max(const struct worker *worker)
 {
     uint64_t descriptors = worker->heritage->descriptors_max;
     uint64_t reserved = DESCRIPTORS_RESERVED + REFUSED_MAX;
+
+    return descriptors > 2 * reserved ? descriptors - reserved : descriptors / 2;
+}
+
+uint32_t accept_handshakes_max(const struct worker *worker)
+{
+    uint64_t part = own_max(worker) / HANDSHAKES_DIVISOR;
+
+    if (part < HANDSHAKES_MIN)
+        return HANDSHAKES_MIN;
+    return part < UINT32_MAX ? (uint32_t)part : UINT32_MAX;
+}
+
+static void set_limits(struct worker *worker)
+{
     struct worker_accept *accept = &worker->accept;
 
-    accept->own_max = descriptors > 2 * reserved ? descriptors - reserved : descriptors / 2;
+    accept->own_max = own_max(worker);
     accept->connections_max = worker->config->max_connections;
     if (accept->connections_max == 0)
         accept->connections_max = accept->own_max * worker->config->workers;
+    worker->full_handlers = worker->http_handlers;
     worker->full_handlers.on_request = on_full_request;
     worker->http_full = worker->http;
     worker->http_full.handlers = &worker->full_handlers;

@@ -27,6 +27,7 @@ enum {
     /* Of the input budget: so much, or so many of the longest messages. README, "Limits". */
     INPUT_BYTES = 64 * 1024 * 1024,
     INPUT_MESSAGES = 8,
+    HTTP_RATE_BYTES_MIN = 1024, /* per second, of bodies and answers that take their time */
 };
 #define SLEEP_NS_MAX     CLOCK_SECOND_NS /* the master counts turns */
 #define BODY_TIMEOUT_NS  (30 * CLOCK_SECOND_NS)
@@ -81,6 +82,8 @@ static void set_limits(struct worker *worker)
     worker->http_limits = (struct http_limits){
         .head_bytes_max = (uint32_t)config->max_head,
         .body_bytes_max = (uint32_t)config->max_message,
+        .handshakes_max = accept_handshakes_max(worker),
+        .rate_bytes_min = HTTP_RATE_BYTES_MIN,
         .head_timeout_ns = (int64_t)config->handshake_timeout,
         .body_timeout_ns = BODY_TIMEOUT_NS,
         .idle_timeout_ns = IDLE_TIMEOUT_NS,
@@ -139,10 +142,12 @@ static int open_protocols(struct worker *worker)
     service->clients.on_left = drain_on_left;
     service->clients.user = worker;
     worker->http_handlers.on_request = router_on_request;
+    worker->http_handlers.on_incident = router_on_incident;
     worker->http = (struct http_server){
         .handlers = &worker->http_handlers,
         .user = service,
         .limits = &worker->http_limits,
+        .budget = &worker->input_budget,
         .timers = service->timers,
     };
     return service_start(service);

@@ -60,6 +60,8 @@ struct worker {
     bool is_awaiting_committed; /* delivers what is committed only */
 };
 
+/* How many connections may wait for a request's head: server/http/http1.h. */
+uint32_t accept_handshakes_max(const struct worker *worker);
 /* Opens the listeners. 0 or -errno. */
 int accept_open(struct worker *worker);
 /* Stops accepting for good. */

@@ -207,6 +207,14 @@ static void dispatch(struct service *service, struct http_exchange *exchange,
     }
 }
 
+void router_on_incident(void *user, enum http_incident incident)
+{
+    struct service *service = user;
+    enum stat_id stat = incident == HTTP_EVICTED ? STAT_EVICTED : STAT_PROTOCOL_ERRORS;
+
+    stat_add(service->bus, service->slot, stat, 1);
+}
+
 void router_on_request(void *user, struct http_exchange *exchange)
 {
     struct service *service = user;

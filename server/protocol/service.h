@@ -104,6 +104,8 @@ int64_t service_realtime_ns(void);
 char *service_scratch(struct service *service, size_t bytes);
 /* http_handlers.on_request of the worker: routes one request (router.c). @user: the service. */
 void router_on_request(void *user, struct http_exchange *exchange);
+/* Its on_incident likewise: counts. */
+void router_on_incident(void *user, enum http_incident incident);
 
 /* --- entry points of the protocols ------------------------------------------------------------ */
 

@@ -99,6 +99,29 @@ static void trusted_pages_may_read_the_answer(void **state)
     assert_no_part(protocol_request(f, "GET", "/health", "", NULL).head, "Access-Control");
 }
 
+static void who_sends_nonsense_is_counted(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_http(f);
+
+    peer_write_text(peer, "GET / HTTP/1.1\r\nHost : h\r\n\r\n");
+    assert_error(peer_answer(peer, false), 400, "bad_request");
+    peer_wait_end(peer);
+    assert_int_equal(topics_stat(f->base, STAT_PROTOCOL_ERRORS), 1);
+    assert_int_equal(topics_stat(f->base, STAT_HTTP_REQUESTS), 0);
+}
+
+static void who_waits_too_long_in_a_crowd_is_counted(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *first = peer_http(f);
+
+    f->http_limits.handshakes_max = 1;
+    (void)peer_http(f);
+    peer_wait_end(first);
+    assert_int_equal(topics_stat(f->base, STAT_EVICTED), 1);
+}
+
 /* --- draining and full ------------------------------------------------------------------------ */
 
 static void newcomers_are_refused_while_draining(void **state)
@@ -213,6 +236,8 @@ int main(void)
         HTTP_TEST(websocket_paths_want_an_upgrade),
         HTTP_TEST(foreign_pages_may_not_publish_or_connect),
         HTTP_TEST(trusted_pages_may_read_the_answer),
+        HTTP_TEST(who_sends_nonsense_is_counted),
+        HTTP_TEST(who_waits_too_long_in_a_crowd_is_counted),
         HTTP_TEST(newcomers_are_refused_while_draining),
         HTTP_TEST(who_is_one_too_many_is_told_to_come_again),
         HTTP_TEST(health_tells_who_and_how_far),
