@@ -3,9 +3,11 @@
  * type system definitions (section 3).
  *
  * Shape    every node begins with a struct ast_node; lists are linked by `next`, in the order of
- *          the source; an empty list is NULL. Names and strings are texts: not terminated; names
- *          and numbers point into the source, strings are decoded into the region.
- * Units    `at` is the byte offset of the node's first token in the source.
+ *          the source; an empty list is NULL. Names and strings are texts: not terminated; names,
+ *          numbers and strings without escapes point into the source, other strings are decoded
+ *          into the region.
+ * Units    `at` is the byte offset of the node's first token in the source: its description's, if
+ *          it has one.
  * Memory   a tree belongs to the region that it was parsed into; the source must stay with it.
  */
 #ifndef SERVER_GRAPHQL_AST_H
@@ -132,9 +134,10 @@ struct ast_selection {
 };
 
 struct ast_variable_definition {
-    struct ast_node node; /* at the `$` */
+    struct ast_node node; /* at the description or the `$` */
     struct ast_variable_definition *next;
-    struct ast_name name; /* without the `$`; at the `$` */
+    struct ast_value *description; /* NULL: none */
+    struct ast_name name;          /* without the `$`; at the `$` */
     struct ast_type *type;
     struct ast_value *default_value; /* NULL: none */
     struct ast_directive *directives;

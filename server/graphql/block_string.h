@@ -1,0 +1,22 @@
+/*
+ * server/graphql/block_string.h - block strings ("""…"""): indentation and quotes (GraphQL October
+ * 2021, section 2.9.4), read and written.
+ */
+#ifndef SERVER_GRAPHQL_BLOCK_STRING_H
+#define SERVER_GRAPHQL_BLOCK_STRING_H
+
+#include <stdbool.h>
+
+#include "server/graphql/ast.h"
+
+struct region;
+struct text;
+
+/*
+ * The value of what stands between the quotes: without the indentation that its lines share and
+ * without blank lines around it, lines ended by LF. It points into @raw if nothing has to be
+ * changed. False: no memory.
+ */
+bool block_string_decode(struct ast_text raw, struct region *region, struct ast_text *ret_value);
+
+#endif
