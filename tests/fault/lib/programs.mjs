@@ -1,0 +1,74 @@
+// The C programs that the fault tests run beside the server: what they print is JSON.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { binary } from '../../e2e/lib/server.mjs';
+
+const build = process.env.SLUICE_BUILD ?? path.resolve(binary, '../..');
+
+/** A program of the build directory; `lines` get each object that it prints, `done` the last one. */
+class Program {
+  last = null;
+
+  constructor(name, args, onLine = () => {}) {
+    this.name = name;
+    this.child = spawn(path.join(build, name), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.pid = this.child.pid;
+    let partial = '';
+    this.child.stdout.setEncoding('utf8').on('data', (text) => {
+      const lines = (partial + text).split('\n');
+      partial = lines.pop();
+      for (const line of lines) {
+        this.last = JSON.parse(line);
+        onLine(this.last);
+      }
+    });
+    this.done = new Promise((resolve, reject) => {
+      this.child.once('error', reject);
+      this.child.once('close', (code, signal) => {
+        this.status = code ?? signal;
+        if (this.last === null) {
+          reject(new Error(`${name} ended with ${this.status}, without a word`));
+        }
+        resolve(this.last);
+      });
+    });
+    this.done.catch(() => {});
+    process.once('exit', () => this.child.kill('SIGKILL'));
+  }
+}
+
+/** sluice-bench against this server. `done` is its report; it checks losses, doubles and order. */
+export function startBench(server, options) {
+  const all = { url: `ws://127.0.0.1:${server.port}`, protocol: 'broker', ...options };
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return new Program('tools/sluice-bench', [...args, '--json']);
+}
+
+/** The hostile load. `open` resolves when all its connections stand; end() returns its counts. */
+export function startHostile(server, options) {
+  let onOpen;
+  const open = new Promise((resolve) => (onOpen = resolve));
+  const all = { port: server.port, ...options };
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const program = new Program('tests/fault/hostile_load', args, onOpen);
+  program.open = Promise.race([
+    open,
+    program.done.then(() => Promise.reject(new Error('hostile_load has ended'))),
+  ]);
+  program.open.catch(() => {});
+  program.end = () => {
+    program.child.kill('SIGTERM');
+    return program.done;
+  };
+  return program;
+}
+
+/** Processor time that a process has used, in seconds; 0 when it is gone. */
+export function cpuSeconds(pid) {
+  try {
+    return Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+  } catch {
+    return 0;
+  }
+}
