@@ -10,24 +10,6 @@
 #include "server/protocol/session.h"
 #include "server/websocket/websocket.h"
 
-enum {
-    FINAL_BINARY = 0x82, /* RFC 6455 section 5.2: FIN, opcode 2 */
-};
-
-static void send_binary(struct websocket *websocket, const uint8_t *bytes, size_t size)
-{
-    struct stream *stream = websocket_stream(websocket);
-    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
-    size_t head_bytes = websocket_frame_head(head, size);
-
-    if (websocket_is_closing(websocket))
-        return;
-    head[0] = FINAL_BINARY;
-    stream_write(stream, head, head_bytes);
-    if (size > 0)
-        stream_write(stream, bytes, size);
-}
-
 static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t size)
 {
     struct session *session = user;
@@ -39,7 +21,7 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
     else if (is_text)
         websocket_send_text(session->websocket, bytes, size);
     else
-        send_binary(session->websocket, bytes, size);
+        websocket_send_binary(session->websocket, bytes, size);
     return session_wants_more(session);
 }
 

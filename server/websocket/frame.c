@@ -122,11 +122,12 @@ bool frame_close_code_is_valid(int code)
     return code >= 1000 && code <= 1014;
 }
 
-size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes)
+size_t frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], enum frame_opcode opcode,
+                  size_t payload_bytes)
 {
     size_t length_bytes = 0;
 
-    head[0] = BIT_FINAL | FRAME_TEXT;
+    head[0] = (uint8_t)(BIT_FINAL | opcode);
     if (payload_bytes < LENGTH_16) {
         head[1] = (uint8_t)payload_bytes;
     } else if (payload_bytes <= UINT16_MAX) {
@@ -139,4 +140,9 @@ size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t paylo
     for (size_t i = 0; i < length_bytes; i++)
         head[2 + i] = (uint8_t)(payload_bytes >> (8 * (length_bytes - 1 - i)));
     return 2 + length_bytes;
+}
+
+size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes)
+{
+    return frame_head(head, FRAME_TEXT, payload_bytes);
 }

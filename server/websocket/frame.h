@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/websocket/websocket.h"
+
 enum frame_opcode {
     FRAME_CONTINUATION = 0x0,
     FRAME_TEXT = 0x1,
@@ -43,6 +45,9 @@ enum frame_result frame_parse_head(const uint8_t *bytes, size_t size, struct fra
 bool frame_is_control(const struct frame_head *head);
 void frame_unmask(const struct frame_head *head, const uint8_t *payload, uint8_t *out);
 
+/* Head of a final frame from the server; returns its length. */
+size_t frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], enum frame_opcode opcode,
+                  size_t payload_bytes);
 /* A whole control frame from the server; returns its length. */
 size_t frame_control(uint8_t out[FRAME_CONTROL_BYTES_MAX], enum frame_opcode opcode,
                      const void *payload, size_t payload_bytes);

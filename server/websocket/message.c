@@ -15,6 +15,7 @@ enum {
 struct message {
     struct message *next; /* in the pool */
     struct budget *budget;
+    struct message_watch watch;
     size_t charged_bytes; /* 0: it has not been kept */
     wslay_event_context_ptr context;
     const uint8_t *feed; /* what wslay may take now */
@@ -199,6 +200,8 @@ void message_return(struct message_pool *pool, struct message *message)
     if (message == NULL)
         return;
     uncharge(message, message->charged_bytes);
+    timer_stop(&message->watch.timer);
+    message->watch = (struct message_watch){0};
     if (!message_is_idle(message) || pool->count >= MESSAGE_POOL_MAX) {
         free_message(message);
         return;
@@ -213,6 +216,16 @@ void message_return(struct message_pool *pool, struct message *message)
     message->next = pool->first;
     pool->first = message;
     pool->count++;
+}
+
+struct message_watch *message_watch(struct message *message)
+{
+    return &message->watch;
+}
+
+size_t message_bytes(const struct message *message)
+{
+    return message->size;
 }
 
 bool message_keep(struct message *message)

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/net/timer.h"
 #include "server/websocket/frame.h"
 
 struct budget;
@@ -46,6 +47,17 @@ void message_pool_done(struct message_pool *pool);
 struct message *message_borrow(struct message_pool *pool);
 /* Pooled if it stands between two messages, freed otherwise. NULL is fine. */
 void message_return(struct message_pool *pool, struct message *message);
+
+/* What its user notes about a message in flight, to see that it goes on. Zero when borrowed. */
+struct message_watch {
+    struct timer timer; /* stopped by message_return */
+    void *user;
+    size_t mark_bytes; /* how much had come when the timer was started */
+};
+
+struct message_watch *message_watch(struct message *message);
+/* So much of it has come. */
+size_t message_bytes(const struct message *message);
 
 /* It will be in flight for longer than this turn. False: the budget has no room for it. */
 bool message_keep(struct message *message);

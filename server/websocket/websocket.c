@@ -26,13 +26,17 @@
 #include "server/websocket/handshake.h"
 #include "server/websocket/message.h"
 
-#define CLOSE_TIMEOUT_NS INT64_C(5000000000)
+#define SECOND_NS        INT64_C(1000000000)
+#define CLOSE_TIMEOUT_NS (5 * SECOND_NS)
 
 enum {
     PONGS_MAX = 16, /* that wait to be sent; from then on only the newest is kept */
     PING_BYTES = 2,
     HOLD_BYTES_MAX = 256, /* more than any frame's head and any control frame */
+    STALLED_TICKS_MAX = (int)(WEBSOCKET_STALLED_S * SECOND_NS / TIMER_TICK_NS),
 };
+
+static_assert(STALLED_TICKS_MAX <= UINT16_MAX, "stalled_ticks counts to there");
 
 enum state {
     STATE_OPEN,
@@ -57,11 +61,11 @@ struct websocket {
     struct timer timer; /* OPEN: pings. CLOSING: the peer's close */
     uint32_t delivered; /* low half of the stream's delivered_bytes at the ping or last look */
     uint16_t close_code;
-    uint8_t pong_count; /* queued up to pong_mark since all had been sent */
+    uint16_t stalled_ticks; /* of the timers: so long the peer has taken nothing of what waits */
+    uint8_t pong_count;     /* queued up to pong_mark since all had been sent */
     uint8_t state : 2;
     bool is_held : 1;   /* on_message has said false */
     bool is_pinged : 1; /* a sign of life is awaited */
-    bool is_full : 1;   /* held, and output waited for the peer at the last look */
 };
 
 static_assert(sizeof(struct websocket) <= 96, "an idle connection is small");
@@ -72,6 +76,7 @@ struct websocket_set {
     struct message_pool messages;
     uint64_t random;
     uint32_t timer_kind;
+    uint32_t message_timer_kind;
     uint32_t open_count;
 };
 
@@ -108,12 +113,17 @@ static void finish(struct websocket *websocket, int code)
     stream_finish(websocket->stream);
 }
 
+static void fail_because(struct websocket *websocket, int code, const char *reason)
+{
+    if (websocket->state == STATE_OPEN)
+        send_close(websocket, code, reason, strlen(reason));
+    finish(websocket, code);
+}
+
 /* The peer has broken a rule (RFC 6455 section 7.1.7). */
 static void fail(struct websocket *websocket, int code)
 {
-    if (websocket->state == STATE_OPEN)
-        send_close(websocket, code, NULL, 0);
-    finish(websocket, code);
+    fail_because(websocket, code, "");
 }
 
 static void send_pong(struct websocket *websocket, const uint8_t *payload, size_t size)
@@ -282,6 +292,46 @@ static size_t take_frame(struct websocket *websocket, const uint8_t *bytes, size
     }
 }
 
+static void watch_message(struct websocket *websocket)
+{
+    struct message_watch *watch = message_watch(websocket->message);
+
+    watch->mark_bytes = message_bytes(websocket->message);
+    timer_start(websocket->set->timers, &watch->timer, WEBSOCKET_MESSAGE_S * SECOND_NS);
+}
+
+static void on_message_timer(struct timer *timer)
+{
+    struct message_watch *watch =
+        (struct message_watch *)(void *)((char *)timer - offsetof(struct message_watch, timer));
+    struct websocket *websocket = watch->user;
+    size_t bytes_max = websocket->set->options.message_bytes_max;
+    size_t come = message_bytes(websocket->message) - watch->mark_bytes;
+
+    if (websocket->stream->is_closed)
+        return;
+    if (come < bytes_max / WEBSOCKET_MESSAGE_PARTS)
+        fail_because(websocket, WEBSOCKET_POLICY, "the message comes too slowly");
+    else
+        watch_message(websocket);
+}
+
+/* All that has come has been looked at, and the message is not whole. */
+static void keep_message(struct websocket *websocket)
+{
+    struct message_watch *watch = message_watch(websocket->message);
+
+    if (!message_keep(websocket->message)) {
+        fail(websocket, WEBSOCKET_TRY_LATER);
+        return;
+    }
+    if (watch->user != NULL)
+        return; /* it has been before */
+    watch->user = websocket;
+    timer_init(&watch->timer, websocket->set->message_timer_kind);
+    watch_message(websocket);
+}
+
 static bool wants_input(const struct websocket *websocket)
 {
     return websocket->state != STATE_DONE && !websocket->is_held && !websocket->stream->is_closed;
@@ -289,15 +339,21 @@ static bool wants_input(const struct websocket *websocket)
 
 /* --- the stream's user -------------------------------------------------------------------------- */
 
-static void note_life(struct websocket *websocket)
+static void await_next_ping(struct websocket *websocket)
 {
     int64_t interval_ns = websocket->set->options.ping_interval_ns;
 
-    websocket->is_pinged = false;
     if (interval_ns > 0)
         start_timer(websocket, interval_ns);
     else
         timer_stop(&websocket->timer); /* a reload has switched them off */
+}
+
+static void note_life(struct websocket *websocket)
+{
+    websocket->is_pinged = false;
+    websocket->stalled_ticks = 0;
+    await_next_ping(websocket);
 }
 
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
@@ -314,8 +370,8 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
             break;
         used += taken;
     }
-    if (wants_input(websocket) && websocket->message != NULL && !message_keep(websocket->message))
-        fail(websocket, WEBSOCKET_TRY_LATER);
+    if (websocket->message != NULL && wants_input(websocket))
+        keep_message(websocket);
     return used;
 }
 
@@ -375,20 +431,53 @@ static void send_ping(struct websocket *websocket)
     start_timer(websocket, websocket->set->options.ping_timeout_ns);
 }
 
+/* How the peer has taken output since the last look. */
+enum taking {
+    TAKING_SOME,
+    TAKING_NOTHING_WAITS,
+    TAKING_LATER, /* nothing, but its system is there: it lags */
+    TAKING_NEVER, /* nothing: its system is gone, or it has lagged for too long */
+};
+
+static enum taking look(struct websocket *websocket, int64_t since_ns)
+{
+    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+    uint32_t taken = delivered - websocket->delivered;
+    enum stream_peer peer = stream_peer(websocket->stream);
+    int64_t stalled_ticks = websocket->stalled_ticks + since_ns / TIMER_TICK_NS + 1;
+
+    websocket->delivered = delivered;
+    if (taken > PING_BYTES) {
+        websocket->stalled_ticks = 0;
+        return TAKING_SOME;
+    }
+    if (peer == STREAM_PEER_HAS_ALL)
+        return TAKING_NOTHING_WAITS;
+    if (peer == STREAM_PEER_IS_SILENT || stalled_ticks >= STALLED_TICKS_MAX)
+        return TAKING_NEVER;
+    websocket->stalled_ticks = (uint16_t)stalled_ticks;
+    return TAKING_LATER;
+}
+
 /*
- * No answer to the ping yet. It may still stand behind other output that a slow peer is taking, so
- * anything taken beyond the ping itself is a sign of life, too.
+ * No answer to the ping yet. It may still stand behind other output, so anything taken beyond the
+ * ping itself is a sign of life, too; and one that reads nothing at all may still be there.
  */
 static void judge_silence(struct websocket *websocket)
 {
-    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+    int64_t timeout_ns = websocket->set->options.ping_timeout_ns;
 
-    if (delivered - websocket->delivered <= PING_BYTES) {
+    switch (look(websocket, timeout_ns)) {
+    case TAKING_SOME:
+    case TAKING_LATER:
+        start_timer(websocket, timeout_ns);
+        break;
+    case TAKING_NOTHING_WAITS: /* it has the ping, and says nothing */
+    case TAKING_NEVER:
+    default:
         stream_abort(websocket->stream);
-        return;
+        break;
     }
-    websocket->delivered = delivered;
-    start_timer(websocket, websocket->set->options.ping_timeout_ns);
 }
 
 /*
@@ -397,16 +486,19 @@ static void judge_silence(struct websocket *websocket)
  */
 static void judge_held(struct websocket *websocket)
 {
-    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
-    bool is_full = !outq_is_empty(&websocket->stream->out);
-
-    if (is_full && websocket->is_full && delivered == websocket->delivered) {
+    switch (look(websocket, websocket->set->options.ping_interval_ns)) {
+    case TAKING_SOME:
+    case TAKING_NOTHING_WAITS:
+        note_life(websocket);
+        break;
+    case TAKING_LATER:
+        await_next_ping(websocket);
+        break;
+    case TAKING_NEVER:
+    default:
         stream_abort(websocket->stream);
-        return;
+        break;
     }
-    websocket->is_full = is_full;
-    websocket->delivered = delivered;
-    note_life(websocket);
 }
 
 static void on_timer(struct timer *timer)
@@ -457,6 +549,7 @@ int websocket_set_open(struct timer_wheel *timers, const struct websocket_option
     set->options = *options;
     set->messages.budget = options->input_budget;
     set->timer_kind = timer_wheel_register(timers, on_timer);
+    set->message_timer_kind = timer_wheel_register(timers, on_message_timer);
     if (getrandom(&set->random, sizeof set->random, GRND_NONBLOCK) != (ssize_t)sizeof set->random ||
         set->random == 0)
         set->random = UINT64_C(0x9E3779B97F4A7C15); /* pings of several workers may coincide then */
@@ -511,14 +604,25 @@ struct stream *websocket_stream(const struct websocket *websocket)
     return websocket->stream;
 }
 
-void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size)
+static void send_message(struct websocket *websocket, enum frame_opcode opcode, const void *bytes,
+                         size_t size)
 {
     uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
 
     if (websocket->state != STATE_OPEN)
         return;
-    stream_write(websocket->stream, head, websocket_frame_head(head, size));
+    stream_write(websocket->stream, head, frame_head(head, opcode, size));
     stream_write(websocket->stream, bytes, size);
+}
+
+void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size)
+{
+    send_message(websocket, FRAME_TEXT, bytes, size);
+}
+
+void websocket_send_binary(struct websocket *websocket, const void *bytes, size_t size)
+{
+    send_message(websocket, FRAME_BINARY, bytes, size);
 }
 
 void websocket_close(struct websocket *websocket, int code, const char *reason)
@@ -537,7 +641,7 @@ void websocket_resume(struct websocket *websocket)
     if (!websocket->is_held)
         return;
     websocket->is_held = false;
-    websocket->is_full = false;
+    websocket->stalled_ticks = 0;
     stream_resume(websocket->stream);
 }
 

@@ -9,14 +9,19 @@
  *          buffer grows with what has arrived, never with what a header claims). One that is in
  *          flight is charged to the input budget; no room for it: close 1013. Pings are answered
  *          here; control frames may come between fragments.
- * Output   text by websocket_send_text, or ready frames (websocket_frame_head + payload) pushed
+ * Output   by websocket_send_text and websocket_send_binary, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
  *          is dropped); waits for the answer at most 5 s. A peer's close is answered with its
  *          code. on_close comes once, last, from the loop.
  * Pings    one every ping_interval (each connection's phase differs), and ping_timeout for any sign
  *          of life: input, or output that the peer's system has taken. None is asked for while
- *          reading is paused.
+ *          reading is paused. A peer that does not read, while output waits for it, lags and is
+ *          not dead as long as its system answers (stream_peer); after WEBSOCKET_STALLED_S without
+ *          a byte taken it is cut all the same. ping_interval 0: nobody is ever judged.
+ * Slow     of a message in flight a WEBSOCKET_MESSAGE_PARTS-th of the longest one has to come in each
+ *          WEBSOCKET_MESSAGE_S (so it is whole within eight minutes), else close 1008: what is not
+ *          whole takes from a budget that all share.
  */
 #ifndef SERVER_WEBSOCKET_WEBSOCKET_H
 #define SERVER_WEBSOCKET_WEBSOCKET_H
@@ -46,6 +51,9 @@ enum {
 
 enum {
     WEBSOCKET_HEAD_BYTES_MAX = 10, /* of a frame from the server */
+    WEBSOCKET_STALLED_S = 300,
+    WEBSOCKET_MESSAGE_S = 30,
+    WEBSOCKET_MESSAGE_PARTS = 16,
 };
 
 struct websocket_handlers {
@@ -85,6 +93,7 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
 struct stream *websocket_stream(const struct websocket *websocket);
 /* UTF-8. Dropped when closing. */
 void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size);
+void websocket_send_binary(struct websocket *websocket, const void *bytes, size_t size);
 /* Reason: UTF-8, at most 123 bytes, or NULL. Harmless when already closing. */
 void websocket_close(struct websocket *websocket, int code, const char *reason);
 void websocket_resume(struct websocket *websocket);

@@ -44,6 +44,13 @@ static uint64_t delivered_bytes(const struct stream *stream)
     return stream->out.sent_bytes - fake_of(stream)->undelivered;
 }
 
+static enum stream_peer peer(const struct stream *stream)
+{
+    if (fake_of(stream)->undelivered == 0 && outq_is_empty(&stream->out))
+        return STREAM_PEER_HAS_ALL;
+    return fake_of(stream)->is_silent ? STREAM_PEER_IS_SILENT : STREAM_PEER_LAGS;
+}
+
 void fake_stream_init(struct fake_stream *fake)
 {
     static const struct stream_operations operations = {
@@ -52,6 +59,7 @@ void fake_stream_init(struct fake_stream *fake)
         .finish = on_finish,
         .abort = on_abort,
         .delivered_bytes = delivered_bytes,
+        .peer = peer,
     };
 
     *fake = (struct fake_stream){0};

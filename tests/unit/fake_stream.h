@@ -30,6 +30,7 @@ struct fake_stream {
     bool is_reset;        /* closed by the peer */
     bool is_reported;     /* on_close has been called */
     uint64_t undelivered; /* sent, but not taken by the peer's system */
+    bool is_silent;       /* which does not answer either */
 };
 
 void fake_stream_init(struct fake_stream *fake);

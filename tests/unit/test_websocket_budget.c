@@ -114,6 +114,61 @@ static void a_message_that_cannot_grow_is_told_to_try_later(void **state)
     assert_int_equal(budget.used_bytes, 0);
 }
 
+/* --- slow messages -------------------------------------------------------------------------------- */
+
+/* "too slowly" and 1008. */
+static void assert_too_slow(struct websocket_fixture *f)
+{
+    size_t bytes;
+    const char *sent = fake_stream_take(&f->fake, &bytes);
+
+    assert_in_range(bytes, 5, 2 + 125);
+    assert_memory_equal(sent + 2, "\x03\xF0", 2);
+    assert_int_equal(f->closed_with, WEBSOCKET_POLICY);
+}
+
+static void a_message_that_stops_coming_is_closed_with_1008(void **state)
+{
+    (void)state;
+    feed_text(all[0], FRAME_TEXT, "begun");
+    pass(all[0], (WEBSOCKET_MESSAGE_S - 1) * SECOND);
+    feed_text(all[0], FRAME_CONTINUATION, "x");  /* that is too little */
+    (void)fake_stream_take(&all[0]->fake, NULL); /* pings */
+    assert_int_equal(all[0]->closed_with, 0);
+    pass(all[0], 2 * SECOND);
+    assert_too_slow(all[0]);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_message_that_goes_on_has_its_time(void **state)
+{
+    enum { PART = MESSAGE_MAX / WEBSOCKET_MESSAGE_PARTS + 1 };
+    char part[PART];
+
+    (void)state;
+    memset(part, 'x', sizeof part);
+    feed_text(all[0], FRAME_TEXT, "");
+    for (int i = 0; i < WEBSOCKET_MESSAGE_PARTS - 1; i++) {
+        struct input input = {.size = 0};
+
+        add_frame(&input, FRAME_CONTINUATION, part, sizeof part);
+        feed_input(all[0], &input);
+        pass(all[0], (WEBSOCKET_MESSAGE_S - 1) * SECOND);
+        assert_int_equal(all[0]->closed_with, 0);
+    }
+    feed_text(all[0], FINAL | FRAME_CONTINUATION, "");
+    assert_int_equal(strlen(all[0]->received), 3 + (WEBSOCKET_MESSAGE_PARTS - 1) * PART);
+    feed_text(all[0], FINAL | FRAME_PONG, "");
+    /* Between messages nothing is awaited but answers to pings. */
+    for (int i = 0; i < 10; i++) {
+        pass(all[0], 19 * SECOND);
+        feed_text(all[0], FINAL | FRAME_PONG, "");
+    }
+    assert_int_equal(all[0]->closed_with, 0);
+}
+
+/* --- what the stream cannot keep ------------------------------------------------------------------ */
+
 static void a_frames_beginning_that_cannot_be_kept_is_told_to_try_later(void **state)
 {
     (void)state;
@@ -135,6 +190,8 @@ int main(void)
         TEST(others_go_on_when_it_is_used_up),
         TEST(whatever_ends_a_websocket_gives_back_what_it_took),
         TEST(a_message_that_cannot_grow_is_told_to_try_later),
+        TEST(a_message_that_stops_coming_is_closed_with_1008),
+        TEST(a_message_that_goes_on_has_its_time),
         TEST(a_frames_beginning_that_cannot_be_kept_is_told_to_try_later),
     };
 

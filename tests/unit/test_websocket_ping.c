@@ -134,6 +134,7 @@ static void a_peer_that_still_takes_output_is_alive(void **state)
     (void)state;
     await_ping();
     f->fake.undelivered = sizeof filler + 2; /* the ping stands behind it, far away */
+    f->fake.is_silent = true;                /* which tells nothing when something is taken */
     stream_write(&f->fake.stream, filler, sizeof filler);
     fake_stream_run(&f->fake);
     for (int i = 0; i < 10; i++) {
@@ -141,6 +142,78 @@ static void a_peer_that_still_takes_output_is_alive(void **state)
         pass(f, 20 * SECOND);
         assert_int_equal(f->closed_with, 0);
     }
+    pass(f, 21 * SECOND);
+    assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
+}
+
+/* A ping is due, and output waits that the peer does not take. */
+static void stop_reading(void)
+{
+    await_ping();
+    f->fake.is_stuck = true;
+    f->fake.undelivered = 1000;
+    websocket_send_text(f->websocket, "nobody reads this", 17);
+    fake_stream_run(&f->fake);
+}
+
+static void a_peer_that_reads_nothing_lags_while_its_system_answers(void **state)
+{
+    size_t bytes;
+
+    (void)state;
+    stop_reading();
+    for (int i = 0; i < 4 * 60; i++) {
+        pass(f, SECOND);
+        assert_int_equal(f->closed_with, 0);
+    }
+    f->fake.is_stuck = false;
+    f->fake.undelivered = 0;
+    stream_dirty(&f->fake.stream);
+    fake_stream_run(&f->fake);
+    assert_string_equal(fake_stream_take(&f->fake, &bytes), "\x81\x11nobody reads this");
+    feed_text(f, FINAL | FRAME_PONG, "");
+    await_ping();
+}
+
+static void a_peer_that_reads_nothing_is_cut_when_its_system_is_silent(void **state)
+{
+    (void)state;
+    stop_reading();
+    pass(f, 60 * SECOND);
+    assert_int_equal(f->closed_with, 0);
+    f->fake.is_silent = true;
+    pass(f, 21 * SECOND);
+    assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
+}
+
+static void a_peer_that_reads_nothing_for_five_minutes_is_cut(void **state)
+{
+    int passed_s = 0;
+
+    (void)state;
+    stop_reading();
+    for (; f->closed_with == 0; passed_s++)
+        pass(f, SECOND);
+    assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
+    assert_in_range(passed_s, WEBSOCKET_STALLED_S - 20, WEBSOCKET_STALLED_S + 20);
+}
+
+static void a_peer_that_reads_now_and_then_may_lag_for_ever(void **state)
+{
+    (void)state;
+    stop_reading();
+    for (int i = 0; i < 9; i++) {
+        f->fake.undelivered -= 100;
+        pass(f, 4 * 60 * SECOND);
+        assert_int_equal(f->closed_with, 0);
+    }
+}
+
+static void a_ping_that_a_system_took_and_nobody_answers_cuts(void **state)
+{
+    (void)state;
+    await_ping();
+    f->fake.undelivered = 0; /* nothing waits: its system answering tells nothing */
     pass(f, 21 * SECOND);
     assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
 }
@@ -161,20 +234,41 @@ static void no_answer_is_asked_of_a_held_websocket(void **state)
     await_ping();
 }
 
-static void a_held_websocket_whose_output_nobody_takes_is_cut(void **state)
+/* Its user has stopped reading because its output is not taken. */
+static void hold_full(void)
 {
-    (void)state;
     f->fake.is_stuck = true;
     f->fake.undelivered = 1000;
     f->says_hold = true;
     websocket_send_text(f->websocket, "nobody reads this", 17);
     feed_text(f, FINAL | FRAME_TEXT, "held");
-    for (int i = 0; i < 10; i++) {
+}
+
+static void a_held_websocket_whose_output_nobody_takes_is_cut_in_the_end(void **state)
+{
+    int passed_s = 0;
+
+    (void)state;
+    hold_full();
+    for (int i = 0; i < 9; i++) {
         f->fake.undelivered -= 100; /* slowly, but it does */
-        pass(f, 25 * SECOND);
+        pass(f, 4 * 60 * SECOND);
         assert_int_equal(f->closed_with, 0);
     }
-    pass(f, 51 * SECOND);
+    for (; f->closed_with == 0; passed_s++)
+        pass(f, SECOND);
+    assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
+    assert_in_range(passed_s, WEBSOCKET_STALLED_S - 4 * 60, WEBSOCKET_STALLED_S + 25);
+}
+
+static void a_held_websocket_whose_peer_is_silent_is_cut(void **state)
+{
+    (void)state;
+    hold_full();
+    pass(f, 60 * SECOND);
+    assert_int_equal(f->closed_with, 0);
+    f->fake.is_silent = true;
+    pass(f, 26 * SECOND);
     assert_int_equal(f->closed_with, WEBSOCKET_ABNORMAL);
 }
 
@@ -189,28 +283,32 @@ static void an_interval_of_zero_means_no_pings(void **state)
     assert_int_equal(f->closed_with, 0);
 }
 
-static void pings_of_several_connections_are_spread_over_time(void **state)
+static void pings_of_many_connections_are_spread_over_the_interval(void **state)
 {
-    enum { COUNT = 64 };
-    int at[COUNT];
-    int first = 1000;
-    int last = 0;
+    enum { COUNT = 500, PARTS = 5, ROUNDS = 2 };
+    unsigned parts[ROUNDS][PARTS] = {{0}};
 
     (void)state;
     for (int i = 0; i < COUNT; i++) {
-        size_t bytes = 0;
-
         reopen(f);
-        for (at[i] = 0; bytes == 0; at[i]++) {
+        for (int second = 0, round = 0; round < ROUNDS; second++) {
+            size_t bytes;
+
             pass(f, SECOND);
             (void)fake_stream_take(&f->fake, &bytes);
+            if (bytes == 0)
+                continue;
+            assert_in_range(second, 25 * round, 25 * (round + 1));
+            parts[round][second % 25 * PARTS / 25]++;
+            round++;
+            feed_text(f, FINAL | FRAME_PONG, "");
         }
-        assert_true(at[i] <= 26);
-        first = at[i] < first ? at[i] : first;
-        last = at[i] > last ? at[i] : last;
     }
-    /* All of 64 in the same half: a chance of one in 2^63. */
-    assert_true(last - first >= 12);
+    /* 100 each are expected, with a deviation of 9; half of it is a chance of one in millions. */
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int part = 0; part < PARTS; part++)
+            assert_in_range(parts[round][part], COUNT / PARTS / 2, COUNT / PARTS * 2);
+    }
 }
 
 /* --- output --------------------------------------------------------------------------------------- */
@@ -238,13 +336,14 @@ static void heads_of_frames_have_the_shortest_form(void **state)
     }
 }
 
-static void text_is_sent_as_one_frame(void **state)
+static void a_message_is_sent_as_one_frame(void **state)
 {
     (void)state;
     websocket_send_text(f->websocket, "hello", 5);
     websocket_send_text(f->websocket, "", 0);
+    websocket_send_binary(f->websocket, "\0\xFF", 2);
     fake_stream_run(&f->fake);
-    assert_sent_bytes(f, "\x81\x05hello\x81\x00", 9);
+    assert_sent_bytes(f, "\x81\x05hello\x81\x00\x82\x02\0\xFF", 13);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -258,12 +357,18 @@ int main(void)
         TEST(a_silent_peer_is_pinged_and_given_up),
         TEST(any_sign_of_life_answers_a_ping),
         TEST(a_peer_that_still_takes_output_is_alive),
+        TEST(a_peer_that_reads_nothing_lags_while_its_system_answers),
+        TEST(a_peer_that_reads_nothing_is_cut_when_its_system_is_silent),
+        TEST(a_peer_that_reads_nothing_for_five_minutes_is_cut),
+        TEST(a_peer_that_reads_now_and_then_may_lag_for_ever),
+        TEST(a_ping_that_a_system_took_and_nobody_answers_cuts),
         TEST(no_answer_is_asked_of_a_held_websocket),
-        TEST(a_held_websocket_whose_output_nobody_takes_is_cut),
+        TEST(a_held_websocket_whose_output_nobody_takes_is_cut_in_the_end),
+        TEST(a_held_websocket_whose_peer_is_silent_is_cut),
         TEST(an_interval_of_zero_means_no_pings),
-        TEST(pings_of_several_connections_are_spread_over_time),
+        TEST(pings_of_many_connections_are_spread_over_the_interval),
         TEST(heads_of_frames_have_the_shortest_form),
-        TEST(text_is_sent_as_one_frame),
+        TEST(a_message_is_sent_as_one_frame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
