@@ -4,13 +4,16 @@
  *
  *   the same requests are understood, the same bytes are answered, and the same end is come to,
  *     whether answers are given at once or later, to a client that reads or hesitates;
+ *   each request that was understood stands in the input by a plain reading, with that body;
  *   what was understood, written down plainly, is understood as the same: no byte of a request can
  *     be taken for another request's;
  *   what is answered is HTTP: one answer per request, in order, and nothing behind `close`.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "bus/check.h"
 #include "server/http/http1.h"
@@ -40,6 +43,7 @@ struct run {
     const struct manner *manner;
     struct http_exchange *waiting; /* to be answered late */
     struct text requests;          /* all of them, written plainly */
+    struct text bodies;            /* of all, each behind its length */
     struct text kinds;             /* of each: its answer's body is left out (H) or not (B) */
     struct text tail;              /* what came behind an upgrade */
     struct text answers;           /* without what may differ: dates, 100 Continue */
@@ -50,6 +54,12 @@ struct run {
 };
 
 static const char big[BIG_BYTES];
+
+static bool is_same(const struct text *a, const struct text *b)
+{
+    CHECK(text_is_whole(a) && text_is_whole(b));
+    return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
 
 /* --- requests ----------------------------------------------------------------------------------- */
 
@@ -122,6 +132,106 @@ static void check_request(const struct http_request *request)
     (void)http_query_get(request->query, "since", &value);
     (void)http_accepts(request, "text/event-stream");
     (void)http_header_has_token(request, "connection", "upgrade");
+}
+
+/* --- requests by a plain reading of the input ------------------------------------------------- */
+
+/* The next line without its CRLF; false: there is no whole one. */
+static bool next_line(struct http_text *rest, struct http_text *ret_line)
+{
+    const char *end = rest->size == 0 ? NULL : memmem(rest->bytes, rest->size, "\r\n", 2);
+
+    if (end == NULL)
+        return false;
+    *ret_line = (struct http_text){rest->bytes, (size_t)(end - rest->bytes)};
+    rest->bytes = end + 2;
+    rest->size -= ret_line->size + 2;
+    return true;
+}
+
+/* A chunked body, by the letter of RFC 9112 section 7.1; false: it is none, or not whole. */
+static bool plain_chunks(struct http_text *rest, struct text *body)
+{
+    struct http_text line;
+    uint64_t left;
+
+    do {
+        size_t digits = 0;
+
+        left = 0;
+        if (!next_line(rest, &line))
+            return false;
+        while (digits < line.size && isxdigit((unsigned char)line.bytes[digits]) != 0)
+            digits++;
+        if (digits == 0 || digits > 15 || (digits < line.size && line.bytes[digits] != ';'))
+            return false;
+        for (size_t i = 0; i < digits; i++) {
+            char digit = line.bytes[i];
+
+            left = left * 16 + (uint64_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+        }
+        if (left > 0) {
+            if (rest->size < 2 || left > rest->size - 2 ||
+                memcmp(rest->bytes + left, "\r\n", 2) != 0)
+                return false;
+            text_add(body, rest->bytes, (size_t)left);
+            rest->bytes += left + 2;
+            rest->size -= (size_t)left + 2;
+        }
+    } while (left > 0);
+    do {
+        if (!next_line(rest, &line))
+            return false;
+    } while (line.size > 0);
+    return true;
+}
+
+/* A request, from which only the body is taken; false: there is no whole one. */
+static bool plain_request(struct http_text *rest, struct text *bodies)
+{
+    struct text body = {0};
+    struct http_text line;
+    bool is_chunked = false;
+    size_t length = 0;
+
+    if (rest->size >= 2 && memcmp(rest->bytes, "\r\n", 2) == 0) {
+        rest->bytes += 2;
+        rest->size -= 2;
+    }
+    do {
+        if (!next_line(rest, &line) || memchr(line.bytes, '\n', line.size) != NULL)
+            return false;
+        if (line.size > 15 && strncasecmp(line.bytes, "content-length:", 15) == 0)
+            length = strtoul(line.bytes + 15, NULL, 10); /* ends at the CR */
+        is_chunked |= line.size > 18 && strncasecmp(line.bytes, "transfer-encoding:", 18) == 0;
+    } while (line.size > 0);
+    if (is_chunked && !plain_chunks(rest, &body)) {
+        text_done(&body);
+        return false;
+    }
+    if (!is_chunked) {
+        if (length > rest->size)
+            return false;
+        text_add(&body, rest->bytes, length);
+        rest->bytes += length;
+        rest->size -= length;
+    }
+    text_printf(bodies, "%zu:", body.size);
+    text_add(bodies, body.bytes, body.size);
+    text_done(&body);
+    return true;
+}
+
+/* Each request that was understood is one, with that body. */
+static void check_bodies(const struct run *run, const uint8_t *data, size_t size)
+{
+    struct http_text rest = {(const char *)data, size};
+    struct text bodies = {0};
+
+    for (size_t i = 0; i < run->kinds.size; i++)
+        CHECK(plain_request(&rest, &bodies));
+    CHECK(is_same(&run->bodies, &bodies));
+    text_done(&bodies);
 }
 
 /* --- what the server's user does: it follows from the path ------------------------------------ */
@@ -197,6 +307,8 @@ static void on_request(void *user, struct http_exchange *exchange)
     CHECK(run->waiting == NULL); /* no request before the one before it is answered */
     check_request(request);
     write_plainly(&run->requests, request);
+    text_printf(&run->bodies, "%zu:", request->body_bytes);
+    text_add(&run->bodies, request->body, request->body_bytes);
     text_add(&run->kinds, request->method == HTTP_METHOD_HEAD ? "H" : "B", 1);
     if (is_unanswered || run->manner->is_late)
         http_exchange_set_user(exchange, on_gone, run);
@@ -209,19 +321,6 @@ static void on_request(void *user, struct http_exchange *exchange)
 }
 
 /* --- what was answered -------------------------------------------------------------------------- */
-
-/* The next line without its CRLF; false: there is no whole one. */
-static bool next_line(struct http_text *rest, struct http_text *ret_line)
-{
-    const char *end = rest->size == 0 ? NULL : memmem(rest->bytes, rest->size, "\r\n", 2);
-
-    if (end == NULL)
-        return false;
-    *ret_line = (struct http_text){rest->bytes, (size_t)(end - rest->bytes)};
-    rest->bytes = end + 2;
-    rest->size -= ret_line->size + 2;
-    return true;
-}
 
 /* What one answer's head says. */
 struct answer_head {
@@ -367,15 +466,10 @@ static void run_input(struct run *run, const struct manner *manner, const uint8_
 static void run_done(struct run *run)
 {
     text_done(&run->requests);
+    text_done(&run->bodies);
     text_done(&run->kinds);
     text_done(&run->tail);
     text_done(&run->answers);
-}
-
-static bool is_same(const struct text *a, const struct text *b)
-{
-    CHECK(text_is_whole(a) && text_is_whole(b));
-    return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
 static void check_cut(const struct run *whole, const struct manner *manner, const uint8_t *data,
@@ -420,6 +514,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size <= SLOW_BYTES_MAX)
         check_cut(&whole, &byte_by_byte, data, size);
     check_cut(&whole, &in_pieces, data, size);
+    check_bodies(&whole, data, size);
     check_plain(&whole);
     run_done(&whole);
     return 0;
