@@ -112,8 +112,6 @@ bool hash_counts_add(struct hash_counts *counts, unsigned slot, uint64_t hash, i
     else
         count -= count < leaving ? count : leaving; /* some may never have been counted */
     atomic_store_explicit(&entry->count, count, memory_order_release);
-    /* Before any sum that this process asks for: it must not look past its own store. */
-    atomic_thread_fence(memory_order_seq_cst);
     return true;
 }
 
@@ -140,6 +138,7 @@ uint64_t hash_counts_sum(const struct hash_counts *counts, const struct bus *bus
 {
     uint64_t sum = 0;
 
+    atomic_thread_fence(memory_order_seq_cst); /* own counts first, then those of the others */
     for (unsigned slot = 0; slot < BUS_SLOT_COUNT; slot++) {
         if (bus_slot_is_active(bus, slot))
             sum += table_count(table_at(counts, slot), hash_or_one(hash));

@@ -31,12 +31,11 @@ enum {
 /* Master, before the first fork. @name: of the shared file, for whoever looks at /proc. */
 int hash_counts_open(const char *name, struct hash_counts **ret_counts);
 void hash_counts_close(struct hash_counts *counts);
-/*
- * Owner of @slot: adds @delta to what has this hash; never below 0. False: it is not counted. Of
- * two processes that both add and then ask for the sum, at least one sees both.
- */
+/* Owner of @slot: adds @delta to what has this hash; never below 0. False: it is not counted. */
 bool hash_counts_add(struct hash_counts *counts, unsigned slot, uint64_t hash, int delta);
-/* Over all slots active in @bus. */
+/*
+ * Over all slots active in @bus. Of two processes that add and then ask, at least one sees both.
+ */
 uint64_t hash_counts_sum(const struct hash_counts *counts, const struct bus *bus, uint64_t hash);
 /* Master. */
 void hash_counts_clear(struct hash_counts *counts, unsigned slot);

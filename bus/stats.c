@@ -66,6 +66,7 @@ uint64_t stat_sum(const struct bus *bus, enum stat_id stat)
 {
     uint64_t sum = 0;
 
+    atomic_thread_fence(memory_order_seq_cst); /* own counts first, then those of the others */
     for (unsigned slot = 0; slot < BUS_SLOT_COUNT; slot++)
         sum += stat_get(bus, slot, stat);
     return sum;

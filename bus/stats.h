@@ -17,7 +17,7 @@ struct bus;
 enum stat_id {
     STAT_CLIENTS,       /* gauge: WebSocket, event-stream and raw TCP clients */
     STAT_ROOM_CLIENTS,  /* gauge: clients in the room */
-    STAT_CONNECTIONS,   /* gauge: open sockets, idle HTTP ones too */
+    STAT_CONNECTIONS,   /* gauge: open sockets, idle HTTP ones too; not those being refused */
     STAT_SUBSCRIPTIONS, /* gauge */
     STAT_LAGGING,       /* gauge: lagging subscriptions */
     STAT_QUEUED_BYTES,  /* gauge: bytes in output queues */
@@ -55,7 +55,7 @@ const struct stat_info *stat_info(enum stat_id stat);
 /* Adds @delta (two's complement: a gauge goes down by a negative one) in slot @slot. */
 void stat_add(struct bus *bus, unsigned slot, enum stat_id stat, int64_t delta);
 uint64_t stat_get(const struct bus *bus, unsigned slot, enum stat_id stat);
-/* Over all slots. */
+/* Over all slots. Of two processes that add and then ask, at least one sees both. */
 uint64_t stat_sum(const struct bus *bus, enum stat_id stat);
 /* Master, when the slot's process has died. */
 void stat_clear_gauges(struct bus *bus, unsigned slot);

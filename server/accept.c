@@ -1,12 +1,15 @@
 /*
  * Accepting: every worker watches the master's listening sockets; who has more than 10 % above the
- * average looks away until that is over. DESIGN section 6, "Accepting".
+ * average, or alone no descriptors left, looks away until that is over. DESIGN section 6,
+ * "Accepting". Who is admitted at all: admission.h.
  *
  * Whoever begins to look away rings the bell of the others, who may themselves be looking away
  * because of counts that have changed since: the one with the fewest connections is never above the
  * average, so at least one accepts.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "bus/shm.h"
@@ -15,96 +18,97 @@
 #include "server/config.h"
 #include "server/heritage.h"
 #include "server/http/http1.h"
+#include "server/log.h"
 #include "server/net/stream.h"
 #include "server/worker.h"
 
 enum {
     SHARE_PERCENT = 110, /* of the average */
-    /* Descriptors that are no connections: eventfds of all slots, listeners, store, epoll. */
-    DESCRIPTORS_RESERVED = BUS_SLOT_COUNT + 64,
-    /* So many over max-connections are still told why they are sent away. */
-    REFUSED_MAX = 64,
+    /* What a process has open besides connections, where /proc does not tell. */
+    DESCRIPTORS_USUAL = BUS_SLOT_COUNT + 32,
     /* Of a worker's connections, so many may wait for a request's head; but so many at least. */
     HANDSHAKES_DIVISOR = 4,
     HANDSHAKES_MIN = 64,
 };
 
-static uint64_t connection_count(const struct worker *worker)
-{
-    /* What has been accepted in this turn is not in the counters yet. */
-    return stat_sum(worker->bus, STAT_CONNECTIONS) - worker->reported.open_count +
-           tcp_counts(worker->tcp)->open_count;
-}
+/* --- newcomers ------------------------------------------------------------------------------------ */
 
-enum admission {
-    ADMITTED,
-    REFUSED,    /* accepted, told so in its protocol, closed */
-    TURNED_OFF, /* closed at once */
-};
-
-/* The newcomer is counted already. */
-static enum admission judge(struct worker *worker)
+static enum admission admit(struct worker *worker, struct stream *stream)
 {
-    uint64_t total = connection_count(worker);
-    uint64_t own = tcp_counts(worker->tcp)->open_count;
+    struct sockaddr_storage address;
+    enum admission verdict;
 
     drain_worker_notice(worker);
-    stat_add(worker->bus, worker->slot, STAT_ACCEPTED, 1);
-    if (total <= worker->accept.connections_max && own <= worker->accept.own_max)
-        return ADMITTED;
-    if (total <= worker->accept.connections_max + REFUSED_MAX &&
-        own <= worker->accept.own_max + REFUSED_MAX)
-        return REFUSED;
-    stat_add(worker->bus, worker->slot, STAT_REFUSED, 1);
-    return TURNED_OFF;
+    tcp_peer_address(stream, &address);
+    verdict = admission_judge(&worker->accept.admissions, &address);
+    tcp_mark(stream, verdict);
+    return verdict;
+}
+
+static void on_gone(void *user, const struct stream *stream, unsigned mark)
+{
+    struct worker *worker = user;
+    struct sockaddr_storage address;
+
+    tcp_peer_address(stream, &address);
+    admission_end(&worker->accept.admissions, (enum admission)mark, &address);
 }
 
 static void on_http(void *user, struct stream *stream)
 {
     struct worker *worker = user;
-    enum admission admission = judge(worker);
+    enum admission verdict = admit(worker, stream);
+    struct http_server *server =
+        admission_reason(verdict) == NULL ? &worker->http : &worker->http_full;
 
-    if (admission == TURNED_OFF ||
-        http1_serve(admission == ADMITTED ? &worker->http : &worker->http_full, stream) != 0)
+    if (verdict == ADMISSION_TURNED_OFF || http1_serve(server, stream) != 0)
         stream_abort(stream);
 }
 
 static void on_broker_line(void *user, struct stream *stream)
 {
     struct worker *worker = user;
-    enum admission admission = judge(worker);
+    enum admission verdict = admit(worker, stream);
 
-    if (admission == TURNED_OFF) {
+    if (verdict == ADMISSION_TURNED_OFF) {
         stream_abort(stream);
         return;
     }
-    worker->service.is_full = admission == REFUSED;
+    worker->service.full_reason = admission_reason(verdict);
     broker_line_serve(&worker->service, stream);
-    worker->service.is_full = false;
+    worker->service.full_reason = NULL;
 }
 
 /* Requests of those who were one too many: the router says so to each. */
 static void on_full_request(void *user, struct http_exchange *exchange)
 {
     struct service *service = user;
+    unsigned mark = tcp_mark_of(http_exchange_stream(exchange));
 
-    service->is_full = true;
+    service->full_reason = admission_reason((enum admission)mark);
     router_on_request(service, exchange);
-    service->is_full = false;
+    service->full_reason = NULL;
 }
 
-/* Connections that this process has descriptors for. */
-static uint64_t own_max(const struct worker *worker)
-{
-    uint64_t descriptors = worker->heritage->descriptors_max;
-    uint64_t reserved = DESCRIPTORS_RESERVED + REFUSED_MAX;
+/* --- opening -------------------------------------------------------------------------------------- */
 
-    return descriptors > 2 * reserved ? descriptors - reserved : descriptors / 2;
+/* What is open now, when only connections are to come. */
+static uint64_t count_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint64_t count = 0;
+
+    if (dir == NULL)
+        return DESCRIPTORS_USUAL;
+    while (readdir(dir) != NULL)
+        count++;
+    (void)closedir(dir); /* only read */
+    return count;        /* and the three for `.`, `..` and itself */
 }
 
-uint32_t accept_handshakes_max(const struct worker *worker)
+static uint32_t handshakes_max(const struct admissions *admissions)
 {
-    uint64_t part = own_max(worker) / HANDSHAKES_DIVISOR;
+    uint64_t part = admissions->own_max / HANDSHAKES_DIVISOR;
 
     if (part < HANDSHAKES_MIN)
         return HANDSHAKES_MIN;
@@ -113,12 +117,29 @@ uint32_t accept_handshakes_max(const struct worker *worker)
 
 static void set_limits(struct worker *worker)
 {
-    struct worker_accept *accept = &worker->accept;
+    const struct heritage *heritage = worker->heritage;
+    const struct config *config = worker->config;
+    struct admissions *admissions = &worker->accept.admissions;
+    uint64_t possible;
 
-    accept->own_max = own_max(worker);
-    accept->connections_max = worker->config->max_connections;
-    if (accept->connections_max == 0)
-        accept->connections_max = accept->own_max * worker->config->workers;
+    *admissions = (struct admissions){
+        .bus = worker->bus,
+        .addresses = heritage->address_counts,
+        .hash_seed = heritage->hash_seed,
+        .slot = worker->slot,
+        .connections_max = config->max_connections,
+        .per_address_max = config->max_per_address,
+    };
+    admission_set_descriptors(admissions, heritage->descriptors_max, count_descriptors());
+    possible = admissions->own_max * config->workers;
+    if (admissions->connections_max == 0)
+        admissions->connections_max = possible;
+    if (admissions->connections_max > possible && worker->index == 0)
+        log_warning("max-connections of %" PRIu64 " are more than %" PRIu64
+                    " open files allow to each of %" PRIu64 " workers: %" PRIu64 " in all",
+                    admissions->connections_max, heritage->descriptors_max, config->workers,
+                    possible);
+    worker->http_limits.handshakes_max = handshakes_max(admissions);
     worker->full_handlers = worker->http_handlers;
     worker->full_handlers.on_request = on_full_request;
     worker->http_full = worker->http;
@@ -148,6 +169,7 @@ int accept_open(struct worker *worker)
     int rc;
 
     set_limits(worker);
+    tcp_set_on_gone(worker->tcp, on_gone, worker);
     worker->accept.listeners = calloc(count, sizeof(struct tcp_listener *));
     if (worker->accept.listeners == NULL)
         return -ENOMEM;
@@ -167,7 +189,9 @@ void accept_close(struct worker *worker)
     worker->accept.listener_count = 0;
 }
 
-/* Own count and those of the living, as their last turns left them. */
+/* --- sharing them evenly -------------------------------------------------------------------------- */
+
+/* Own count and those of the living. */
 struct share {
     uint64_t own;
     uint64_t total;
@@ -177,6 +201,14 @@ struct share {
 static bool is_above_share(const struct share *share, uint64_t count)
 {
     return count * 100 * share->worker_count > share->total * SHARE_PERCENT;
+}
+
+/* Out of descriptors, while another worker has some. */
+static bool is_only_one_full(const struct worker *worker, const struct share *share)
+{
+    uint64_t own_max = worker->accept.admissions.own_max; /* all have the same */
+
+    return share->own >= own_max && share->total < own_max * share->worker_count;
 }
 
 static struct share measure(const struct worker *worker)
@@ -204,7 +236,7 @@ static void ring_others(const struct worker *worker, const struct share *share)
 void accept_balance(struct worker *worker)
 {
     struct share share = measure(worker);
-    bool is_declining = is_above_share(&share, share.own);
+    bool is_declining = is_above_share(&share, share.own) || is_only_one_full(worker, &share);
 
     if (is_declining == worker->accept.is_declining)
         return;

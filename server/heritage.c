@@ -20,6 +20,11 @@
 #include "server/user.h"
 #include "store/env.h"
 
+enum {
+    /* An eventfd per slot, files, listeners, and some connections for each worker. */
+    DESCRIPTORS_MIN = BUS_SLOT_COUNT + 64,
+};
+
 /* Everybody's tmpfs: names there say whose they are. */
 #define SHARED_RUN_DIR "/dev/shm"
 
@@ -205,6 +210,12 @@ int heritage_open(const struct config *config, struct heritage *ret_heritage)
         .descriptors_max = raise_descriptors(),
         .master_pid = getpid(),
     };
+    if (ret_heritage->descriptors_max < DESCRIPTORS_MIN) {
+        log_error("a process may open %" PRIu64 " files: at least %d are needed (ulimit -n, "
+                  "LimitNOFILE)",
+                  ret_heritage->descriptors_max, DESCRIPTORS_MIN);
+        return -EMFILE;
+    }
     rc = user_find(config->user, &user);
     if (rc == 0)
         rc = open_as_root(ret_heritage, &user);

@@ -82,7 +82,6 @@ static void set_limits(struct worker *worker)
     worker->http_limits = (struct http_limits){
         .head_bytes_max = (uint32_t)config->max_head,
         .body_bytes_max = (uint32_t)config->max_message,
-        .handshakes_max = accept_handshakes_max(worker),
         .rate_bytes_min = HTTP_RATE_BYTES_MIN,
         .head_timeout_ns = (int64_t)config->handshake_timeout,
         .body_timeout_ns = BODY_TIMEOUT_NS,
@@ -203,7 +202,6 @@ static void add_counts(struct worker *worker)
         enum stat_id stat;
         int64_t delta;
     } changes[] = {
-        {STAT_CONNECTIONS, (int64_t)now->open_count - (int64_t)old->open_count},
         {STAT_QUEUED_BYTES, (int64_t)(now->queued_bytes - old->queued_bytes)},
         {STAT_BYTES_IN, (int64_t)(now->bytes_in - old->bytes_in)},
         {STAT_BYTES_OUT, (int64_t)(now->bytes_out - old->bytes_out)},

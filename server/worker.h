@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "bus/slots.h"
+#include "server/admission.h"
 #include "server/drain_worker.h"
 #include "server/http/http.h"
 #include "server/net/budget.h"
@@ -30,9 +31,8 @@ struct heritage;
 struct worker_accept {
     struct tcp_listener **listeners; /* HTTP first, then raw TCP */
     size_t listener_count;
-    bool is_declining;        /* more than its share: the others shall accept */
-    uint64_t connections_max; /* of the whole server */
-    uint64_t own_max;         /* of this process: its descriptors */
+    bool is_declining; /* more than its share: the others shall accept */
+    struct admissions admissions;
 };
 
 struct worker {
@@ -51,7 +51,7 @@ struct worker {
     struct http_handlers http_handlers;
     struct http_handlers full_handlers;
     struct http_server http;
-    struct http_server http_full; /* for those over max-connections */
+    struct http_server http_full; /* for those who are one too many */
     struct worker_accept accept;
     struct worker_drain drain;
     struct tcp_counts reported; /* what the counters in the ring know of */
@@ -60,9 +60,7 @@ struct worker {
     bool is_awaiting_committed; /* delivers what is committed only */
 };
 
-/* How many connections may wait for a request's head: server/http/http1.h. */
-uint32_t accept_handshakes_max(const struct worker *worker);
-/* Opens the listeners. 0 or -errno. */
+/* Sets what the number of connections depends on and opens the listeners. 0 or -errno. */
 int accept_open(struct worker *worker);
 /* Stops accepting for good. */
 void accept_close(struct worker *worker);

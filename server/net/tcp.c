@@ -80,6 +80,8 @@ static void close_stream(struct tcp_stream *tcp, enum stream_close_reason reason
     set->counts.queued_bytes -= tcp->counted_bytes;
     tcp->counted_bytes = 0;
     set->counts.open_count--;
+    if (tcp->mark != 0 && set->on_gone != NULL)
+        set->on_gone(set->gone_user, &tcp->stream, tcp->mark);
     DL_DELETE(set->open, tcp);
     DL_APPEND(set->closed, tcp);
     set->unreported_count++;
@@ -603,6 +605,23 @@ void tcp_set_close(struct tcp_set *set)
 bool tcp_has_work(const struct tcp_set *set)
 {
     return set->dirty.first != NULL || set->work.first != NULL || set->unreported_count > 0;
+}
+
+void tcp_mark(struct stream *stream, unsigned mark)
+{
+    CHECK(mark <= TCP_MARK_MAX);
+    tcp_of(stream)->mark = (uint8_t)mark;
+}
+
+unsigned tcp_mark_of(const struct stream *stream)
+{
+    return tcp_of(stream)->mark;
+}
+
+void tcp_set_on_gone(struct tcp_set *set, tcp_gone_function *on_gone, void *user)
+{
+    set->on_gone = on_gone;
+    set->gone_user = user;
 }
 
 const struct tcp_counts *tcp_counts(const struct tcp_set *set)

@@ -34,6 +34,7 @@ enum {
     TCP_WRITE_BYTES = 1024 * 1024,
     TCP_ACCEPT_MAX = 64,
     TCP_REAP_MAX = 1024,
+    TCP_MARK_MAX = UINT8_MAX,
     TCP_ADDRESS_TEXT_MAX = 64, /* "[addr]:port", "unix" */
 };
 
@@ -56,6 +57,16 @@ void tcp_set_close(struct tcp_set *set);
  * aborts it).
  */
 typedef void tcp_accept_function(void *user, struct stream *stream);
+
+/*
+ * What on_accept has made of a connection: a number of its own, 0 (none) to TCP_MARK_MAX. on_gone is
+ * called once with each marked one whose socket has been closed, from wherever that was: it may
+ * count, and nothing else.
+ */
+void tcp_mark(struct stream *stream, unsigned mark);
+unsigned tcp_mark_of(const struct stream *stream);
+typedef void tcp_gone_function(void *user, const struct stream *stream, unsigned mark);
+void tcp_set_on_gone(struct tcp_set *set, tcp_gone_function *on_gone, void *user);
 
 /*
  * A stream over a connected, non-blocking socket, which is the stream's from now on (not after an

@@ -38,6 +38,7 @@ struct tcp_stream {
     uint16_t error;
     uint8_t reason; /* enum stream_close_reason, once closed */
     uint8_t looks;  /* finishing: at whether the peer takes enough */
+    uint8_t mark;   /* its acceptor's */
     bool is_readable : 1;
     bool is_writable : 1;
     bool has_hung_up : 1;  /* the peer's end is in the socket, perhaps behind data */
@@ -64,6 +65,8 @@ struct tcp_set {
     struct loop_task task; /* reads those in `work` */
     struct tcp_listener *listeners;
     struct tcp_counts counts;
+    tcp_gone_function *on_gone; /* may be NULL */
+    void *gone_user;
     uint32_t finish_kind; /* timers */
     uint32_t rest_kind;
     uint32_t unreported_count; /* streams in `closed` whose on_close is due */

@@ -180,7 +180,8 @@ static void on_refused_close(void *user, enum stream_close_reason reason)
     (void)reason;
 }
 
-static void refuse_newcomer(struct service *service, struct stream *stream)
+/* @reason: unless the server shuts down. */
+static void refuse_newcomer(struct service *service, struct stream *stream, const char *reason)
 {
     static const struct stream_handlers handlers = {
         .on_data = on_refused_data,
@@ -194,8 +195,7 @@ static void refuse_newcomer(struct service *service, struct stream *stream)
         size =
             broker_write_shutdown(text, service_remaining_seconds(service), service_realtime_ns());
     else
-        size = broker_write_error(text, "status", &nothing_known, BROKER_UNAVAILABLE,
-                                  "too many connections");
+        size = broker_write_error(text, "status", &nothing_known, BROKER_UNAVAILABLE, reason);
     text[size] = '\n';
     stat_add(service->bus, service->slot, STAT_REFUSED, 1);
     stream_set_user(stream, &handlers, NULL);
@@ -214,13 +214,13 @@ void broker_line_serve(struct service *service, struct stream *stream)
     };
     struct line_session *line;
 
-    if (service->is_refusing || service->is_full) {
-        refuse_newcomer(service, stream);
+    if (service->is_refusing || service->full_reason != NULL) {
+        refuse_newcomer(service, stream, service->full_reason);
         return;
     }
     line = calloc(1, sizeof *line);
     if (line == NULL) {
-        refuse_newcomer(service, stream);
+        refuse_newcomer(service, stream, "out of memory");
         return;
     }
     line->broker.on_answered = on_answered;

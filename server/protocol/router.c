@@ -148,7 +148,7 @@ static bool is_turned_away(const struct service *service, const struct http_exch
         return false;
     if (service->is_refusing)
         return !is_event_stream && !http_exchange_is_old(exchange);
-    return service->is_full;
+    return service->full_reason != NULL;
 }
 
 /* Answers a request that is one too many for its connection; monitors may always ask. */
@@ -236,8 +236,7 @@ void router_on_request(void *user, struct http_exchange *exchange)
     } else if (is_turned_away(service, exchange, route)) {
         stat_add(service->bus, service->slot, STAT_REFUSED, 1);
         answer_error(service, exchange, ANSWER_UNAVAILABLE,
-                     service->is_refusing ? "server is shutting down" : "too many connections",
-                     NULL);
+                     service->is_refusing ? "server is shutting down" : service->full_reason, NULL);
     } else {
         dispatch(service, exchange, route);
     }

@@ -60,7 +60,7 @@ struct service {
     unsigned slot;
     unsigned worker_index;
     bool is_refusing; /* draining, drain_accept over: newcomers as PROTOCOLS section 1 says */
-    bool is_full;     /* max-connections are reached: newcomers get 1013 or 503 */
+    const char *full_reason; /* why the newcomer is one too many (1013 or 503); NULL: it is not */
 
     /* --- of the protocols ----------------------------------------------------------------- */
     unsigned room_encoding; /* numbers from topics_register_encoding */

@@ -161,8 +161,8 @@ bool session_check_upgrade(struct service *service, struct http_exchange *exchan
         refuse(service, exchange, WEBSOCKET_GOING_AWAY, "server is shutting down");
         return false;
     }
-    if (service->is_full) {
-        refuse(service, exchange, WEBSOCKET_TRY_LATER, "too many connections");
+    if (service->full_reason != NULL) {
+        refuse(service, exchange, WEBSOCKET_TRY_LATER, service->full_reason);
         return false;
     }
     return true;

@@ -153,7 +153,7 @@ static void who_is_one_too_many_is_told_to_come_again(void **state)
     struct protocol_fixture *f = *state;
     struct answer answer;
 
-    f->service.is_full = true;
+    f->service.full_reason = "too many connections from this address";
     answer = protocol_request(f, "GET", "/topics", "", NULL);
     assert_error(answer, 503, "unavailable");
     assert_part(answer.head, "Retry-After: ");
@@ -226,6 +226,7 @@ static void metrics_show_every_stat_with_its_worker(void **state)
 }
 
 int main(void)
+    assert_part(answer.body, "too many connections from this address");
 {
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, protocol_setup, protocol_teardown)
     const struct CMUnitTest tests[] = {

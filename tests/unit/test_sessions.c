@@ -421,11 +421,13 @@ static void who_is_one_too_many_is_closed_with_1013(void **state)
     struct protocol_fixture *f = *state;
     struct peer *peer;
 
-    f->service.is_full = true;
+    f->service.full_reason = "too many connections from this address";
     assert_int_equal(peer_close_code(peer_websocket(f, "/broker")), 1013);
     assert_int_equal(peer_close_code(peer_websocket(f, "/ws")), 1013);
     peer = peer_line(f);
-    assert_part(peer_line_next(peer), "\"code\":\"unavailable\"");
+    assert_string_equal(peer_line_next(peer),
+                        "{\"status\":\"error\",\"code\":\"unavailable\","
+                        "\"message\":\"too many connections from this address\"}");
     peer_wait_end(peer);
     assert_int_equal(f->joined_count, 0);
 }

@@ -34,7 +34,10 @@ static int closed_count;
 static enum stream_close_reason closed_reason; /* of the last that closed, as the next two */
 static int closed_error;
 static char closed_text[TCP_ADDRESS_TEXT_MAX];
-static bool refuses; /* on_accept aborts */
+static bool refuses;  /* on_accept aborts */
+static unsigned mark; /* that on_accept gives; 0: none */
+static int gone_count;
+static unsigned gone_mark; /* of the last */
 
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
@@ -60,11 +63,22 @@ static void on_accept(void *user, struct stream *stream)
     assert_ptr_equal(user, &accepted_count);
     assert_true(accepted_count < STREAMS_MAX);
     streams[accepted_count++] = stream;
+    tcp_mark(stream, mark);
     if (refuses) {
         stream_abort(stream);
         return;
     }
     stream_set_user(stream, &handlers, &streams[accepted_count - 1]);
+}
+
+/* Whoever it was that closed the socket: it is closed, and the address still known. */
+static void on_gone(void *user, const struct stream *stream, unsigned gone)
+{
+    assert_ptr_equal(user, &gone_count);
+    assert_true(stream->is_closed);
+    tcp_peer_text(stream, closed_text, sizeof closed_text);
+    gone_mark = gone;
+    gone_count++;
 }
 
 static void listen_at(const char *text)
@@ -82,6 +96,8 @@ static int begin(void **state)
     accepted_count = 0;
     closed_count = 0;
     refuses = false;
+    mark = 0;
+    gone_count = 0;
     assert_int_equal(loop_open(&loop), 0);
     assert_int_equal(tcp_set_open(loop, NULL, &set), 0);
     listen_at("127.0.0.1:0");
@@ -185,6 +201,38 @@ static void an_aborted_newcomer_is_gone(void **state)
     TURN_UNTIL(!tcp_has_work(set));
     assert_int_equal(closed_count, 0); /* it never had a user */
     assert_int_equal(close(client), 0);
+}
+
+static void the_acceptor_is_told_once_of_the_end_of_each_that_it_has_marked(void **state)
+{
+    int clients[3];
+
+    (void)state;
+    tcp_set_on_gone(set, on_gone, &gone_count);
+    mark = 7;
+    clients[0] = connect_client();
+    TURN_UNTIL(accepted_count == 1);
+    assert_int_equal(tcp_mark_of(streams[0]), 7);
+    assert_int_equal(close(clients[0]), 0); /* the peer closes ... */
+    TURN_UNTIL(closed_count == 1);
+    assert_int_equal(gone_count, 1);
+    assert_int_equal(gone_mark, 7);
+    assert_memory_equal(closed_text, "127.0.0.1:", 10);
+
+    mark = TCP_MARK_MAX;
+    refuses = true; /* ... we do, before it ever had a user ... */
+    clients[1] = connect_client();
+    TURN_UNTIL(accepted_count == 2);
+    assert_int_equal(gone_count, 2);
+    assert_int_equal(gone_mark, TCP_MARK_MAX);
+
+    mark = 0; /* ... or it was not marked */
+    clients[2] = connect_client();
+    TURN_UNTIL(accepted_count == 3);
+    TURN_UNTIL(!tcp_has_work(set));
+    assert_int_equal(gone_count, 2);
+    assert_int_equal(close(clients[1]), 0);
+    assert_int_equal(close(clients[2]), 0);
 }
 
 static void one_turn_accepts_a_bounded_number(void **state)
@@ -326,6 +374,7 @@ int main(void)
         TEST(an_address_is_known_after_a_reset),
         TEST(a_paused_stream_notices_a_reset),
         TEST(an_aborted_newcomer_is_gone),
+        TEST(the_acceptor_is_told_once_of_the_end_of_each_that_it_has_marked),
         TEST(one_turn_accepts_a_bounded_number),
         TEST(a_disabled_listener_lets_newcomers_wait),
         TEST(out_of_descriptors_newcomers_are_refused_and_later_ones_served),
