@@ -34,6 +34,8 @@ void broker_send_error(struct broker_session *broker, enum broker_error error, c
 /* The connection has gone; the caller frees the session. */
 void broker_done(struct broker_session *broker);
 
+/* Raw TCP's part in the service's start: registers the timer of lines that have begun. */
+void broker_line_start(struct service *service);
 /* Frees the pool. */
 void broker_pool_clear(struct service *service);
 

@@ -3,6 +3,12 @@
  *
  * A first line that does not begin with `{` closes the connection: a browser that was talked into
  * sending HTTP here must not get as far as a line of its body.
+ * Lines    end in LF or CRLF, the last one also where the peer's side ends. Empty ones say nothing.
+ * Limits   a line's text is at most as long as a message may be (`too_large`, closed). One that has
+ *          begun must end within LINE_STEP_NS, or bring LINE_STEP_BYTES more each time (`bad_request`,
+ *          closed): so a line of the usual limit, 1 MiB, is waited for a quarter of an hour at most, and
+ *          a stalled one 30 s. A peer that is silent between lines stays while TCP keep-alive finds
+ *          it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +18,17 @@
 #include "server/protocol/broker.h"
 #include "server/protocol/service.h"
 
+#define LINE_STEP_NS INT64_C(30000000000)
+
+enum {
+    LINE_STEP_BYTES = 30 * 1024, /* 1 KiB a second, as of HTTP's bodies */
+};
+
 struct line_session {
     struct broker_session broker;
+    struct timer timer;     /* runs while a line has begun and reading is not held */
     uint32_t scanned_bytes; /* of what is kept: holds no end of line */
+    uint32_t watched_bytes; /* how long the line was when the timer was started */
     bool has_begun;         /* the first byte was a `{` */
     bool has_ended;         /* the peer sends no more: finish when all is answered */
 };
@@ -22,6 +36,11 @@ struct line_session {
 static struct stream *stream_of(const struct line_session *line)
 {
     return line->broker.session.subscriber.stream;
+}
+
+static struct line_session *line_of_timer(struct timer *timer)
+{
+    return (struct line_session *)(void *)((char *)timer - offsetof(struct line_session, timer));
 }
 
 static bool is_blank(const uint8_t *bytes, size_t size)
@@ -34,12 +53,12 @@ static bool is_blank(const uint8_t *bytes, size_t size)
 }
 
 /*
- * Someone who shut his side down (`nc -N`) still gets his answers. While reading is held there may
- * be lines that have not been looked at.
+ * Someone who shut his side down (`nc -N`) still gets his answers. While reading is held, or the
+ * last line is still to be given again, there is something that has not been looked at.
  */
 static void finish_when_answered(struct line_session *line)
 {
-    if (line->has_ended && line->broker.session.pending_count == 0 &&
+    if (line->has_ended && line->scanned_bytes == 0 && line->broker.session.pending_count == 0 &&
         !line->broker.session.is_held && !stream_of(line)->is_finishing)
         stream_finish(stream_of(line));
 }
@@ -59,6 +78,50 @@ static size_t refuse_long_line(struct line_session *line, size_t size)
     return refuse_input(line, size);
 }
 
+static void on_timer(struct timer *timer)
+{
+    struct line_session *line = line_of_timer(timer);
+
+    if (line->scanned_bytes - line->watched_bytes >= LINE_STEP_BYTES) {
+        line->watched_bytes = line->scanned_bytes;
+        timer_start(line->broker.session.service->timers, timer, LINE_STEP_NS);
+        return;
+    }
+    broker_send_error(&line->broker, BROKER_BAD_REQUEST, "the line does not come to its end");
+    (void)refuse_input(line, 0); /* nothing is being consumed here */
+}
+
+/* After input: @is_new: the line that has begun, if any, is not the one that had. */
+static void watch_line(struct line_session *line, bool is_new)
+{
+    if (line->scanned_bytes == 0 || line->broker.session.is_held) {
+        timer_stop(&line->timer);
+    } else if (is_new || !timer_is_running(&line->timer)) {
+        line->watched_bytes = line->scanned_bytes;
+        timer_start(line->broker.session.service->timers, &line->timer, LINE_STEP_NS);
+    }
+}
+
+/* How much of @size bytes is the next line, its end included; 0: it has not come to its end. */
+static size_t line_next(struct line_session *line, const uint8_t *bytes, size_t size)
+{
+    const uint8_t *end = memchr(bytes + line->scanned_bytes, '\n', size - line->scanned_bytes);
+
+    if (end != NULL)
+        return (size_t)(end - bytes) + 1;
+    return line->has_ended ? size : 0;
+}
+
+/* Without the end of the line, or what may become it. */
+static size_t text_bytes_of(const uint8_t *line, size_t line_bytes)
+{
+    if (line_bytes > 0 && line[line_bytes - 1] == '\n')
+        line_bytes--;
+    if (line_bytes > 0 && line[line_bytes - 1] == '\r')
+        line_bytes--;
+    return line_bytes;
+}
+
 /* Handles whole lines; returns what it has consumed. */
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
@@ -69,24 +132,23 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 
     if (stream_of(line)->is_finishing)
         return size;
-    if (!line->has_begun && size > 0 && bytes[0] != '{')
+    if (!line->has_begun && bytes[0] != '{')
         return refuse_input(line, size);
     line->has_begun = true;
 
     while (start < size) {
         const uint8_t *text = bytes + start;
-        const uint8_t *end =
-            memchr(text + line->scanned_bytes, '\n', size - start - line->scanned_bytes);
-        size_t text_bytes = end == NULL ? size - start : (size_t)(end - text);
+        size_t line_bytes = line_next(line, text, size - start);
+        size_t text_bytes = text_bytes_of(text, line_bytes == 0 ? size - start : line_bytes);
 
         if (text_bytes > bytes_max)
             return refuse_long_line(line, size);
-        if (end == NULL) {
-            line->scanned_bytes = (uint32_t)text_bytes;
+        if (line_bytes == 0) {
+            line->scanned_bytes = (uint32_t)(size - start);
             break;
         }
         line->scanned_bytes = 0;
-        start += text_bytes + 1;
+        start += line_bytes;
         if (!is_blank(text, text_bytes) &&
             !broker_handle(&line->broker, (const char *)text, text_bytes)) {
             stream_pause(stream_of(line));
@@ -94,6 +156,7 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
         }
     }
     stream_of(line)->hold_bytes_max = (uint32_t)bytes_max + 1; /* a reload may have changed it */
+    watch_line(line, start > 0);
     finish_when_answered(line);
     return start;
 }
@@ -108,6 +171,8 @@ static void on_end(void *user)
     struct line_session *line = user;
 
     line->has_ended = true;
+    if (line->scanned_bytes > 0)
+        stream_resume(stream_of(line)); /* gives what is kept again: the last line */
     finish_when_answered(line);
 }
 
@@ -115,8 +180,8 @@ static void on_drained(void *user)
 {
     struct line_session *line = user;
 
-    finish_when_answered(line);
     session_drained(&line->broker.session);
+    finish_when_answered(line);
 }
 
 /* The rest of a line that has begun cannot be kept. */
@@ -133,6 +198,7 @@ static void on_close(void *user, enum stream_close_reason reason)
     struct line_session *line = user;
 
     (void)reason;
+    timer_stop(&line->timer);
     broker_done(&line->broker);
     free(line);
 }
@@ -224,7 +290,13 @@ void broker_line_serve(struct service *service, struct stream *stream)
         return;
     }
     line->broker.on_answered = on_answered;
+    timer_init(&line->timer, service->line_timer);
     stream->hold_bytes_max = service->limits.message_bytes_max + 1;
     stream_set_user(stream, &stream_handlers, line);
     session_init(&line->broker.session, &options);
+}
+
+void broker_line_start(struct service *service)
+{
+    service->line_timer = timer_wheel_register(service->timers, on_timer);
 }

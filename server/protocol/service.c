@@ -101,6 +101,7 @@ int service_start(struct service *service)
         return -ENOMEM;
 
     event_stream_start(service);
+    broker_line_start(service);
     timer_init(&service->tick_timer, timer_wheel_register(service->timers, on_tick_timer));
     tick_timer_start(service);
     return 0;

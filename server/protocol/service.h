@@ -67,7 +67,8 @@ struct service {
     unsigned broker_encoding;
     unsigned line_encoding;
     unsigned event_stream_encoding;
-    uint32_t event_stream_timer; /* kind */
+    uint32_t event_stream_timer; /* kinds */
+    uint32_t line_timer;
     struct timer tick_timer;
     char *scratch; /* for one message at a time: service_scratch */
     size_t scratch_bytes;

@@ -208,6 +208,22 @@ void protocol_settle(struct protocol_fixture *fixture)
     assert_int_equal(quiet_count, QUIET_TURNS);
 }
 
+/* --- time ------------------------------------------------------------------------------------- */
+
+/* Far ahead of the clock, where the loop's own turns do not move the wheel. */
+void protocol_freeze_time(struct protocol_fixture *fixture)
+{
+    fixture->frozen_ns = loop_now_ns(fixture->loop) + SECONDS(24 * 3600);
+    protocol_pass(fixture, 0);
+}
+
+void protocol_pass(struct protocol_fixture *fixture, int seconds)
+{
+    assert_true(fixture->frozen_ns != 0);
+    fixture->frozen_ns += SECONDS(seconds);
+    (void)timer_wheel_advance(loop_timers(fixture->loop), fixture->frozen_ns); /* no next turn */
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
 
 static struct peer *connect_peer(struct protocol_fixture *fixture, struct stream **ret_stream)

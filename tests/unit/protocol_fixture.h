@@ -37,6 +37,7 @@ struct protocol_fixture {
     int joined_count;
     int left_count;
     bool is_committing; /* everything, in each turn */
+    int64_t frozen_ns;  /* what timers take for now; 0: they run by the clock */
 };
 
 /* A client's end of a connection. */
@@ -61,6 +62,11 @@ void protocol_fixture_free(struct protocol_fixture *fixture);
 void protocol_turn(struct protocol_fixture *fixture);
 /* Turns until nothing moves any more. */
 void protocol_settle(struct protocol_fixture *fixture);
+
+/* From here on timers know no time but what protocol_pass lets pass. */
+void protocol_freeze_time(struct protocol_fixture *fixture);
+/* Fires what is due within so many seconds. */
+void protocol_pass(struct protocol_fixture *fixture, int seconds);
 
 /* A new connection to the HTTP port, or to that of raw lines. */
 struct peer *peer_http(struct protocol_fixture *fixture);
