@@ -160,45 +160,61 @@ bool http_header_has_token(const struct http_request *request, const char *name,
     return false;
 }
 
-/* Whether a parameter of a media range is `q=0`, with up to three more zeros. */
-static bool is_zero_quality(struct http_text parameter)
+/* qvalue of RFC 9110 section 12.4.2, in thousandths; what is none counts as 0. */
+static int parse_quality(struct http_text text)
 {
-    if (parameter.size < 3 || strncasecmp(parameter.bytes, "q=0", 3) != 0)
-        return false;
-    for (size_t i = 3; i < parameter.size; i++) {
-        if (parameter.bytes[i] != (i == 3 ? '.' : '0'))
-            return false;
+    int unit = HTTP_QUALITY_MAX;
+    int quality = 0;
+
+    if (text.size == 0 || text.size > 5)
+        return 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (i == 1 && text.bytes[i] == '.')
+            continue;
+        if (i == 1 || text.bytes[i] < '0' || text.bytes[i] > '9')
+            return 0;
+        quality += (text.bytes[i] - '0') * unit;
+        unit /= 10;
     }
-    return true;
+    return quality <= HTTP_QUALITY_MAX ? quality : 0;
 }
 
-static bool range_names(struct http_text range, const char *media_type)
+/* Of `token;parameter=value;q=…`; -1: it is another token. */
+static int element_quality(struct http_text element, const char *token)
 {
     struct http_text part;
 
-    if (!next_part(&range, ';', &part) || !equals_any_case(part, media_type))
-        return false;
-    while (next_part(&range, ';', &part)) {
-        if (is_zero_quality(part))
-            return false;
+    if (!next_part(&element, ';', &part) || !equals_any_case(part, token))
+        return -1;
+    while (next_part(&element, ';', &part)) {
+        if (part.size >= 2 && strncasecmp(part.bytes, "q=", 2) == 0)
+            return parse_quality((struct http_text){part.bytes + 2, part.size - 2});
     }
-    return true;
+    return HTTP_QUALITY_MAX;
+}
+
+int http_header_quality(const struct http_request *request, const char *name, const char *token)
+{
+    int best = -1;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct http_text rest = request->headers[i].value;
+        struct http_text element;
+
+        if (!http_text_equals(request->headers[i].name, name))
+            continue;
+        while (next_part(&rest, ',', &element)) {
+            int quality = element_quality(element, token);
+
+            best = quality > best ? quality : best;
+        }
+    }
+    return best;
 }
 
 bool http_accepts(const struct http_request *request, const char *media_type)
 {
-    for (size_t i = 0; i < request->header_count; i++) {
-        struct http_text rest = request->headers[i].value;
-        struct http_text part;
-
-        if (!http_text_equals(request->headers[i].name, "accept"))
-            continue;
-        while (next_part(&rest, ',', &part)) {
-            if (range_names(part, media_type))
-                return true;
-        }
-    }
-    return false;
+    return http_header_quality(request, "accept", media_type) > 0;
 }
 
 /* --- targets ------------------------------------------------------------------------------------ */

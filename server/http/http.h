@@ -33,6 +33,7 @@ enum http_method {
 
 enum {
     HTTP_HEADERS_MAX = 100,
+    HTTP_QUALITY_MAX = 1000,
 };
 
 struct http_text {
@@ -105,6 +106,11 @@ const struct http_request *http_request(const struct http_exchange *exchange);
 const struct http_text *http_header(const struct http_request *request, const char *name);
 /* Whether a comma list header (all its lines) has this token, in any case. */
 bool http_header_has_token(const struct http_request *request, const char *name, const char *token);
+/*
+ * How much a weighted list header (Accept, Accept-Encoding; all its lines) wants this token: 0 to
+ * HTTP_QUALITY_MAX. -1: it does not name it; wildcards are names like others.
+ */
+int http_header_quality(const struct http_request *request, const char *name, const char *token);
 /* Whether Accept names this media type itself (not by a wildcard), with q > 0. */
 bool http_accepts(const struct http_request *request, const char *media_type);
 bool http_text_equals(struct http_text text, const char *string);

@@ -9,6 +9,8 @@
 #include "server/protocol/service.h"
 
 #define RETRY_AFTER "Retry-After: 2\r\n"
+/* In every answer, also in one without the line that depends on it: a cache must not mix them up. */
+#define VARY_ORIGIN "Vary: Origin\r\n"
 
 void answer_headers(const struct service *service, const struct http_exchange *exchange,
                     const char *headers, char *out)
@@ -20,10 +22,10 @@ void answer_headers(const struct service *service, const struct http_exchange *e
         headers = "";
     if (origin_judge(&service->limits, exchange, &origin) == ORIGIN_TRUSTED)
         length = snprintf(out, ANSWER_HEADERS_BYTES_MAX,
-                          "%sAccess-Control-Allow-Origin: %.*s\r\nVary: Origin\r\n", headers,
+                          "%s" VARY_ORIGIN "Access-Control-Allow-Origin: %.*s\r\n", headers,
                           (int)origin.size, origin.bytes);
     else
-        length = snprintf(out, ANSWER_HEADERS_BYTES_MAX, "%s", headers);
+        length = snprintf(out, ANSWER_HEADERS_BYTES_MAX, "%s" VARY_ORIGIN, headers);
     CHECK(length >= 0);
     CHECK(length < ANSWER_HEADERS_BYTES_MAX); /* ours are short, and so are trusted origins */
 }

@@ -2,7 +2,7 @@
  * server/protocol/answer.h - HTTP answers of the protocols: JSON bodies, errors, CORS headers.
  *
  * Every answer to a page of a trusted origin says so (Access-Control-Allow-Origin); without that
- * header a browser keeps the answer from the page.
+ * header a browser keeps the answer from the page. Every answer carries Vary: Origin.
  */
 #ifndef SERVER_PROTOCOL_ANSWER_H
 #define SERVER_PROTOCOL_ANSWER_H

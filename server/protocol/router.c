@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/stats.h"
+#include "server/http/assets.h"
 #include "server/json/text.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/origin.h"
@@ -14,7 +15,8 @@
 #define SECOND_NS INT64_C(1000000000)
 
 enum route_kind {
-    ROUTE_PAGE,
+    ROUTE_ASSET,
+    ROUTE_SERVER,
     ROUTE_ROOM,
     ROUTE_BROKER,
     ROUTE_ECHO,
@@ -37,7 +39,7 @@ static const struct route {
     enum route_kind kind;
     unsigned flags;
 } routes[] = {
-    {"/", ROUTE_PAGE, 0},
+    {"*", ROUTE_SERVER, TAKES_POST}, /* OPTIONS only: head_parse sees to that */
     {"/ws", ROUTE_ROOM, IS_WEBSOCKET},
     {"/ws/", ROUTE_ROOM, IS_WEBSOCKET | IS_PREFIX},
     {"/broker", ROUTE_BROKER, IS_WEBSOCKET},
@@ -49,16 +51,8 @@ static const struct route {
     {"/metrics", ROUTE_METRICS, IS_MONITOR},
 };
 
-/* The built-in page: what there is, and how to try it. */
-static const char page[] =
-    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Sluice</title>\n"
-    "<h1>Sluice " SLUICE_VERSION "</h1>\n<ul>\n"
-    "<li><code>/ws/{client_id}</code> WebSocket: the room</li>\n"
-    "<li><code>/broker</code> WebSocket: subscribe and publish, in JSON</li>\n"
-    "<li><code>/topics/{topic}</code> POST publishes, GET gives history or an event stream</li>\n"
-    "<li><a href=\"/topics\">/topics</a> the topics</li>\n"
-    "<li><a href=\"/health\">/health</a>, <a href=\"/metrics\">/metrics</a></li>\n"
-    "</ul>\n</html>\n";
+/* Pages and what belongs to them: the paths are the assets'. */
+static const struct route asset_route = {"", ROUTE_ASSET, 0};
 
 static const struct route *find_route(const struct service *service, struct http_text path)
 {
@@ -72,7 +66,7 @@ static const struct route *find_route(const struct service *service, struct http
             continue;
         return route->kind == ROUTE_ECHO && !service->limits.is_echo_served ? NULL : route;
     }
-    return NULL;
+    return asset_find(path) != NULL ? &asset_route : NULL;
 }
 
 static const char *allowed_methods(const struct route *route)
@@ -116,13 +110,12 @@ static void answer_wrong_method(struct service *service, struct http_exchange *e
                                                   : "Allow: GET, HEAD, OPTIONS\r\n");
 }
 
-static void serve_page(struct service *service, struct http_exchange *exchange)
+static void serve_asset(struct service *service, struct http_exchange *exchange)
 {
-    struct text body = {0};
+    char lines[ANSWER_HEADERS_BYTES_MAX];
 
-    text_add(&body, page, sizeof page - 1);
-    answer_text(service, exchange, "text/html; charset=utf-8", &body, NULL);
-    text_done(&body);
+    answer_headers(service, exchange, NULL, lines);
+    asset_respond(exchange, asset_find(http_request(exchange)->path), lines);
 }
 
 /* Whether what browsers guard by Origin is asked for by a page that may not. */
@@ -179,9 +172,11 @@ static void dispatch(struct service *service, struct http_exchange *exchange,
     rest.bytes += behind; /* an entry point's rest begins with the slash */
     rest.size -= behind;
     switch (route->kind) {
-    case ROUTE_PAGE:
-        serve_page(service, exchange);
+    case ROUTE_ASSET:
+        serve_asset(service, exchange);
         break;
+    case ROUTE_SERVER:
+        break; /* not reached: OPTIONS is answered before */
     case ROUTE_ROOM:
         room_serve(service, exchange, rest);
         break;

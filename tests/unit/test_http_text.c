@@ -110,6 +110,48 @@ static void a_media_type_is_accepted_only_by_name(void **state)
     assert_true(http_accepts(request_with("accept", "*/*", "text/html"), "text/html"));
 }
 
+static void wishes_are_weighed(void **state)
+{
+    static const struct {
+        const char *value;
+        int quality;
+    } cases[] = {
+        {"gzip", 1000},
+        {"GZIP", 1000},
+        {"br, gzip;q=0.5", 500},
+        {"gzip ; q=0.123", 123},
+        {"gzip;Q=1.000", 1000},
+        {"gzip;q=0", 0},
+        {"gzip;q=0.000", 0},
+        {"gzip;q=1.001", 0},
+        {"gzip;q=2", 0},
+        {"gzip;q=", 0},
+        {"gzip;q=.5", 0},
+        {"gzip;q=0,5", 0},
+        {"gzip;q=0.1234", 0},
+        {"gzip;q=-1", 0},
+        {"gzip;q=x", 0},
+        {"gzip;q=0.2, gzip;q=0.7", 700},
+        {"", -1},
+        {"*", -1},
+        {"gzipped, x-gzip", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct http_request *request = request_with("accept-encoding", cases[i].value, NULL);
+
+        if (http_header_quality(request, "accept-encoding", "gzip") != cases[i].quality)
+            fail_msg("%s", cases[i].value);
+    }
+    assert_int_equal(http_header_quality(request_with("accept-encoding", "br", "gzip;q=0.1"),
+                                         "accept-encoding", "gzip"),
+                     100);
+    assert_int_equal(http_header_quality(request_with("accept-encoding", "*;q=0.4", NULL),
+                                         "accept-encoding", "*"),
+                     400);
+}
+
 static void percent_signs_are_decoded_once(void **state)
 {
     static const struct {
@@ -186,6 +228,7 @@ int main(void)
         cmocka_unit_test(the_first_of_several_headers_is_given),
         cmocka_unit_test(tokens_are_found_in_lists_over_all_lines),
         cmocka_unit_test(a_media_type_is_accepted_only_by_name),
+        cmocka_unit_test(wishes_are_weighed),
         cmocka_unit_test(percent_signs_are_decoded_once),
         cmocka_unit_test(a_query_parameter_is_found_by_its_whole_name),
         cmocka_unit_test(error_bodies_are_json_whatever_the_message),

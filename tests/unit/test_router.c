@@ -51,6 +51,70 @@ static void the_page_is_html(void **state)
     assert_part(answer.body, "/broker");
 }
 
+static void the_page_is_static_content(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer = protocol_request(f, "GET", "/", "Accept-Encoding: gzip\r\n", NULL);
+
+    assert_part(answer.head, "\r\nETag: \"");
+    assert_part(answer.head, "\r\nContent-Encoding: gzip\r\n");
+    assert_part(answer.head, "\r\nVary: Accept, Accept-Encoding\r\n");
+    assert_part(answer.head, "\r\nVary: Origin\r\n");
+    answer = protocol_request(f, "GET", "/", "If-None-Match: *\r\n", NULL);
+    assert_int_equal(answer.status, 304);
+    assert_part(answer.head, "\r\nVary: Origin\r\n");
+    assert_error(protocol_request(f, "GET", "/index.html", "", NULL), 404, "not_found");
+    assert_error(protocol_request(f, "POST", "/", JSON, "1"), 405, "method_not_allowed");
+}
+
+static void options_asks_about_the_whole_server_too(void **state)
+{
+    struct answer answer = protocol_request(*state, "OPTIONS", "*", "", NULL);
+
+    assert_int_equal(answer.status, 204);
+    assert_part(answer.head, "Allow: GET, HEAD, POST, OPTIONS\r\n");
+}
+
+static void paths_are_taken_as_they_are(void **state)
+{
+    static const char *const paths[] = {"//health",    "/health/", "/./health", "/%68ealth",
+                                        "/health;a=b", "/HEALTH",  "//ws",      "/topics%2Fnews"};
+    struct protocol_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_error(protocol_request(f, "GET", paths[i], "", NULL), 404, "not_found");
+    /* A topic like any other, and an id that is none. */
+    assert_part(protocol_request(f, "GET", "/topics/../health", "", NULL).body,
+                "{\"topic\":\"../health\",");
+    assert_int_equal(protocol_request(f, "GET", "/ws/../broker", "", NULL).status, 400);
+}
+
+static void every_answer_varies_with_the_origin(void **state)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+    } cases[] = {
+        {"GET", "/health"},    {"GET", "/nothing"}, {"DELETE", "/health"},   {"OPTIONS", "/topics"},
+        {"POST", "/topics/a"}, {"GET", "/topics"},  {"GET", "/topics/news"}, {"GET", "/broker"},
+    };
+    static const char *const origins[] = {
+        "",
+        "Origin: http://evil.example\r\n",
+        "Origin: http://localhost\r\n",
+    };
+    struct protocol_fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t j = 0; j < sizeof origins / sizeof *origins; j++) {
+            struct answer answer =
+                protocol_request(f, cases[i].method, cases[i].path, origins[j], NULL);
+
+            assert_part(answer.head, "\r\nVary: Origin\r\n");
+        }
+    }
+}
+
 static void websocket_paths_want_an_upgrade(void **state)
 {
     struct answer answer = protocol_request(*state, "GET", "/broker", "", NULL);
@@ -234,6 +298,10 @@ int main(void)
         HTTP_TEST(other_methods_are_405_and_say_which_there_are),
         HTTP_TEST(head_works_wherever_get_does),
         HTTP_TEST(the_page_is_html),
+        HTTP_TEST(the_page_is_static_content),
+        HTTP_TEST(options_asks_about_the_whole_server_too),
+        HTTP_TEST(paths_are_taken_as_they_are),
+        HTTP_TEST(every_answer_varies_with_the_origin),
         HTTP_TEST(websocket_paths_want_an_upgrade),
         HTTP_TEST(foreign_pages_may_not_publish_or_connect),
         HTTP_TEST(trusted_pages_may_read_the_answer),
