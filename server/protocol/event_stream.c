@@ -182,7 +182,7 @@ static void answer_head(struct service *service, struct http_exchange *exchange)
 {
     char headers[ANSWER_HEADERS_BYTES_MAX];
     struct http_response response = {
-        .status = 200, .content_type = CONTENT_TYPE, .headers = headers};
+        .status = 200, .content_type = CONTENT_TYPE, .headers = headers, .is_endless = true};
 
     answer_headers(service, exchange, HEADERS, headers);
     http_respond(exchange, &response);

@@ -117,7 +117,9 @@ static void the_head_of_an_event_stream_can_be_asked_for(void **state)
 
     assert_int_equal(answer.status, 200);
     assert_part(answer.head, "Content-Type: text/event-stream\r\n");
-    peer_expect_nothing(peer);
+    assert_part(answer.head, "Connection: close\r\n");
+    assert_no_part(answer.head, "Content-Length"); /* GET has none either */
+    peer_wait_end(peer);
     assert_int_equal(topics_stat(f->base, STAT_CLIENTS), 0);
 }
 
