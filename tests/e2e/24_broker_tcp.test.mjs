@@ -1,55 +1,8 @@
 // The broker protocol over raw TCP, one JSON object per line (PROTOCOLS sections 1 and 3).
-import net from 'node:net';
-import { Inbox } from './lib/client.mjs';
-import { freePort } from './lib/server.mjs';
+import { startRaw } from './lib/line.mjs';
 import { assertRefused } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { within } from './lib/until.mjs';
-
-class LineClient {
-  #inbox = new Inbox();
-
-  constructor(port) {
-    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
-    this.closed = new Promise((resolve) => this.socket.once('close', resolve));
-    let partial = '';
-    this.socket.setEncoding('utf8').on('data', (text) => {
-      const lines = (partial + text).split('\n');
-      partial = lines.pop();
-      lines.forEach((line) => this.#inbox.push(JSON.parse(line)));
-    });
-    this.socket.on('error', () => {});
-    this.socket.on('close', () => this.#inbox.end('connection closed'));
-  }
-
-  write(text) {
-    this.socket.write(text);
-  }
-
-  send(message) {
-    this.write(`${JSON.stringify(message)}\n`);
-  }
-
-  next(pattern) {
-    return this.#inbox.next(pattern);
-  }
-
-  terminate() {
-    this.socket.destroy();
-  }
-}
-
-/** A server with a raw listener, and a function that connects to it. */
-async function startRaw(start, args = []) {
-  const port = await freePort();
-  const server = await start({ args: ['--broker-listen', `127.0.0.1:${port}`, ...args] });
-  const connect = () => {
-    const client = new LineClient(port);
-    server.clients.add(client);
-    return client;
-  };
-  return { server, connect };
-}
 
 test('the same requests and answers as over WebSocket, line by line', async ({ start }) => {
   const { server, connect } = await startRaw(start);
@@ -104,7 +57,7 @@ test('a first line that is no JSON object closes', async ({ start }) => {
 });
 
 test('a line over the limit is answered and closed', async ({ start }) => {
-  const { connect } = await startRaw(start, ['--max-message', '1K']);
+  const { connect } = await startRaw(start, { args: ['--max-message', '1K'] });
   const raw = connect();
   raw.write(`{"action":"publish","topic":"t","message":"${'x'.repeat(2000)}"}\n`);
   assertRefused(await raw.next(), 'too_large');

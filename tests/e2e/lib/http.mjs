@@ -48,8 +48,9 @@ export class RawConnection {
   #buffer = Buffer.alloc(0);
   #arrivals = new Inbox();
 
-  constructor(port) {
-    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+  /** options: more of net.connect's. */
+  constructor(port, options = {}) {
+    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true, ...options });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('connect', resolve);
       this.socket.once('error', reject);

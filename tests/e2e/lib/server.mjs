@@ -72,10 +72,10 @@ export function makeDirectory(parent = os.tmpdir()) {
 export class Server {
   /**
    * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
-   * /dev/shm often is; data: a directory to use instead of a new one.
+   * /dev/shm often is; data: a directory to use instead of a new one; files: RLIMIT_NOFILE.
    */
-  constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port } = {}) {
-    this.options = { workers, args, env, ring, tick };
+  constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port, files } = {}) {
+    this.options = { workers, args, env, ring, tick, files };
     this.port = port;
     this.ownDirectories = [];
     this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
@@ -130,7 +130,10 @@ export class Server {
   async launch() {
     this.lines = new Inbox();
     this.allLines = [];
-    this.child = spawn(binary, this.arguments, {
+    const { files } = this.options;
+    const limiter = files ? ['prlimit', `--nofile=${files}:${files}`] : []; // becomes the server
+    const [program, ...args] = [...limiter, binary, ...this.arguments];
+    this.child = spawn(program, args, {
       env: { ...environment, ...this.options.env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -341,8 +344,8 @@ export class Server {
     return (await this.request('GET', '/health')).json;
   }
 
-  async raw() {
-    const connection = this.#own(new RawConnection(this.port));
+  async raw(options) {
+    const connection = this.#own(new RawConnection(this.port, options));
     await within(connection.opened, 'a connection');
     return connection;
   }
