@@ -3,6 +3,12 @@
 #include <string.h>
 
 #include "server/graphql/region.h"
+#include "server/json/text.h"
+#include "server/json/utf8.h"
+
+enum {
+    LINE_UNITS_MAX = 70, /* a longer value gets lines of its own */
+};
 
 /* The lines of a text, without what ends them: LF, CR or CR LF. */
 struct lines {
@@ -111,4 +117,90 @@ bool block_string_decode(struct ast_text raw, struct region *region, struct ast_
     }
     *ret_value = (struct ast_text){begin, (uint32_t)(out - begin)};
     return true;
+}
+
+static bool is_white_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void add_newline(uint32_t indent, struct text *out)
+{
+    char *at = text_reserve(out, (size_t)indent + 1);
+
+    if (at == NULL)
+        return;
+    *at = '\n';
+    memset(at + 1, ' ', indent);
+    text_grow(out, at + 1 + indent);
+}
+
+/* A line, """ as \""". */
+static void print_line(struct ast_text line, struct text *out)
+{
+    uint32_t run = 0; /* begin of what has still to be copied */
+
+    for (uint32_t i = 0; i < line.size; i++) {
+        if (line.size - i < 3 || memcmp(line.bytes + i, "\"\"\"", 3) != 0)
+            continue;
+        text_add(out, line.bytes + run, i - run);
+        text_add(out, "\\", 1);
+        run = i;
+        i += 2;
+    }
+    text_add(out, line.bytes + run, line.size - run);
+}
+
+void block_string_print(struct ast_text value, uint32_t indent, struct text *out)
+{
+    struct lines lines = {value.bytes, value.bytes + value.size};
+    char last = value.size > 0 ? value.bytes[value.size - 1] : '\0';
+    bool is_single = memchr(value.bytes, '\n', value.size) == NULL &&
+                     memchr(value.bytes, '\r', value.size) == NULL;
+    bool is_spread = !is_single || last == '"' || last == '\\' ||
+                     utf8_utf16_units(value.bytes, value.size) > LINE_UNITS_MAX;
+    bool begins_inline = is_single && value.size > 0 && is_white_space(value.bytes[0]);
+    struct ast_text line;
+
+    text_add_string(out, "\"\"\"");
+    if (is_spread && !begins_inline)
+        add_newline(indent, out);
+    while (next_line(&lines, &line)) {
+        print_line(line, out);
+        if (lines.at != NULL)
+            add_newline(indent, out);
+    }
+    if (is_spread)
+        add_newline(indent, out);
+    text_add_string(out, "\"\"\"");
+}
+
+bool block_string_is_printable(struct ast_text value)
+{
+    bool is_line_empty = true;
+    bool is_line_indented = false;
+    bool is_all_indented = true;
+    bool has_lines = false; /* more than one */
+
+    for (uint32_t i = 0; i < value.size; i++) {
+        unsigned char c = (unsigned char)value.bytes[i];
+
+        if (c == '\n') {
+            if (is_line_empty && !has_lines)
+                return false; /* blank lines around the value would be lost */
+            has_lines = true;
+            is_line_empty = true;
+            is_line_indented = false;
+        } else if (is_white_space((char)c)) {
+            is_line_indented = is_line_indented || is_line_empty;
+        } else if (c < 0x10) {
+            return false; /* what graphql-js holds for not printable; CR would become LF */
+        } else {
+            is_all_indented = is_all_indented && is_line_indented;
+            is_line_empty = false;
+        }
+    }
+    if (value.size == 0)
+        return true;
+    return !is_line_empty && !(is_all_indented && has_lines);
 }

@@ -6,6 +6,7 @@
 #define SERVER_GRAPHQL_BLOCK_STRING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "server/graphql/ast.h"
 
@@ -18,5 +19,13 @@ struct text;
  * changed. False: no memory.
  */
 bool block_string_decode(struct ast_text raw, struct region *region, struct ast_text *ret_value);
+
+/*
+ * Writes a value as a block string, as graphql-js does: on lines of its own unless it is short; all
+ * lines but the one with the opening quotes behind @indent spaces.
+ */
+void block_string_print(struct ast_text value, uint32_t indent, struct text *out);
+/* Whether a value that is written as a block string can be read back. */
+bool block_string_is_printable(struct ast_text value);
 
 #endif

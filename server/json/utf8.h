@@ -65,4 +65,17 @@ static inline size_t utf8_encode(char out[4], uint32_t character)
     return 4;
 }
 
+/* How many code units of UTF-16 valid UTF-8 becomes. */
+static inline size_t utf8_utf16_units(const char *text, size_t bytes)
+{
+    size_t units = 0;
+
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        units += (size_t)(c < 0x80 || c >= 0xC0) + (size_t)(c >= 0xF0);
+    }
+    return units;
+}
+
 #endif
