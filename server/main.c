@@ -1,6 +1,7 @@
 /*
  * sluice: reads the configuration, sets up log and title, and becomes the master.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,7 +12,21 @@
 
 enum {
     EXIT_CONFIG = 2, /* a configuration that cannot work */
+    LARGE_BYTES = 128 * 1024,
+    TRIM_BYTES = 1024 * 1024,
 };
+
+/*
+ * What large messages, answers and queues took goes back to the system with them, in all processes.
+ * Left to itself malloc raises its threshold when the first large block is freed, and from then on
+ * puts large ones between small ones, which outlive them: a worker that once had 500 MiB would keep
+ * them.
+ */
+static void give_memory_back(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* without effect under sanitizers */
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+}
 
 int main(int argc, char **argv)
 {
@@ -24,6 +39,7 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     int status = 0;
 
+    give_memory_back();
     switch (config_read(&sources, &config)) {
     case CONFIG_WRONG:
         status = EXIT_CONFIG;
