@@ -89,7 +89,7 @@ struct stream {
     struct outq out;
     uint32_t hold_bytes_max; /* most bytes kept unconsumed; set by the user */
     uint32_t drained_bytes;  /* when on_drained is called, in outq_pinned_bytes; set by the user */
-    struct rate rate;        /* what its users have taken, from the first request on; theirs */
+    struct rate rate;        /* what its peer has been granted; its user's */
     bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;
     bool is_dirty;

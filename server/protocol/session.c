@@ -19,6 +19,7 @@ void session_init(struct session *session, const struct session_options *options
         .websocket = options->websocket,
     };
     options->stream->drained_bytes = options->service->limits.queue_bytes_max / 2;
+    options->stream->rate = (struct rate){0}; /* its first request is no message */
     subscriber_init(&session->subscriber, options->stream, options->encoding, options->handlers,
                     session);
     client_join(&options->service->clients, &session->client, options->operations, options->name);

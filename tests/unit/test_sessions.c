@@ -570,6 +570,20 @@ static void requests_over_the_rate_of_their_connection_are_429(void **state)
     assert_int_equal(protocol_request(f, "POST", "/topics/t", type, "5").status, 201);
 }
 
+static void the_request_that_opens_a_websocket_is_none_of_its_messages(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer;
+
+    set_debt(f);
+    f->service.limits.rates.messages = 1;
+    peer = peer_websocket(f, "/broker");
+    peer_send_text(peer, "{\"action\":\"ping\"}");
+    assert_part(peer_text(peer), "\"status\":\"pong\"");
+    peer_send_text(peer, "{\"action\":\"ping\"}");
+    assert_part(peer_text(peer), "\"code\":\"rate_limited\"");
+}
+
 static void monitors_do_not_use_their_connection_up(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -633,6 +647,7 @@ int main(void)
         SESSION_TEST(a_room_client_over_its_rate_is_told_in_the_room_s_way),
         SESSION_TEST(echo_over_its_rate_is_closed_with_1008),
         SESSION_TEST(requests_over_the_rate_of_their_connection_are_429),
+        SESSION_TEST(the_request_that_opens_a_websocket_is_none_of_its_messages),
         SESSION_TEST(monitors_do_not_use_their_connection_up),
         SESSION_TEST(echo_is_there_only_when_asked_for),
     };
