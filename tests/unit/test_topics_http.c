@@ -249,7 +249,7 @@ static void what_retention_took_is_not_recovered(void **state)
 static void a_long_history_is_read_over_many_turns_and_bounded(void **state)
 {
     struct protocol_fixture *f = *state;
-    const size_t payload_bytes = (size_t)64 * 1024;
+    const size_t payload_bytes = (size_t)16 * 1024;
     const size_t events = (size_t)HISTORY_BODY_BYTES_MAX / payload_bytes + 8;
     struct answer answer;
 
@@ -272,7 +272,7 @@ static void what_retention_takes_while_it_is_read_is_told(void **state)
     struct answer answer;
 
     for (int i = 0; i < 10; i++) {
-        (void)topics_append_bytes(f->base, "news", 60000); /* a block of the log each */
+        (void)topics_append_bytes(f->base, "news", 20000); /* a block of the log each */
         topics_commit(f->base, NULL);
     }
     peer_write_text(peer, "GET /topics/news HTTP/1.1\r\nHost: x\r\n\r\n");
