@@ -1,0 +1,218 @@
+// What clients rightly say, to every endpoint and in every protocol: the ground that mutations start
+// from. A conversation is {port: 'http' | 'broker', parts: [Buffer]}; a part is one request, frame
+// or line.
+
+const TOPICS = ['fuzz', 'fuzz/a', 'fuzz:ä', 'room', 'x'.repeat(255), 'q'];
+const EPOCHS = ['9f86d081884c7d65', '0000000000000000', 'FFFFFFFFFFFFFFFF', 'x', ''];
+const NUMBERS = ['0', '1', '7', '100', '1000', '18446744073709551615', '18446744073709551616', '-1', ''];
+
+const crlf = (lines) => lines.map((line) => `${line}\r\n`).join('');
+const topic = (chance) => chance.pick(TOPICS);
+
+function value(chance, depth = 0) {
+  const kind = chance.below(depth > 3 ? 5 : 7);
+  switch (kind) {
+    case 0: return chance.below(2 ** 32) - 2 ** 31;
+    case 1: return chance.pick(['', 'hello', 'ä€😀', 'x'.repeat(chance.between(0, 20_000)), '\u0000']);
+    case 2: return null;
+    case 3: return chance.is(0.5);
+    case 4: return chance.random() * 1e9;
+    case 5: return chance.times(chance.between(0, 6), () => value(chance, depth + 1));
+    default: return Object.fromEntries(
+      chance.times(chance.between(0, 5), () => [`k${chance.below(9)}`, value(chance, depth + 1)]));
+  }
+}
+
+// --- HTTP
+
+function target(chance) {
+  const since = () => `since=${chance.pick(NUMBERS)}`;
+  const epoch = () => `epoch=${chance.pick(EPOCHS)}`;
+  const path = () => `/topics/${encodeURIComponent(topic(chance))}`;
+  return chance.pick([
+    () => '/',
+    () => '/health',
+    () => '/health/live',
+    () => '/metrics',
+    () => '/topics',
+    () => `/topics?prefix=fu&limit=${chance.pick(NUMBERS)}&after=${chance.pick(TOPICS)}`,
+    () => path(),
+    () => `${path()}?${since()}&limit=${chance.pick(NUMBERS)}`,
+    () => `${path()}?${since()}&${epoch()}`,
+    () => `http://localhost${path()}`,
+    () => '/nothing/here',
+    () => '/ws/a%20b',
+    () => '/broker',
+    () => '*',
+  ])();
+}
+
+const MORE_HEADERS = [
+  'Accept: text/event-stream',
+  'Accept: */*, text/html;q=0.5',
+  'Accept-Encoding: gzip, br',
+  'Origin: http://localhost',
+  'Origin: https://evil.example',
+  'Origin: null',
+  'If-None-Match: "x", W/"y", *',
+  'Connection: close',
+  'Connection: keep-alive',
+  'Last-Event-ID: 9f86d081884c7d65-7',
+  'Cookie: a=b; c=d',
+  'User-Agent: fuzz/1.0 (streams)',
+  'Expect: 100-continue',
+  'Range: bytes=0-5',
+];
+
+function moreHeaders(chance) {
+  return chance.times(chance.between(0, 5), () => chance.pick(MORE_HEADERS));
+}
+
+function chunked(chance, body) {
+  const parts = [];
+  for (let at = 0; at < body.length; ) {
+    const piece = body.subarray(at, at + 1 + chance.below(body.length));
+    parts.push(`${piece.length.toString(16)}${chance.is(0.2) ? ';a=b' : ''}\r\n`, piece, '\r\n');
+    at += piece.length;
+  }
+  parts.push(chance.is(0.2) ? '0\r\nTrailer: t\r\n\r\n' : '0\r\n\r\n');
+  return Buffer.concat(parts.map((part) => Buffer.from(part)));
+}
+
+function post(chance) {
+  const isJson = chance.is(0.6);
+  const body = Buffer.from(isJson ? JSON.stringify(value(chance)) : String(value(chance)));
+  const isChunked = chance.is(0.4);
+  const query = chance.pick(['', '', '?durable=true', '?durable=false']);
+  const head = crlf([
+    `POST /topics/${encodeURIComponent(topic(chance))}${query} HTTP/1.1`,
+    'Host: localhost',
+    `Content-Type: ${chance.pick(['application/json', 'text/plain', 'application/json; charset=utf-8',
+      'multipart/form-data; boundary=x'])}`,
+    isChunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`,
+    ...moreHeaders(chance),
+    '',
+  ]);
+  return Buffer.concat([Buffer.from(head), isChunked ? chunked(chance, body) : body]);
+}
+
+function get(chance) {
+  const method = chance.pick(['GET', 'GET', 'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+  return Buffer.from(crlf([
+    `${method} ${target(chance)} HTTP/1.${chance.is(0.9) ? 1 : 0}`,
+    'Host: localhost',
+    ...moreHeaders(chance),
+    '',
+  ]));
+}
+
+const requests = (chance) => ({
+  port: 'http',
+  parts: chance.times(chance.between(1, 12), () => (chance.is(0.4) ? post(chance) : get(chance))),
+});
+
+const eventStream = (chance) => ({
+  port: 'http',
+  parts: [Buffer.from(crlf([
+    `GET /topics/${encodeURIComponent(topic(chance))}?since=${chance.pick(NUMBERS)} HTTP/1.1`,
+    'Host: localhost',
+    'Accept: text/event-stream',
+    ...moreHeaders(chance),
+    '',
+  ]))],
+});
+
+// --- WebSocket
+
+export function frame(opcode, payload, { isFinal = true, mask = Buffer.from([1, 2, 3, 4]) } = {}) {
+  const head = [(isFinal ? 0x80 : 0) | opcode];
+  if (payload.length < 126) {
+    head.push(0x80 | payload.length);
+  } else if (payload.length < 65536) {
+    head.push(0x80 | 126, payload.length >> 8, payload.length & 255);
+  } else {
+    head.push(0x80 | 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (payload.length >> shift) & 255));
+  }
+  const masked = payload.map((byte, index) => byte ^ mask[index % 4]);
+  return Buffer.concat([Buffer.from(head), mask, masked]);
+}
+
+function framesOf(chance, payload, opcode) {
+  const pieces = [];
+  const count = chance.is(0.7) ? 1 : chance.between(2, 6);
+  for (let i = 0; i < count; i++) {
+    const part = payload.subarray(
+      Math.floor((payload.length * i) / count), Math.floor((payload.length * (i + 1)) / count));
+    pieces.push(frame(i === 0 ? opcode : 0, part, {
+      isFinal: i === count - 1, mask: chance.bytes(4) }));
+    if (chance.is(0.1)) {
+      pieces.push(frame(chance.pick([9, 10]), chance.bytes(chance.between(0, 125))));
+    }
+  }
+  return pieces;
+}
+
+function handshake(chance, path) {
+  return Buffer.from(crlf([
+    `GET ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Upgrade: websocket',
+    `Connection: ${chance.pick(['Upgrade', 'keep-alive, Upgrade'])}`,
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+    ...(chance.is(0.2) ? ['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'] : []),
+    ...(chance.is(0.1) ? [chance.pick(MORE_HEADERS)] : []),
+    '',
+  ]));
+}
+
+const CLOSES = [1000, 1001, 1002, 1005, 1007, 1011, 3000, 4999, 999];
+
+function closeFrame(chance) {
+  const code = chance.pick(CLOSES);
+  const reason = Buffer.from(chance.pick(['', 'bye', 'ä€😀', '\u0000']));
+  return frame(8, chance.is(0.2) ? Buffer.alloc(0)
+    : Buffer.concat([Buffer.from([code >> 8, code & 255]), reason]));
+}
+
+function webSocket(chance) {
+  const since = chance.is(0.3) ? `?since=${chance.pick(NUMBERS)}&epoch=${chance.pick(EPOCHS)}` : '';
+  const path = chance.pick(['/ws', `/ws/fuzz${chance.below(9)}${since}`, '/broker', '/broker', '/echo']);
+  const parts = [handshake(chance, path)];
+  for (let i = chance.between(1, 20); i > 0; i--) {
+    const text = path === '/broker' ? action(chance) : String(value(chance));
+    parts.push(...framesOf(chance, Buffer.from(text), chance.is(0.95) ? 1 : 2));
+  }
+  if (chance.is(0.5)) {
+    parts.push(closeFrame(chance));
+  }
+  return { port: 'http', parts };
+}
+
+// --- the broker's objects
+
+function action(chance) {
+  const id = chance.pick([{}, {}, { id: chance.below(99) }, { id: 'i'.repeat(chance.between(0, 300)) }]);
+  const about = { topic: topic(chance), ...id };
+  return JSON.stringify(chance.pick([
+    () => ({ action: 'subscribe', ...about }),
+    () => ({ action: 'subscribe', ...about, since: chance.below(99), epoch: chance.pick(EPOCHS) }),
+    () => ({ action: 'subscribe', ...about, since: chance.pick(NUMBERS) }),
+    () => ({ action: 'unsubscribe', ...about }),
+    () => ({ action: 'publish', ...about, message: value(chance) }),
+    () => ({ action: 'publish', ...about, message: value(chance), durable: chance.is(0.5) }),
+    () => ({ action: 'ping', ...id }),
+    () => ({ action: 'dance', ...about }),
+  ])());
+}
+
+const lines = (chance) => ({
+  port: 'broker',
+  parts: chance.times(chance.between(1, 40),
+    () => Buffer.from(`${action(chance)}${chance.pick(['\n', '\n', '\r\n', ' \n\n'])}`)),
+});
+
+/** Any of them. */
+export function conversation(chance) {
+  return chance.pick([requests, requests, eventStream, webSocket, webSocket, lines])(chance);
+}
