@@ -23,6 +23,8 @@ enum {
     CHUNK_BYTES_MAX = 1024 * 1024, /* doubling ends here; what is larger gets a chunk of its size */
 };
 
+#define PIECE_BYTES_MAX (SIZE_MAX / 2) /* so that sums do not overflow */
+
 struct region_chunk {
     struct region_chunk *next;
     size_t bytes; /* with this head */
@@ -85,7 +87,7 @@ static size_t next_chunk_bytes(const struct region *region, size_t bytes)
     size_t needed;
     size_t wanted = CHUNK_BYTES_MIN;
 
-    if (bytes > SIZE_MAX / 2)
+    if (bytes > PIECE_BYTES_MAX)
         return 0;
     needed = sizeof(struct region_chunk) + bytes;
     if (needed > left)
@@ -113,7 +115,9 @@ void *region_alloc_chunk(struct region *region, size_t bytes)
         region->free_bytes = 0;
         return memset(piece, 0, bytes);
     }
-    chunk_bytes = next_chunk_bytes(region, REGION_IS_CHECKED ? bytes : rounded);
+    /* What is too large is not rounded: it could become small. */
+    chunk_bytes =
+        next_chunk_bytes(region, REGION_IS_CHECKED || bytes > PIECE_BYTES_MAX ? bytes : rounded);
     chunk = chunk_bytes > 0 ? malloc(chunk_bytes) : NULL;
     if (chunk == NULL) {
         region->has_failed = true;
