@@ -74,3 +74,28 @@ build() {
     fi
     run_logged build ninja --quiet -k 0 -C "$directory" "${targets[@]}"
 }
+
+# install_node DIRECTORY: node, npm and the clients that tests use. DIRECTORY: for what must be kept.
+install_node() {
+    local directory=$1 major source
+    source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    # With npm apt installs ca-certificates, which writes the system's bundle anew: whoever reaches
+    # the registry by a certificate that was put only there would lose it on the way.
+    if [ -r "${NODE_EXTRA_CA_CERTS:-}" ] && [ "${NODE_EXTRA_CA_CERTS%/*}" != "$directory" ]; then
+        cp "$NODE_EXTRA_CA_CERTS" "$directory/extra-ca-certificates.crt"
+        export NODE_EXTRA_CA_CERTS=$directory/extra-ca-certificates.crt
+    fi
+    major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+    if [ "$major" -lt 18 ]; then
+        install_missing nodejs npm
+    elif ! command -v npm >/dev/null; then
+        install_missing npm
+    fi
+    (
+        cd "$source/tests/e2e" || exit
+        cmp -s package-lock.json node_modules/.installed-lock && exit
+        say "installing the clients that the tests use"
+        run_logged npm npm ci --no-audit --no-fund
+        cp package-lock.json node_modules/.installed-lock
+    )
+}

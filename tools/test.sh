@@ -6,7 +6,8 @@
 #   tools/test.sh unit e2e    only those
 #   tools/test.sh e2e/30      only the end-to-end (or fault) files whose names begin so
 #
-# fault: tests/fault/*, each with --short. fuzz: tools/fuzz.sh for some seconds, if clang is there.
+# fault: tests/fault/*, each with --short. fuzz: tools/fuzz.sh, a minute for each target; without clang
+# only for the one that needs none.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,30 +25,6 @@ export SLUICE_BUILD=$build_dir
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export CMOCKA_MESSAGE_OUTPUT=TAP
-
-install_node() {
-    local major
-    # With npm apt installs ca-certificates, which writes the system's bundle anew: whoever reaches
-    # the registry by a certificate that was put only there would lose it on the way.
-    if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then
-        cp "$NODE_EXTRA_CA_CERTS" "$build_dir/extra-ca-certificates.crt"
-        export NODE_EXTRA_CA_CERTS=$build_dir/extra-ca-certificates.crt
-    fi
-    major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
-    if [ "$major" -lt 18 ]; then
-        install_missing nodejs npm
-    elif ! command -v npm >/dev/null; then
-        install_missing npm
-    fi
-    install_missing "${PACKAGES_E2E[@]}"
-    cd "$root/tests/e2e"
-    if ! cmp -s package-lock.json node_modules/.installed-lock; then
-        say "installing the clients that the tests use"
-        run_logged npm npm ci --no-audit --no-fund
-        cp package-lock.json node_modules/.installed-lock
-    fi
-    cd "$root"
-}
 
 # add NAME SECONDS PASSED FAILED
 add() {
@@ -110,13 +87,14 @@ run_files() {
     done
 }
 
+# The parsers need clang's libFuzzer; the server that is thrown streams at is the one under test.
 run_fuzz() {
-    local start=$SECONDS status=0 counts
+    local start=$SECONDS status=0 counts targets=()
     if ! command -v clang >/dev/null; then
-        say "fuzz: no clang here, only the corpora were replayed"
-        return
+        say "fuzz: no clang here: of the parsers only the corpora were replayed"
+        targets=(streams)
     fi
-    "$root/tools/fuzz.sh" 10 >"$logs/fuzz.log" 2>&1 || status=$?
+    "$root/tools/fuzz.sh" 60 "${targets[@]}" >"$logs/fuzz.log" 2>&1 || status=$?
     counts=$("$root/tools/count_tests.py" line "$logs/fuzz.log" "$status")
     # shellcheck disable=SC2086
     add fuzz $((SECONDS - start)) $counts
@@ -132,7 +110,7 @@ trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 
 [ $# -gt 0 ] || set -- unit e2e fault fuzz
 case " $*" in
-*" e2e"* | *" fault"*) install_node ;;
+*" e2e"* | *" fault"* | *" fuzz"*) install_node "$build_dir" ;;
 esac
 for suite in "$@"; do
     case $suite in
