@@ -50,16 +50,16 @@ export function fieldOf(pid, name) {
 
 const ESTABLISHED = '01';
 
-/** Inodes of the server's ends of connections over 127.0.0.1: all, or that of one client's port. */
+/** Inodes of the server's ends of connections to 127.0.0.1: all, or that of one client's port. */
 function inodesOf(serverPort, clientPort) {
-  const end = (port) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const end = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return fs
     .readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter(([, local, remote, state]) => {
-      const isOurs = local === end(serverPort) && state === ESTABLISHED;
-      return isOurs && (clientPort === undefined || remote === end(clientPort));
+      const isOurs = local === `0100007F${end(serverPort)}` && state === ESTABLISHED;
+      return isOurs && (clientPort === undefined || remote.endsWith(end(clientPort)));
     })
     .map((fields) => fields[9]);
 }
