@@ -225,7 +225,8 @@ bool address_is_loopback(const struct address *address)
         const struct sockaddr_in6 *in6 =
             (const struct sockaddr_in6 *)(const void *)&address->storage;
 
-        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
     }
     return true;
 }

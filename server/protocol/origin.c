@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "server/net/address.h"
 #include "server/net/tcp.h"
 #include "server/protocol/service.h"
 
@@ -186,26 +187,6 @@ bool origin_is_trusted(const struct service_limits *limits, const struct origin_
            authority_is_ours(limits, &host);
 }
 
-static bool address_is_loopback(const struct sockaddr_storage *address)
-{
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-
-    switch (address->ss_family) {
-    case AF_UNIX:
-        return true;
-    case AF_INET:
-        memcpy(&ipv4, address, sizeof ipv4);
-        return (ntohl(ipv4.sin_addr.s_addr) >> 24) == 127;
-    case AF_INET6:
-        memcpy(&ipv6, address, sizeof ipv6);
-        return IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr) ||
-               (IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr) && ipv6.sin6_addr.s6_addr[12] == 127);
-    default:
-        return false;
-    }
-}
-
 /* Browsers send one. Which of several counts would be anybody's guess. */
 static bool has_one_origin(const struct http_request *request)
 {
@@ -225,13 +206,13 @@ enum origin_verdict origin_judge(const struct service_limits *limits,
     const struct http_text *origin = http_header(request, "origin");
     const struct http_text *host = http_header(request, "host");
     struct origin_question question = {.is_secure = request->is_secure};
-    struct sockaddr_storage peer;
+    struct address peer = {.bytes = sizeof peer.storage};
 
     if (origin == NULL)
         return ORIGIN_NONE;
 
     /* Who came from a loopback address came to one: only there does the kernel let it in. */
-    tcp_peer_address(http_exchange_stream(exchange), &peer);
+    tcp_peer_address(http_exchange_stream(exchange), &peer.storage);
     question.is_loopback = address_is_loopback(&peer);
     question.origin = *origin;
     if (host != NULL)

@@ -29,6 +29,8 @@ static void good_addresses_are_parsed_and_written_back(void **state)
         {"localhost:8000", "127.0.0.1:8000", true},
         {"[::1]:8000", NULL, true},
         {"[::]:80", NULL, false},
+        {"[::ffff:127.0.0.2]:80", NULL, true}, /* as a socket for both shows who came by IPv4 */
+        {"[::ffff:192.0.2.1]:80", NULL, false},
         {"[2001:DB8::1]:80", "[2001:db8::1]:80", false},
         {"unix:/run/sluice/web.sock", NULL, true},
         {"unix:a:b", NULL, true},
