@@ -39,10 +39,20 @@ static void rest(struct tcp_listener *listener)
     update_watch(listener);
 }
 
+/* It may have been lost to a limit that was lowered, or to another process. */
+static void keep_spare(struct tcp_set *set)
+{
+    if (set->spare_fd < 0)
+        set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 void tcp_listener_rested(struct timer *timer)
 {
-    update_watch(
-        (struct tcp_listener *)(void *)((char *)timer - offsetof(struct tcp_listener, timer)));
+    struct tcp_listener *listener =
+        (struct tcp_listener *)(void *)((char *)timer - offsetof(struct tcp_listener, timer));
+
+    keep_spare(listener->set);
+    update_watch(listener);
 }
 
 /*
@@ -56,6 +66,7 @@ static void refuse_newcomers(struct tcp_listener *listener)
     if (set->spare_fd < 0)
         return;
     (void)close(set->spare_fd); /* of /dev/null */
+    set->spare_fd = -1;
     for (int i = 0; i < TCP_ACCEPT_MAX; i++) {
         int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -64,7 +75,7 @@ static void refuse_newcomers(struct tcp_listener *listener)
         set->counts.refused++;
         (void)close(fd); /* that is the answer */
     }
-    set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    keep_spare(set);
 }
 
 /* False: this one newcomer went away, or the network said something about it; go on. */

@@ -265,25 +265,46 @@ static void a_disabled_listener_lets_newcomers_wait(void **state)
     assert_int_equal(close(client), 0);
 }
 
-static void out_of_descriptors_newcomers_are_refused_and_later_ones_served(void **state)
+/* Only numbers below @number may be given from now on. */
+static void limit_descriptors(rlim_t number)
 {
     struct rlimit limit;
-    struct rlimit lowered;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = number;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static rlim_t descriptors_max(void)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    return limit.rlim_cur;
+}
+
+/* The number that the next descriptor will have. */
+static rlim_t lowest_free(void)
+{
+    int lowest = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    assert_true(lowest >= 0);
+    assert_int_equal(close(lowest), 0);
+    return (rlim_t)lowest;
+}
+
+static void out_of_descriptors_newcomers_are_refused_and_later_ones_served(void **state)
+{
+    rlim_t max = descriptors_max();
     int clients[3];
-    int lowest;
 
     (void)state;
     for (int i = 0; i < 3; i++)
         clients[i] = connect_client();
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    lowest = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-    assert_true(lowest >= 0);
-    assert_int_equal(close(lowest), 0);
-    lowered = (struct rlimit){.rlim_cur = (rlim_t)lowest, .rlim_max = limit.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &lowered), 0);
+    limit_descriptors(lowest_free());
     TURN_UNTIL(tcp_counts(set)->refused == 3);
     assert_int_equal(accepted_count, 0);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit_descriptors(max);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(recv(clients[i], &(char){0}, 1, 0), 0); /* not left hanging */
         assert_int_equal(close(clients[i]), 0);
@@ -291,6 +312,26 @@ static void out_of_descriptors_newcomers_are_refused_and_later_ones_served(void 
     clients[0] = connect_client();
     TURN_UNTIL(accepted_count == 1); /* when it has rested */
     assert_int_equal(close(clients[0]), 0);
+}
+
+static void the_spare_descriptor_is_taken_again_when_it_was_lost(void **state)
+{
+    rlim_t max = descriptors_max();
+    int clients[2] = {connect_client(), -1};
+
+    (void)state;
+    limit_descriptors(STDERR_FILENO + 1); /* the spare one's number is over the limit, too */
+    turn();
+    assert_int_equal(tcp_counts(set)->refused, 0);
+    limit_descriptors(max);
+    TURN_UNTIL(accepted_count == 1);
+
+    clients[1] = connect_client();
+    limit_descriptors(lowest_free());
+    TURN_UNTIL(tcp_counts(set)->refused == 1);
+    limit_descriptors(max);
+    assert_int_equal(close(clients[0]), 0);
+    assert_int_equal(close(clients[1]), 0);
 }
 
 static void small_writes_leave_at_once(void **state)
@@ -378,6 +419,7 @@ int main(void)
         TEST(one_turn_accepts_a_bounded_number),
         TEST(a_disabled_listener_lets_newcomers_wait),
         TEST(out_of_descriptors_newcomers_are_refused_and_later_ones_served),
+        TEST(the_spare_descriptor_is_taken_again_when_it_was_lost),
         TEST(small_writes_leave_at_once),
         TEST(a_peer_that_is_gone_without_a_word_is_noticed),
         TEST(unix_and_ipv6_listeners_serve_as_well),
