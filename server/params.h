@@ -50,7 +50,7 @@
     X("max-byte-rate",     0,   SIZE, max_byte_rate,           "off",      0, TIB, true, "SIZE", "bytes a second of one connection's messages; 0 or off: without bound") \
     X("ping-interval",     0,   TIME, ping_interval,           "25s",      0, DAY, true, "TIME", "between WebSocket pings; 0: none") \
     X("ping-timeout",      0,   TIME, ping_timeout,            "20s",      100 * MS, DAY, true, "TIME", "for any sign of life after a ping") \
-    X("handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", "for a request's head to be complete") \
+    X("handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", "for a request's head; three times that for a body or a reader that stops") \
     X("max-head",          0,   SIZE, max_head,                "16K",      1 * KIB, MIB, true, "SIZE", "largest HTTP head") \
     X("hosts",             0,   TEXT_LIST, hosts,              "",         0, 0, true, "NAME,...", "host names that browsers may use besides IP literals and localhost") \
     X("cors-origins",      0,   TEXT_LIST, cors_origins,       "",         0, 0, true, "ORIGIN,...", "other origins whose pages may connect") \

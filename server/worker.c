@@ -28,11 +28,10 @@ enum {
     INPUT_BYTES = 64 * 1024 * 1024,
     INPUT_MESSAGES = 8,
     HTTP_RATE_BYTES_MIN = 1024, /* per second, of bodies and answers that take their time */
+    HTTP_PATIENCE = 3,          /* handshake timeouts, with either when it comes to a halt */
 };
-#define SLEEP_NS_MAX     CLOCK_SECOND_NS /* the master counts turns */
-#define BODY_TIMEOUT_NS  (30 * CLOCK_SECOND_NS)
-#define IDLE_TIMEOUT_NS  (75 * CLOCK_SECOND_NS)
-#define WRITE_TIMEOUT_NS (30 * CLOCK_SECOND_NS)
+#define SLEEP_NS_MAX    CLOCK_SECOND_NS /* the master counts turns */
+#define IDLE_TIMEOUT_NS (75 * CLOCK_SECOND_NS)
 
 static struct worker this_worker;
 
@@ -84,9 +83,9 @@ static void set_limits(struct worker *worker)
         .body_bytes_max = (uint32_t)config->max_message,
         .rate_bytes_min = HTTP_RATE_BYTES_MIN,
         .head_timeout_ns = (int64_t)config->handshake_timeout,
-        .body_timeout_ns = BODY_TIMEOUT_NS,
+        .body_timeout_ns = HTTP_PATIENCE * (int64_t)config->handshake_timeout,
         .idle_timeout_ns = IDLE_TIMEOUT_NS,
-        .write_timeout_ns = WRITE_TIMEOUT_NS,
+        .write_timeout_ns = HTTP_PATIENCE * (int64_t)config->handshake_timeout,
     };
 }
 

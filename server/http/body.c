@@ -129,10 +129,10 @@ static int step_size(struct body *body, uint8_t c)
 /* A byte of an extension or a trailer line, which are not kept. */
 static int step_line(struct body *body, uint8_t c, int state, int state_at_end)
 {
-    if (c == '\r')
-        return state_at_end;
     if (++body->line_bytes > BODY_LINES_MAX)
         return -1;
+    if (c == '\r')
+        return state_at_end;
     return (c < ' ' && c != '\t') || c == 0x7F ? -1 : state;
 }
 
@@ -140,7 +140,7 @@ static int step_line(struct body *body, uint8_t c, int state, int state_at_end)
 static int step_trailer_name(struct body *body, uint8_t c)
 {
     if (c == ':')
-        return body->state == STATE_TRAILER_NAME ? STATE_TRAILER : -1;
+        return body->state == STATE_TRAILER_NAME ? step_line(body, c, STATE_TRAILER, -1) : -1;
     if (!head_is_token_char((char)c))
         return -1; /* a folded line, no colon, or a blank before it */
     return step_line(body, c, STATE_TRAILER_NAME, -1);

@@ -255,6 +255,26 @@ static void a_body_that_comes_whole_needs_no_budget(void **state)
     assert_int_equal(budget.used_bytes, 0);
 }
 
+static void many_short_trailers_count_as_one_long_one(void **state)
+{
+    static const char line[] = "a:\r\n";
+    enum body_result result;
+    struct body body;
+    size_t consumed;
+    size_t count = 0;
+
+    (void)state;
+    body_begin_chunked(&body, &limits);
+    assert_int_equal(feed(&body, "0\r\n", 3, &consumed), BODY_MORE);
+    do {
+        result = feed(&body, line, sizeof line - 1, &consumed);
+        count++;
+    } while (result == BODY_MORE && count <= BODY_LINES_MAX);
+    assert_int_equal(result, BODY_BAD);
+    assert_in_range(count, BODY_LINES_MAX / 4, BODY_LINES_MAX / 3 + 1);
+    body_done(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_body_of_exactly_the_limit_passes),
         cmocka_unit_test(memory_follows_what_has_arrived),
         cmocka_unit_test(endless_extensions_and_trailers_are_refused),
+        cmocka_unit_test(many_short_trailers_count_as_one_long_one),
         cmocka_unit_test(what_waits_is_charged_to_the_budget_and_given_back),
         cmocka_unit_test(a_body_that_comes_whole_needs_no_budget),
     };

@@ -10,7 +10,9 @@ function parseHead(text) {
   const headers = {};
   for (const line of lines) {
     const colon = line.indexOf(':');
-    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value; // as Node's client does
   }
   return { version, status: Number(status), reason: reason.join(' '), headers };
 }
