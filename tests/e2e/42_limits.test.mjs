@@ -1,6 +1,7 @@
 // What is full, slow or too many: clear answers, and nobody else notices (DESIGN sections 4 to 6).
+import { startRaw } from './lib/line.mjs';
 import { kill } from './lib/processes.mjs';
-import { assertError, numbers } from './lib/shapes.mjs';
+import { assertError, assertRefused, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
 
@@ -124,22 +125,126 @@ for (const [ring, mapSize] of [['8M', '40M'], ['256K', '2M']]) {
     fillStore(start, ring, mapSize));
 }
 
-test('more connections than allowed are turned away politely', async ({ start }) => {
-  const server = await start({ workers: 1, args: ['--max-connections', '4'] });
-  const clients = [];
-  for (let i = 0; i < 4; i++) {
-    clients.push(await server.broker());
+// --- values at a limit and one beyond it
+
+test('so many subscriptions and not one more, until one is given back', async ({ start }) => {
+  const { server, connect } = await startRaw(start, { args: ['--max-subscriptions', '3'] });
+  for (const client of [await server.broker(), connect()]) {
+    const ask = (action, topic, id) => {
+      client.send({ action, topic, id });
+      return client.next({ id });
+    };
+    for (const topic of ['a', 'b', 'c']) {
+      assert.equal((await ask('subscribe', topic, topic)).status, 'subscribed');
+    }
+    assertRefused(await ask('subscribe', 'd', 4), 'too_many_subscriptions');
+    assert.equal((await ask('subscribe', 'a', 5)).status, 'subscribed', 'it has that one');
+    assert.equal((await ask('unsubscribe', 'b', 6)).status, 'unsubscribed');
+    assert.equal((await ask('subscribe', 'd', 7)).status, 'subscribed');
+    assertRefused(await ask('subscribe', 'b', 8), 'too_many_subscriptions');
   }
-  const outcome = await server.broker().then(
-    (late) => late.closeCode(),
-    (error) => error.status,
-  );
-  assert.ok(outcome === 1013 || outcome === 503, `it was answered ${outcome}`);
-  await clients[0].close();
-  await until(() => server.broker().then((client) => client.ping()), {
-    what: 'a place for another client',
-  });
-  assert.equal((await clients[1].ping()).status, 'pong');
+});
+
+/** A publish request that is exactly so long. */
+function requestOf(bytes) {
+  const [head, tail] = ['{"action":"publish","topic":"t","message":"', '"}'];
+  return head + 'x'.repeat(bytes - head.length - tail.length) + tail;
+}
+
+test('a message of max-message bytes is taken, one of a byte more is not', async ({ start }) => {
+  const max = 2000;
+  const { server, connect } = await startRaw(start, { args: ['--max-message', `${max}`] });
+
+  const broker = await server.broker();
+  broker.send(requestOf(max));
+  await broker.next({ status: 'published' });
+  broker.send(requestOf(max + 1));
+  assert.equal(await broker.closeCode(), 1009);
+
+  const room = await server.room();
+  await room.say('x'.repeat(max));
+  room.send('x'.repeat(max + 1));
+  assert.equal(await room.closeCode(), 1009);
+
+  const line = connect();
+  line.write(`${requestOf(max)}\n`);
+  await line.next({ status: 'published' });
+  line.write(`${requestOf(max + 1)}\n`);
+  assertRefused(await line.next(), 'too_large');
+  await line.end();
+
+  const chunked = async (size) => {
+    const connection = await server.raw();
+    connection.write(
+      'POST /topics/t HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n' +
+        `Transfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`,
+    );
+    return connection.response();
+  };
+  assert.equal((await server.post('t', 'x'.repeat(max), 'text/plain')).status, 201);
+  assertError(await server.post('t', 'x'.repeat(max + 1), 'text/plain'), 413, 'too_large');
+  assert.equal((await chunked(max)).status, 201);
+  assertError(await chunked(max + 1), 413, 'too_large');
+
+  const events = (await server.history('t')).events.map(({ data }) => data.length);
+  assert.equal(events.length, 4);
+});
+
+test('an operation of a quarter of the ring is taken, one of a byte more is too_large', async ({
+  start,
+}) => {
+  const { server, connect } = await startRaw(start, { ring: '256K' });
+  // bus/README.md: 56 bytes, a length byte and the topic's name, the payload.
+  const payloadMax = (topic) => 64 * 1024 - 56 - 1 - topic.length;
+  const most = payloadMax('t') - 2; // in quotes
+  for (const client of [await server.broker(), connect()]) {
+    for (const [size, id] of [[most, 1], [most + 1, 2], [1, 3]]) {
+      client.send({ action: 'publish', topic: 't', message: 'x'.repeat(size), id });
+    }
+    assert.equal((await client.next({ id: 1 })).status, 'published');
+    assertRefused(await client.next({ id: 2 }), 'too_large');
+    assert.equal((await client.next({ id: 3 })).status, 'published');
+  }
+  assert.equal((await server.post('t', 'x'.repeat(most), 'text/plain')).status, 201);
+  assertError(await server.post('t', 'x'.repeat(most + 1), 'text/plain'), 413, 'too_large');
+
+  const ann = await server.room('ann');
+  const longest = payloadMax('room') - JSON.stringify({ from: 'ann', data: '' }).length;
+  await ann.say('x'.repeat(longest));
+  ann.send('x'.repeat(longest + 1));
+  assert.equal((await ann.next({ type: 'error' })).code, 'too_large');
+  await ann.say('still here');
+});
+
+test('past max-queue a client lags and loses nothing; who reads does not lag', async ({ start }) => {
+  const server = await start({ workers: 1, args: ['--max-queue', '16K'] });
+  const lagging = async () => {
+    const { text } = await server.request('GET', '/metrics');
+    const [, value] = /^sluice_became_lagging_total\{worker="0".*\} (\d+)$/m.exec(text);
+    return Number(value);
+  };
+  const [slow, fast] = [await server.broker(), await server.broker()];
+  const publisher = await server.broker();
+  await fast.subscribe('news');
+  for (const index of numbers(0, 100)) {
+    await publisher.publish('news', { index, filler: 'x'.repeat(1000) });
+    await fast.next({ type: 'message' });
+  }
+  assert.equal(await lagging(), 0);
+
+  await slow.subscribe('news');
+  slow.socket.pause();
+  let count = 0;
+  while ((await lagging()) === 0) {
+    for (let i = 0; i < 50; i++) {
+      await publisher.publish('news', { index: count++, filler: 'x'.repeat(20_000) });
+    }
+    assert.ok(count < 5000, 'it never lagged');
+  }
+  slow.socket.resume();
+  for (const index of numbers(0, count)) {
+    assert.equal((await slow.next({ type: 'message' })).data.index, index);
+  }
 });
 
 /** Publishes messages of 20 kB as a window allows, until count are acknowledged. */
