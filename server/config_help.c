@@ -53,7 +53,8 @@ void config_show_help(FILE *output)
     show_plain(output, '\0', "version", "", "show the version and exit");
     show_plain(output, 'h', "help", "", "show this text and exit");
     (void)fputs(
-        "\nSizes take K, M, G, T (1024s); times ms, s, m, h, d; `off` turns a limit off.\n"
+        "\nSizes take K, M, G, T (1024s); times ms, s, m, h, d, and are seconds without any of\n"
+        "them; `off` turns a limit off.\n"
         "Every option may also stand in the environment (--drain-timeout 5m as\n"
         "SLUICE_DRAIN_TIMEOUT=5m) and in the file (drain_timeout = 5m). An option wins over\n"
         "the environment, the environment over the file.\n"

@@ -46,6 +46,10 @@ test('a wrong option ends with 2 and is named', async () => {
     [['--durability', 'maybe'], /durability.*maybe/],
     [['--log-level', 'loud'], /log-level.*loud/],
     [['--max-message', '-1'], /max-message/],
+    [['--max-per-address', 'few'], /--max-per-address: "few"/],
+    [['--max-rate', '10/s'], /--max-rate: "10\/s"/],
+    [['--max-byte-rate', '64KB'], /--max-byte-rate: "64KB"/],
+    [['--max-connections', 'off'], /--max-connections: "off"/],
     [['--config', '/nowhere/sluice.conf'], /\/nowhere\/sluice\.conf/],
     [['stray'], /stray/],
   ];
@@ -73,6 +77,8 @@ test('an error in a file is told with file and line', async ({ cleanup }) => {
     [['# comment', 'tick = 10s', 'workers = none'], 3],
     [['[section]', 'no_such_option = 1'], 2],
     [['workers = 2', 'this is no setting'], 2],
+    [['max_rate = 10', 'max_byte_rate = fast'], 2],
+    [['max_per_address = 4294967296'], 1],
   ];
   for (const [lines, line] of cases) {
     const file = writeFile(cleanup, lines);
@@ -86,6 +92,9 @@ test('a wrong value in the environment is told by the name of the variable', asy
   for (const [name, value] of [
     ['SLUICE_WORKERS', 'none'],
     ['SLUICE_DRAIN_TIMEOUT', '1 fortnight'],
+    ['SLUICE_MAX_PER_ADDRESS', '-1'],
+    ['SLUICE_MAX_RATE', '1000001'],
+    ['SLUICE_MAX_BYTE_RATE', '1 MB'],
   ]) {
     const result = await runSluice(['--check-config'], { env: { [name]: value } });
     assert.equal(result.code, 2);
