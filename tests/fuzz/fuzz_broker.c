@@ -5,8 +5,10 @@
  *     what that reading makes of it;
  *   what is published and returned lies inside that copy, is JSON itself, and is the value of the
  *     last member of that name;
+ *   it is refused for what a plain reading of PROTOCOLS section 3 says, or not at all;
  *   the answer is compact, strict JSON of bounded length on one line; an error says why.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +40,17 @@ static void check_answer(const char *answer, size_t size)
     CHECK(memchr(answer, '\n', size) == NULL);
 }
 
+/* A JSON string's text; false: it is another one. */
+static bool means(struct json_span string, const char *text)
+{
+    char *out = copy(string.bytes, string.size);
+    ptrdiff_t length = json_string_decode(string, out, string.size);
+    bool is_same = length == (ptrdiff_t)strlen(text) && memcmp(out, text, strlen(text)) == 0;
+
+    free(out);
+    return is_same;
+}
+
 /* The value of the object's last member whose key means @name; size 0: there is none. */
 static struct json_span last_member(struct json_span object, const char *name)
 {
@@ -47,11 +60,96 @@ static struct json_span last_member(struct json_span object, const char *name)
     size_t offset = 0;
 
     while (json_object_next(object, &offset, &key, &value)) {
-        if (json_string_equals(key, name))
+        if (means(key, name))
             found = value;
     }
     return found;
 }
+
+static bool is_there(struct json_span value)
+{
+    return value.size > 0;
+}
+
+static bool is_of(struct json_span value, enum json_type type)
+{
+    return is_there(value) && json_type(value) == type;
+}
+
+/* --- what it is to be refused for, by a plain reading --------------------------------------- */
+
+static enum broker_error plain_topic(struct json_span topic)
+{
+    char name[RECORD_TOPIC_BYTES_MAX];
+    ptrdiff_t size;
+
+    if (!is_of(topic, JSON_STRING))
+        return BROKER_BAD_REQUEST;
+    size = json_string_decode(topic, name, sizeof name);
+    return size >= 0 && topic_name_is_valid(name, (size_t)size) ? BROKER_OK : BROKER_BAD_TOPIC;
+}
+
+static bool plain_epoch_is_good(struct json_span epoch)
+{
+    char digits[16];
+
+    if (!is_of(epoch, JSON_STRING) ||
+        json_string_decode(epoch, digits, sizeof digits) != sizeof digits)
+        return false;
+    for (size_t i = 0; i < sizeof digits; i++) {
+        if (isxdigit((unsigned char)digits[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Of a subscribe or publish whose topic is good. */
+static enum broker_error plain_rest(struct json_span object, bool is_publish)
+{
+    struct json_span since = last_member(object, "since");
+    struct json_span epoch = last_member(object, "epoch");
+    struct json_span durable = last_member(object, "durable");
+    uint64_t number;
+    bool is_good = true;
+
+    if (is_publish) {
+        is_good = is_there(last_member(object, "message"));
+        if (is_there(durable) && !is_of(durable, JSON_TRUE) && !is_of(durable, JSON_FALSE))
+            is_good = false;
+    } else {
+        if (is_there(since) && (!is_of(since, JSON_NUMBER) || !json_uint64(since, &number)))
+            is_good = false;
+        if (is_there(epoch) && !plain_epoch_is_good(epoch))
+            is_good = false;
+    }
+    return is_good ? BROKER_OK : BROKER_BAD_REQUEST;
+}
+
+static enum broker_error plain_error(struct json_span object)
+{
+    struct json_span action;
+    struct json_span id;
+    enum broker_error error;
+
+    if (!is_of(object, JSON_OBJECT))
+        return BROKER_BAD_REQUEST;
+    action = last_member(object, "action");
+    id = last_member(object, "id");
+    if (is_there(id) && !is_of(id, JSON_STRING) && !is_of(id, JSON_NUMBER))
+        return BROKER_BAD_REQUEST;
+    if (id.size > BROKER_ID_BYTES_MAX || !is_of(action, JSON_STRING))
+        return BROKER_BAD_REQUEST;
+    if (means(action, "ping"))
+        return BROKER_OK;
+    if (!means(action, "subscribe") && !means(action, "unsubscribe") && !means(action, "publish"))
+        return BROKER_UNKNOWN_ACTION;
+    error = plain_topic(last_member(object, "topic"));
+    if (error != BROKER_OK || means(action, "unsubscribe"))
+        return error;
+    return plain_rest(object, means(action, "publish"));
+}
+
+/* --- what was made of it ------------------------------------------------------------------------ */
 
 static bool is_same_span(struct json_span a, struct json_span b)
 {
@@ -136,8 +234,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *reason = NULL;
     enum broker_error error = broker_message_parse(in, size, compact, &message, &reason);
 
-    if (length >= 0)
+    if (length >= 0) {
         CHECK(memcmp(compact, wanted, (size_t)length) == 0);
+        CHECK(error == plain_error((struct json_span){compact, (size_t)length}));
+    }
     if (error == BROKER_OK) {
         CHECK(length > 0);
         check_message(&message, (struct json_span){compact, (size_t)length});

@@ -2,7 +2,9 @@
 // from. A conversation is {port: 'http' | 'broker', parts: [Buffer]}; a part is one request, frame
 // or line.
 
-const TOPICS = ['fuzz', 'fuzz/a', 'fuzz:ä', 'room', 'x'.repeat(255), 'q'];
+// The longest one, the one whose JSON is longest, one that is too long, one that is reserved.
+const TOPICS = ['fuzz', 'fuzz', 'fuzz/a', 'fuzz:ä', 'room', 'x'.repeat(255), '"'.repeat(255),
+  'y'.repeat(256), '$x'];
 const EPOCHS = ['9f86d081884c7d65', '0000000000000000', 'FFFFFFFFFFFFFFFF', 'x', ''];
 const NUMBERS = ['0', '1', '7', '100', '1000', '18446744073709551615', '18446744073709551616', '-1', ''];
 
@@ -192,7 +194,7 @@ function webSocket(chance) {
 // --- the broker's objects
 
 function action(chance) {
-  const id = chance.pick([{}, {}, { id: chance.below(99) }, { id: 'i'.repeat(chance.between(0, 300)) }]);
+  const id = chance.pick([{}, {}, { id: chance.below(99) }, { id: 'i'.repeat(chance.between(0, 6000)) }]);
   const about = { topic: topic(chance), ...id };
   return JSON.stringify(chance.pick([
     () => ({ action: 'subscribe', ...about }),
