@@ -98,19 +98,15 @@ static void start_timer(struct http1 *connection, int64_t delay_ns)
 static void set_waiting(struct http1 *connection, bool is_waiting)
 {
     struct http_server *server = connection->server;
+    struct http1 **from = is_waiting ? &server->connections : &server->waiting;
+    struct http1 **to = is_waiting ? &server->waiting : &server->connections;
 
     if (connection->is_waiting == is_waiting)
         return;
     connection->is_waiting = is_waiting;
-    if (is_waiting) {
-        DL_DELETE(server->connections, connection);
-        DL_APPEND(server->waiting, connection);
-        server->waiting_count++;
-    } else {
-        DL_DELETE(server->waiting, connection);
-        DL_APPEND(server->connections, connection);
-        server->waiting_count--;
-    }
+    server->waiting_count = is_waiting ? server->waiting_count + 1 : server->waiting_count - 1;
+    DL_DELETE(*from, connection);
+    DL_APPEND(*to, connection);
 }
 
 /* Lets go of the stream, which another user takes over or which is gone. */

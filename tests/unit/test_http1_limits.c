@@ -312,7 +312,7 @@ static void the_budget_is_used_while_a_body_waits(void **state)
 {
     struct http1_fixture *f = *state;
 
-    f->budget.bytes_max = 64 * 1024;
+    f->budget.bytes_max = 65536;
     f->server.budget = &f->budget;
     client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\nx");
     assert_true(f->budget.used_bytes > 0);
