@@ -7,8 +7,11 @@
 
 #include "server/graphql/schema.h"
 
-/* The SDL of __Schema, __Type and so on, which schema_build parses first. */
-extern const char introspect_sdl[];
+/*
+ * The built-in scalars and directives, __Schema and so on, in pieces that make one text; a NULL ends
+ * them. The meta fields stand in an extension of `Query`.
+ */
+extern const char *const introspect_sdl[];
 /* Sets the resolvers of the introspection types and of the meta fields. From schema_build. */
 void introspect_bind(struct schema *schema);
 

@@ -27,7 +27,7 @@
 
 enum {
     SCHEMA_BYTES_MAX = 1024 * 1024 * 1024,
-    SCHEMA_DEFAULT_DEPTH_MAX = 200,
+    SCHEMA_DEFAULT_DEPTH_MAX = 256,
     SCHEMA_DEFAULT_VALUES_MAX = 10000,
 };
 
@@ -222,6 +222,11 @@ bool schema_is_possible(const struct schema_type *abstract, const struct schema_
 /* Whether @sub may stand where @super is asked for (section 3.6.1, IsValidImplementation). */
 bool schema_ref_is_subtype(const struct schema_ref *sub, const struct schema_ref *super);
 
+/*
+ * A default value as a literal, as introspection shows it: with the defaults of the fields that it
+ * leaves out (graphql-js: astFromValue).
+ */
+void schema_print_default(const struct schema_input *input, struct text *out);
 /* As graphql-js's printSchema: without built-in types and directives. */
 void schema_print(const struct schema *schema, struct text *out);
 
