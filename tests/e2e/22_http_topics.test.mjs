@@ -1,6 +1,6 @@
 // /topics over HTTP: publish, history, event streams, the list (PROTOCOLS section 4).
-import { EventSource } from 'eventsource';
-import { Inbox } from './lib/client.mjs';
+import { RoomClient } from './lib/client.mjs';
+import { startRaw } from './lib/line.mjs';
 import { kill } from './lib/processes.mjs';
 import { EPOCH, TIME, assertError, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
@@ -400,26 +400,139 @@ test('an event stream is opened only for who names it', async ({ start }) => {
   }
 });
 
-test('EventSource reconnects by itself and misses nothing when a worker dies', async ({
+test('subscribers are counted over all workers, in every protocol, and until they leave', async ({
   start,
-  cleanup,
 }) => {
-  const server = await start({ workers: 2 });
-  const source = new EventSource(`http://127.0.0.1:${server.port}/topics/news`);
-  cleanup(() => source.close());
-  const inbox = new Inbox();
-  source.addEventListener('message', (event) => inbox.push(JSON.parse(event.data).data));
-  await new Promise((resolve) => source.addEventListener('open', resolve));
+  const { server, connect } = await startRaw(start, { workers: 2 });
+  const rooms = await server.onEachWorker(() => server.room());
+  await rooms[0].say('hello'); // only what is kept is listed
+  const subscribed = [...server.clients].filter((client) => client instanceof RoomClient);
+  const brokers = await server.onEachWorker(() => server.broker());
+  for (const broker of brokers) {
+    await broker.subscribe('room');
+  }
+  const raws = [connect(), connect()];
+  for (const raw of raws) {
+    raw.send({ action: 'subscribe', topic: 'room' });
+    await raw.next({ status: 'subscribed' });
+  }
+  const streams = [await server.events('/topics/room'), await server.events('/topics/room')];
+  subscribed.push(...brokers, ...raws, ...streams);
 
-  await server.post('news', '1');
-  assert.equal(await inbox.next((data) => data === 1), 1);
-  const worker = server.workers()[await server.workerOf()];
-  const failed = new Promise((resolve) => source.addEventListener('error', resolve));
-  kill(worker);
-  await failed;
-  await server.post('news', '2');
-  await server.post('news', '3');
-  assert.equal(await inbox.next((data) => data === 2), 2);
-  assert.equal(await inbox.next((data) => data === 3), 3);
-  assert.deepEqual(inbox.items, []);
+  const untilCounted = (what) =>
+    until(
+      async () => {
+        const { topics } = (await server.request('GET', '/topics?prefix=room')).json;
+        const alive = subscribed.filter(({ socket }) => !socket.destroyed).length;
+        assert.deepEqual(
+          topics.map(({ topic, subscribers }) => [topic, subscribers]),
+          [['room', alive]],
+        );
+        return true;
+      },
+      { what },
+    );
+  await untilCounted('everybody to be counted');
+  assert.ok(subscribed.every(({ socket }) => !socket.destroyed));
+
+  await brokers[0].call({ action: 'unsubscribe', topic: 'room' });
+  subscribed.splice(subscribed.indexOf(brokers[0]), 1);
+  await untilCounted('one less');
+  raws[0].terminate();
+  streams[0].terminate();
+  await untilCounted('two who have gone');
+  // Those of a worker that has died are nobody's any more.
+  const before = subscribed.filter(({ socket }) => !socket.destroyed).length;
+  kill(server.workers()[0]);
+  await until(() => subscribed.filter(({ socket }) => !socket.destroyed).length < before, {
+    what: 'clients to notice',
+  });
+  await untilCounted('the clients of a dead worker to be forgotten');
+});
+
+test('topics are listed page by page, whatever their names', async ({ start }) => {
+  const server = await start();
+  const names = ['a', 'a b', 'a%2F', 'a+b', 'a/b', 'a/b/c', 'b&c=d', 'ä', '日本', '😀'];
+  for (const name of names) {
+    await server.post(encodeURIComponent(name), '1');
+  }
+  const list = async (query) =>
+    (await server.request('GET', `/topics${query}`)).json.topics.map(({ topic }) => topic);
+  const sorted = (some) => some.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  assert.deepEqual(await list(''), sorted([...names]));
+  for (const limit of [1, 3, 1000]) {
+    const paged = [];
+    for (;;) {
+      const after = encodeURIComponent(paged.at(-1) ?? '');
+      const page = await list(`?limit=${limit}&after=${after}`);
+      paged.push(...page);
+      if (page.length < limit) {
+        break;
+      }
+    }
+    assert.deepEqual(paged, sorted([...names]));
+  }
+  for (const prefix of ['a', 'a/', 'a%', 'ä', 'b&', 'c', '日']) {
+    const wanted = sorted(names.filter((name) => name.startsWith(prefix)));
+    assert.deepEqual(await list(`?prefix=${encodeURIComponent(prefix)}`), wanted);
+  }
+  assert.deepEqual(await list('?prefix=a&after=a/b'), ['a/b/c']);
+  assert.deepEqual(await list('?after=a/c'), sorted(names.filter((name) => name > 'a/c')));
+
+  for (const query of ['limit=0', 'limit=1001', 'limit=', 'limit=x', 'limit=-1', 'limit=1e2']) {
+    assertError(await server.request('GET', `/topics?${query}`), 400, 'bad_request');
+  }
+  const long = 'x'.repeat(256);
+  for (const value of ['%', '%zz', '%FF', '%C3', long]) {
+    for (const name of ['prefix', 'after']) {
+      const answer = await server.request('GET', `/topics?${name}=${value}`);
+      assertError(answer, 400, 'bad_request');
+    }
+  }
+});
+
+test('a topic that retention has emptied is not listed, and its history says so', async ({
+  start,
+}) => {
+  const server = await start({ args: ['--retention-events', '1'] });
+  await server.post('gone', '1', 'application/json', '?durable=true');
+  const { seq } = (await server.post('kept', '2', 'application/json', '?durable=true')).json;
+  const topics = await until(
+    async () => {
+      await server.post('kept', '3', 'application/json', '?durable=true');
+      const list = (await server.request('GET', '/topics')).json.topics;
+      return list.length === 1 && list;
+    },
+    { what: 'retention to take the first' },
+  );
+  assert.equal(topics[0].topic, 'kept');
+  const { epoch } = (await server.health()).log;
+  const gone = await server.history('gone');
+  assert.deepEqual(gone, {
+    topic: 'gone',
+    epoch,
+    events: [],
+    last_seq: 1,
+    oldest: 0,
+    more: false,
+    recovered: false,
+  });
+  assert.equal((await server.history('gone', '?since=1')).recovered, true);
+  assert.ok(seq > 1);
+});
+
+test('HEAD of a history, of the list and of errors has the length of what GET has', async ({
+  start,
+}) => {
+  const server = await start();
+  await server.post('news', '{"a":1}', 'application/json', '?durable=true');
+  for (const path of ['/topics', '/topics/news', '/topics/news?limit=0', '/topics/%zz']) {
+    const get = await server.request('GET', path);
+    const head = await server.request('HEAD', path);
+    assert.equal(head.status, get.status, path);
+    assert.equal(head.text, '');
+    assert.equal(head.headers['content-length'], String(Buffer.byteLength(get.text)), path);
+    assert.equal(head.headers['content-type'], get.headers['content-type']);
+    assert.equal(head.headers.vary, get.headers.vary);
+  }
 });

@@ -1,6 +1,6 @@
 // The broker protocol over raw TCP, one JSON object per line (PROTOCOLS sections 1 and 3).
 import { startRaw } from './lib/line.mjs';
-import { assertRefused } from './lib/shapes.mjs';
+import { TIME, assertRefused, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { within } from './lib/until.mjs';
 
@@ -78,4 +78,80 @@ test('in a drain clients are warned, and newcomers told and closed', async ({ st
   await raw.next({ status: 'published' });
   raw.terminate();
   assert.equal(await server.end(), 0);
+});
+
+test('whoever shuts his side down gets all his answers, also to a last line without an end', async ({
+  start,
+}) => {
+  const { server, connect } = await startRaw(start);
+  const raw = connect({ allowHalfOpen: true });
+  for (const index of numbers(0, 100)) {
+    raw.send({ action: 'publish', topic: 'news', message: index, durable: true });
+  }
+  raw.write('{"action":"publish","topic":"news","message":"last","id":"last"}');
+  raw.socket.end();
+  assert.equal((await raw.next()).id, 'last'); // which does not wait for the disk
+  for (const index of numbers(0, 100)) {
+    assert.equal((await raw.next({ status: 'published' })).seq, index + 1);
+  }
+  await raw.end();
+
+  const cut = connect({ allowHalfOpen: true });
+  cut.write('{"action":"publish","topic":"news","mess');
+  cut.socket.end();
+  assertRefused(await cut.next(), 'bad_json');
+  await cut.end();
+  assert.equal((await server.health()).log.last_seq, 101);
+});
+
+test('what is no UTF-8 is a wrong line among others', async ({ start }) => {
+  const { connect } = await startRaw(start);
+  const raw = connect();
+  for (const bytes of ['ff', 'c0af', 'eda080', 'f4908080', 'c3', 'e282']) {
+    const line = ['{"action":"publish","topic":"t","message":"', '"}\n'];
+    raw.socket.write(Buffer.concat([line[0], Buffer.from(bytes, 'hex'), line[1]].map(Buffer.from)));
+    assertRefused(await raw.next(), 'bad_json');
+  }
+  raw.socket.write(Buffer.from('7b22616374696f6e223a2270696e67227d000a', 'hex')); // a NUL behind it
+  assertRefused(await raw.next(), 'bad_json');
+  raw.send({ action: 'ping' });
+  assert.equal((await raw.next()).status, 'pong');
+});
+
+test('very many lines in one piece are answered in order', async ({ start }) => {
+  const { connect } = await startRaw(start);
+  const raw = connect();
+  raw.write(numbers(0, 5000).map((id) => `{"action":"ping","id":${id}}\r\n\n`).join(''));
+  for (const id of numbers(0, 5000)) {
+    assert.equal((await raw.next()).id, id);
+  }
+  assert.deepEqual(raw.queue, []);
+});
+
+test('whatever does not begin with a brace is cut off without a word', async ({ start }) => {
+  const { server, connect } = await startRaw(start);
+  const publish = '{"action":"publish","topic":"news","message":1}\n';
+  for (const first of ['GET / HTTP/1.1', '', ' ', '\t', '[', '"', '\ufeff', '\u0000', '\u0016']) {
+    const raw = connect();
+    raw.write(`${first}\r\n${publish}`);
+    await raw.end();
+    assert.deepEqual(raw.queue, [], JSON.stringify(first));
+  }
+  assert.equal((await server.health()).log.last_seq, 0);
+});
+
+test('a newcomer during a drain gets one line and its end', async ({ start }) => {
+  const { server, connect } = await startRaw(start);
+  const raw = connect();
+  raw.send({ action: 'ping' });
+  await raw.next({ status: 'pong' });
+  server.signal('SIGTERM');
+  await raw.next({ type: 'shutdown' });
+  const late = connect();
+  const { remaining_seconds, time, ...rest } = await late.next();
+  assert.deepEqual(rest, { type: 'shutdown', message: 'Server is shutting down' });
+  assert.ok(remaining_seconds > 1700 && remaining_seconds <= 1800);
+  assert.match(time, TIME);
+  await late.end();
+  assert.deepEqual(late.queue, []);
 });
