@@ -82,14 +82,16 @@ const char *token_describe(const struct token *token, struct region *region)
 void lexer_init(struct lexer *lexer, const struct ast_document *document, struct region *region,
                 struct graphql_errors *errors)
 {
-    const uint8_t *source = (const uint8_t *)document->source.bytes;
+    struct ast_text source = document->source;
+    const uint8_t *begin = (const uint8_t *)(source.size > 0 ? source.bytes : "");
 
     *lexer = (struct lexer){
         .document = document,
         .region = region,
         .errors = errors,
-        .at = source,
-        .end = source + document->source.size,
+        .begin = begin,
+        .at = begin,
+        .end = begin + source.size,
     };
 }
 
@@ -113,7 +115,7 @@ void lexer_fail(struct lexer *lexer, enum graphql_code code, uint32_t at, const 
 
 static uint32_t offset_of(const struct lexer *lexer, const uint8_t *at)
 {
-    return (uint32_t)(at - (const uint8_t *)lexer->document->source.bytes);
+    return (uint32_t)(at - lexer->begin);
 }
 
 bool lexer_check_source(struct lexer *lexer)

@@ -56,7 +56,8 @@ struct lexer {
     const struct ast_document *document;
     struct region *region;
     struct graphql_errors *errors;
-    const uint8_t *at; /* behind the last token */
+    const uint8_t *begin; /* the source */
+    const uint8_t *at;    /* behind the last token */
     const uint8_t *end;
     bool has_failed;
 };

@@ -11,9 +11,16 @@ struct fragment {
     bool is_used;
 };
 
+/* What was printed last: two words need a space between them, and so do two strings. */
+enum behind {
+    BEHIND_SIGN,
+    BEHIND_WORD,
+    BEHIND_STRING,
+};
+
 struct normal {
     struct text *out;
-    bool is_behind_word;        /* a name or a number cannot follow without a space */
+    enum behind behind;
     struct fragment *fragments; /* sorted by name */
     uint32_t fragment_count;
     struct fragment *to_read; /* used ones whose own spreads have not been seen */
@@ -22,15 +29,20 @@ struct normal {
 static void put_sign(struct normal *normal, const char *sign)
 {
     text_add_string(normal->out, sign);
-    normal->is_behind_word = false;
+    normal->behind = BEHIND_SIGN;
+}
+
+static void put_space(struct normal *normal, enum behind next)
+{
+    if (normal->behind == next)
+        text_add(normal->out, " ", 1);
+    normal->behind = next;
 }
 
 static void put_word(struct normal *normal, struct ast_text word)
 {
-    if (normal->is_behind_word)
-        text_add(normal->out, " ", 1);
+    put_space(normal, BEHIND_WORD);
     text_add(normal->out, word.bytes, word.size);
-    normal->is_behind_word = true;
 }
 
 static void put_literal(struct normal *normal, const char *word)
@@ -70,10 +82,8 @@ static void put_value(struct normal *normal, const struct ast_value *value)
         put_word(normal, value->text);
         break;
     case AST_STRING:
-        if (normal->is_behind_word)
-            text_add(normal->out, " ", 1);
+        put_space(normal, BEHIND_STRING);
         print_string(value->text, normal->out);
-        normal->is_behind_word = true; /* or two strings would begin a block string */
         break;
     case AST_BOOLEAN:
         put_literal(normal, value->boolean ? "true" : "false");
