@@ -646,6 +646,29 @@ test('a client that does not read its answers is served no further, and closed',
   await assertUnharmed(server, 1);
 });
 
+test('many that wait keep no newcomer out: who has waited longest goes', async ({ start }) => {
+  const server = await start({ workers: 1, files: 1000 });
+  const busy = await server.raw();
+  busy.write(`${publish}Content-Length: 2\r\n\r\nx`);
+  const silent = [];
+  const closed = [];
+  for (const index of numbers(0, 300)) {
+    silent.push(await server.raw());
+    silent[index].ended.then(() => closed.push(index));
+  }
+  const evicted = await until(() => metric(server, 'sluice_connections_evicted_total'));
+  await until(() => closed.length >= evicted, { what: 'the end of those that were evicted' });
+  assert.ok(closed.length < silent.length, 'the younger ones are still there');
+  assert.deepEqual(
+    closed.sort((a, b) => a - b),
+    numbers(0, closed.length),
+  );
+  silent.at(-1).write(get('/health/live'));
+  assert.equal((await silent.at(-1).response()).status, 200);
+  busy.write('y');
+  assert.equal((await busy.response()).status, 201);
+});
+
 // --- static content
 
 test('the page is compressed for whoever takes that, and the same bytes', async ({ start }) => {
