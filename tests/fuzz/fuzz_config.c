@@ -4,10 +4,13 @@
  *   it is taken, and then every number is within its bounds and comes back from its own text; or
  *     it is refused, and then at least one line says what is wrong;
  *   what is said about it begins with the program's name.
+ *
+ * And as a single value of every option that is a number: it means what a plain reading says.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -148,9 +151,87 @@ static void call_with_lines(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* --- single values ------------------------------------------------------------------------------ */
+
+/* What a unit stands for; 0: it is none. */
+static uint64_t plain_factor(enum param_kind kind, const char *unit)
+{
+    static const struct {
+        enum param_kind kind;
+        const char *unit;
+        uint64_t factor;
+    } units[] = {
+        {PARAM_COUNT, "", 1},
+        {PARAM_SIZE, "", 1},
+        {PARAM_SIZE, "k", UINT64_C(1) << 10},
+        {PARAM_SIZE, "m", UINT64_C(1) << 20},
+        {PARAM_SIZE, "g", UINT64_C(1) << 30},
+        {PARAM_SIZE, "t", UINT64_C(1) << 40},
+        {PARAM_TIME, "", UINT64_C(1000000000)},
+        {PARAM_TIME, "ms", UINT64_C(1000000)},
+        {PARAM_TIME, "s", UINT64_C(1000000000)},
+        {PARAM_TIME, "m", UINT64_C(60000000000)},
+        {PARAM_TIME, "h", UINT64_C(3600000000000)},
+        {PARAM_TIME, "d", UINT64_C(86400000000000)},
+    };
+
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (units[i].kind == kind && strcasecmp(units[i].unit, unit) == 0)
+            return units[i].factor;
+    }
+    return 0;
+}
+
+/* False: it is to be refused. */
+static bool plain_number(const struct param *param, const char *text, uint64_t *ret)
+{
+    const char *at = text;
+    uint64_t factor;
+
+    *ret = 0;
+    if (param->min == 0 && strcasecmp(text, "off") == 0)
+        return true;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (__builtin_mul_overflow(*ret, 10, ret) ||
+            __builtin_add_overflow(*ret, (uint64_t)(*at - '0'), ret))
+            return false;
+    }
+    factor = plain_factor(param->kind, at);
+    if (at == text || factor == 0 || __builtin_mul_overflow(*ret, factor, ret))
+        return false;
+    return *ret >= param->min && *ret <= param->max;
+}
+
+static void check_values(const uint8_t *data, size_t size)
+{
+    struct config *config = calloc(1, sizeof *config);
+    char *text = malloc(size + 1);
+
+    CHECK(config != NULL && text != NULL);
+    if (size > 0)
+        memcpy(text, data, size);
+    text[size] = '\0';
+    for (size_t i = 0; i < param_count(); i++) {
+        const struct param *param = param_at(i);
+        char reason[PARAM_REASON_BYTES] = "";
+        uint64_t wanted;
+        int rc;
+
+        if (!is_number(param))
+            continue;
+        rc = param_set(param, text, config, reason);
+        CHECK((rc == 0) == plain_number(param, text, &wanted));
+        CHECK(number_of(param, config) == (rc == 0 ? wanted : 0));
+        CHECK((rc == 0) == (*reason == '\0'));
+    }
+    config_free(config);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     call_with_file(data, size);
     call_with_lines(data, size);
+    check_values(data, size);
     return 0;
 }

@@ -84,6 +84,7 @@ struct protocol_fixture *protocol_fixture_new(uint64_t ring_bytes)
 
     assert_non_null(fixture);
     fixture->base = topics_fixture_new(ring_bytes);
+    fixture->turn_ns = TURN_NS;
     role_set((enum role)(ROLE_MASTER | ROLE_WORKER | ROLE_WRITER)); /* tests speak for all */
     bus_set_phase(fixture->base->bus, BUS_RUNNING, 0);
     assert_int_equal(loop_open(&fixture->loop), 0);
@@ -168,7 +169,7 @@ static bool peer_read(struct peer *peer)
 static bool turn(struct protocol_fixture *fixture)
 {
     struct service *service = &fixture->service;
-    int called = loop_turn(fixture->loop, TURN_NS);
+    int called = loop_turn(fixture->loop, fixture->turn_ns);
     int64_t now_ns = loop_now_ns(fixture->loop);
     bool has_moved = called > 0;
 

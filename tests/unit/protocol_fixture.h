@@ -38,6 +38,7 @@ struct protocol_fixture {
     int left_count;
     bool is_committing; /* everything, in each turn */
     int64_t frozen_ns;  /* what timers take for now; 0: they run by the clock */
+    int64_t turn_ns;    /* a turn waits at most so long for something to come */
 };
 
 /* A client's end of a connection. */
