@@ -288,6 +288,19 @@ for (const files of [256, 20_000]) {
   });
 }
 
+test('nobody is refused while another worker has descriptors left', async ({ start }) => {
+  const { connect } = await startRaw(start, { workers: 2, files: 256 });
+  const answers = [];
+  for (let i = 0; i < 180; i++) {
+    const client = connect();
+    client.send({ action: 'ping' });
+    answers.push((await client.next()).status);
+  }
+  const served = answers.filter((status) => status === 'pong').length;
+  assert.equal(answers.indexOf('error'), served);
+  assert.ok(served > 130, `${served} were served`);
+});
+
 test('max-connections beyond the descriptors is warned about', async ({ start }) => {
   const server = await start({ workers: 1, files: 256, args: ['--max-connections', '5000'] });
   assert.match(server.stderr, /warning.*max-connections of 5000.*256 open files/);

@@ -375,6 +375,8 @@ static void errors_of_publishing_have_codes(void **state)
     assert_int_equal(broker_publish_error(-ENOMEM, &reason), BROKER_UNAVAILABLE);
     assert_non_null(reason);
     assert_string_equal(broker_error_code(BROKER_STORAGE_FULL), "storage_full");
+    assert_string_equal(broker_error_code(BROKER_RATE_LIMITED), "rate_limited");
+    assert_string_equal(broker_error_code(BROKER_FORBIDDEN), "forbidden");
     assert_string_equal(broker_error_code(BROKER_BAD_JSON), "bad_json");
 }
 
