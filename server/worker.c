@@ -27,6 +27,7 @@ enum {
     /* Of the input budget: so much, or so many of the longest messages. README, "Limits". */
     INPUT_BYTES = 64 * 1024 * 1024,
     INPUT_MESSAGES = 8,
+    INPUT_OVERHEAD = 16 * 1024, /* of a message: what it is parsed with */
     HTTP_RATE_BYTES_MIN = 1024, /* per second, of bodies and answers that take their time */
     HTTP_PATIENCE = 3,          /* handshake timeouts, with either when it comes to a halt */
 };
@@ -61,7 +62,7 @@ static void set_limits(struct worker *worker)
     const struct config *config = worker->config;
 
     worker->is_awaiting_committed = config->durability == DURABILITY_COMMITTED;
-    worker->input_budget.bytes_max = INPUT_MESSAGES * config->max_message;
+    worker->input_budget.bytes_max = INPUT_MESSAGES * (config->max_message + INPUT_OVERHEAD);
     if (worker->input_budget.bytes_max < INPUT_BYTES)
         worker->input_budget.bytes_max = INPUT_BYTES;
     worker->service.limits = (struct service_limits){

@@ -9,6 +9,7 @@
 
 enum {
     SLACK_BYTES = 4096, /* less than this is not worth giving back */
+    GROWTH_PARTS = 8,   /* what grows again grows by an 8th more than it must */
 };
 
 static size_t charge_of(const struct held *held)
@@ -16,7 +17,7 @@ static size_t charge_of(const struct held *held)
     return held != NULL ? sizeof *held + held->capacity : 0;
 }
 
-static int grow(struct held **held, struct budget *budget, size_t capacity)
+static int resize(struct held **held, struct budget *budget, size_t capacity)
 {
     size_t more_bytes = sizeof **held + capacity - charge_of(*held);
     struct held *grown;
@@ -33,6 +34,13 @@ static int grow(struct held **held, struct budget *budget, size_t capacity)
     grown->capacity = (uint32_t)capacity;
     *held = grown;
     return 0;
+}
+
+static int grow(struct held **held, struct budget *budget, size_t needed)
+{
+    if (*held != NULL && resize(held, budget, needed + needed / GROWTH_PARTS) == 0)
+        return 0;
+    return resize(held, budget, needed); /* the first is often the last */
 }
 
 int held_append(struct held **held, struct budget *budget, const uint8_t *bytes, size_t size)

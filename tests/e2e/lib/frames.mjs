@@ -8,7 +8,7 @@ import { within } from './until.mjs';
 export const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 };
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** The bytes of a length: in its shortest form unless bytes (0, 2 or 8 behind the first) says so. */
+/** A length with so many bytes (0, 2 or 8) behind the first. */
 function lengthField(length, bytes, maskBit) {
   const field = Buffer.alloc(1 + bytes);
   if (bytes === 0) {
@@ -78,6 +78,7 @@ export class FrameClient {
   #chunks = [];
   #size = 0;
   #arrivals = new Inbox();
+  #isMute = false;
 
   constructor(port) {
     this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
@@ -87,9 +88,16 @@ export class FrameClient {
     this.socket.on('close', () => this.#arrivals.end('closed'));
   }
 
-  /** Shakes hands; early: bytes sent behind the request at once. */
-  static async open(port, { path = '/echo', headers = '', early = Buffer.alloc(0) } = {}) {
+  /**
+   * Shakes hands with a server, which ends the connection with itself. early: bytes sent behind the
+   * request at once; isMute: the server's pings are given by frame() instead of being answered.
+   */
+  static async open(server, options = {}) {
+    const { path = '/echo', headers = '', early = Buffer.alloc(0), isMute = false } = options;
+    const { port } = server;
     const client = new FrameClient(port);
+    client.#isMute = isMute;
+    server.clients.add(client);
     const key = randomBytes(16).toString('base64');
     const head =
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
@@ -145,8 +153,18 @@ export class FrameClient {
     }
   }
 
-  /** The next frame of the server, which has to be whole, final, unmasked, in its shortest form. */
   async frame() {
+    for (;;) {
+      const got = await this.#frame();
+      if (this.#isMute || got.opcode !== OPCODE.PING) {
+        return got;
+      }
+      this.send(pong(got.payload));
+    }
+  }
+
+  /** The next frame of the server, which has to be whole, final, unmasked, in its shortest form. */
+  async #frame() {
     const [first, second] = await this.#bytes(2);
     assert.equal(first & 0xf0, 0x80, 'FIN, and no reserved bit');
     assert.equal(second & 0x80, 0, 'no mask');

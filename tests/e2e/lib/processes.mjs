@@ -50,18 +50,39 @@ export function fieldOf(pid, name) {
 
 const ESTABLISHED = '01';
 
-/** Inodes of the server's ends of connections to 127.0.0.1: all, or that of one client's port. */
-function inodesOf(serverPort, clientPort) {
-  const end = (port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+/** The system's TCP sockets on 127.0.0.1. waiting: bytes not sent or not read. */
+function sockets() {
+  const portOf = (address) => parseInt(address.slice(address.indexOf(':') + 1), 16);
   return fs
     .readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, local, remote, state]) => {
-      const isOurs = local === `0100007F${end(serverPort)}` && state === ESTABLISHED;
-      return isOurs && (clientPort === undefined || remote.endsWith(end(clientPort)));
+    .filter(([, local]) => local?.startsWith('0100007F:'))
+    .map(([, local, remote, state, queues, , , , , inode]) => ({
+      localPort: portOf(local),
+      remotePort: portOf(remote),
+      state,
+      waiting: queues.split(':').reduce((sum, bytes) => sum + parseInt(bytes, 16), 0),
+      inode,
+    }));
+}
+
+/** Inodes of the server's ends of connections to 127.0.0.1: all, or that of one client's port. */
+function inodesOf(serverPort, clientPort) {
+  return sockets()
+    .filter(({ localPort, remotePort, state }) => {
+      const isOurs = localPort === serverPort && state === ESTABLISHED;
+      return isOurs && (clientPort === undefined || remotePort === clientPort);
     })
-    .map((fields) => fields[9]);
+    .map(({ inode }) => inode);
+}
+
+/** Bytes that the system holds between two ends that have not been read. */
+export function bytesBetween(onePort, otherPort) {
+  const ports = [onePort, otherPort];
+  return sockets()
+    .filter(({ localPort, remotePort }) => ports.includes(localPort) && ports.includes(remotePort))
+    .reduce((sum, { waiting }) => sum + waiting, 0);
 }
 
 /** Which of the processes hold the server's ends of these connections. */
