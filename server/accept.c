@@ -33,6 +33,13 @@ enum {
 
 /* --- newcomers ------------------------------------------------------------------------------------ */
 
+/* No descriptor is left for one more. */
+static bool is_full(const struct worker *worker)
+{
+    return stat_get(worker->bus, worker->slot, STAT_CONNECTIONS) >=
+           worker->accept.admissions.own_max;
+}
+
 static enum admission admit(struct worker *worker, struct stream *stream)
 {
     struct sockaddr_storage address;
@@ -42,6 +49,8 @@ static enum admission admit(struct worker *worker, struct stream *stream)
     tcp_peer_address(stream, &address);
     verdict = admission_judge(&worker->accept.admissions, &address);
     tcp_mark(stream, verdict);
+    if (is_full(worker))
+        accept_balance(worker); /* the next one, in this very turn, may be another's */
     return verdict;
 }
 
@@ -203,12 +212,11 @@ static bool is_above_share(const struct share *share, uint64_t count)
     return count * 100 * share->worker_count > share->total * SHARE_PERCENT;
 }
 
-/* Out of descriptors, while another worker has some. */
+/* While another worker is not, as far as can be told: all may have as many as we. */
 static bool is_only_one_full(const struct worker *worker, const struct share *share)
 {
-    uint64_t own_max = worker->accept.admissions.own_max; /* all have the same */
-
-    return share->own >= own_max && share->total < own_max * share->worker_count;
+    return is_full(worker) &&
+           share->total < worker->accept.admissions.own_max * share->worker_count;
 }
 
 static struct share measure(const struct worker *worker)
