@@ -334,7 +334,9 @@ static void read_sent(struct outcome *outcome, const uint8_t *at, size_t left)
         if (at[0] == 0x8A) {
             add_pong(outcome, at + 2, size);
         } else if (at[0] == 0x88) {
-            CHECK(size == 0 || size == 2);
+            CHECK(size != 1);
+            if (size > 2)
+                CHECK(reference_utf8_is_valid(at + 4, size - 2));
             outcome->sent_code = size == 0 ? WEBSOCKET_NO_STATUS : at[2] * 256 + at[3];
         } else {
             CHECK(at[0] == 0x89 && size == 0);
