@@ -33,7 +33,8 @@ enum {
 #define HANDSHAKE                                                                                  \
     "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                   \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-#define SECOND INT64_C(1000000000)
+#define SECOND      INT64_C(1000000000)
+#define TIME_MAX_NS (WEBSOCKET_MESSAGE_S * SECOND) /* or a message would come too slowly */
 
 /* What has come of an input, by either way. */
 struct outcome {
@@ -313,7 +314,8 @@ static void feed(struct session *session, const struct manner *manner, const uin
             bytes = size - at;
         fake_stream_feed(&session->fake, data + at, bytes);
         go_on(session);
-        session->now_ns += manner->piece_ns;
+        if (session->now_ns + manner->piece_ns < TIME_MAX_NS)
+            session->now_ns += manner->piece_ns;
         (void)timer_wheel_advance(session->timers, session->now_ns);
         go_on(session);
         at += bytes;
