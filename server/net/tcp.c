@@ -290,23 +290,34 @@ static void read_input(struct tcp_stream *tcp)
         add_work(tcp);
 }
 
+static struct tcp_stream *take_work(struct tcp_set *set)
+{
+    struct tcp_stream *tcp = set->work.first;
+
+    set->work.first = tcp->work_next;
+    tcp->is_working = false;
+    return tcp;
+}
+
+/* Who adds itself again stands behind all others: its turn is a later one. */
 static void on_work(struct loop_task *task)
 {
     struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
-    struct tcp_stream *tcp = set->work.first;
+    const struct tcp_stream *last = set->work.last;
 
-    set->work = (struct tcp_list){0};
-    while (tcp != NULL) {
-        struct tcp_stream *next = tcp->work_next;
+    for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL; i++) {
+        struct tcp_stream *tcp = take_work(set);
 
-        tcp->is_working = false;
         /* One that is closed is only taken off the list, so that tcp_reap can free it. */
         if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
             give_held(tcp);
         if (may_read(tcp))
             read_input(tcp);
-        tcp = next;
+        if (tcp == last)
+            break;
     }
+    if (set->work.first != NULL)
+        loop_defer(set->loop, task);
 }
 
 static int socket_error(int fd)

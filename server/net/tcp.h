@@ -7,7 +7,8 @@
  * Memory   an idle connection costs sizeof(struct tcp_stream) (216 bytes at most) and nothing
  *          else: kept input, queues and parsers are borrowed while they are needed.
  * Limits   at most TCP_READ_BYTES are read from one stream per turn, at most TCP_WRITE_BYTES
- *          written; at most TCP_ACCEPT_MAX connections accepted per listener and turn. A queue
+ *          written. Those that have more to be read than that take turns, TCP_WORK_MAX in each, so
+ *          that many fast senders make no turn long for the others. At most TCP_ACCEPT_MAX connections accepted per listener and turn. A queue
  *          that makes no progress is its user's affair (sent_bytes of the queue tells): HTTP gives
  *          up after write_timeout_ns, subscribers become lagging.
  * Accept   out of descriptors (EMFILE, ENFILE): a spare one is given up to refuse newcomers
@@ -32,6 +33,7 @@ struct tcp_listener;
 enum {
     TCP_READ_BYTES = 64 * 1024,
     TCP_WRITE_BYTES = 1024 * 1024,
+    TCP_WORK_MAX = 256, /* streams that are read once more in a turn, besides those of the loop */
     TCP_ACCEPT_MAX = 64,
     TCP_REAP_MAX = 1024,
     TCP_MARK_MAX = UINT8_MAX,

@@ -7,7 +7,7 @@
  *          system call.
  * Lists    a stream is in `open` or `closed`, and besides may stand in `dirty` (to be flushed) and
  *          in `work` (to be read in the next turn). One that is closed is freed when those two,
- *          which are only walked as a whole, have let go of it.
+ *          which are only taken from at their front, have let go of it.
  */
 #ifndef SERVER_NET_TCP_INTERNAL_H
 #define SERVER_NET_TCP_INTERNAL_H

@@ -130,6 +130,67 @@ static void one_turn_reads_a_bounded_amount_of_one_stream(void **state)
     free(filler);
 }
 
+enum {
+    SENDERS = TCP_WORK_MAX + 50,
+    SENDER_BYTES = 160 * 1024, /* three reads; fits the socket */
+};
+
+static struct user senders[SENDERS];
+
+/* How often they have been given something, and how many have been given everything. */
+static int count_data(int *ret_done)
+{
+    int count = 0;
+
+    *ret_done = 0;
+    for (int i = 0; i < SENDERS; i++) {
+        count += senders[i].data_count;
+        *ret_done += senders[i].bytes == SENDER_BYTES;
+    }
+    return count;
+}
+
+static void many_fast_senders_take_turns(void **state)
+{
+    char *filler = calloc(1, SENDER_BYTES);
+    struct user first = f->user;
+    int first_peer = f->peer;
+    int peers[SENDERS];
+    int before = 0;
+    int done = 0;
+
+    (void)state;
+    assert_non_null(filler);
+    for (int i = 0; i < SENDERS; i++) {
+        open_pair(f);
+        peers[i] = f->peer;
+        senders[i] = f->user;
+        adopt(&senders[i], f->user.stream);
+        assert_int_equal(write(peers[i], filler, SENDER_BYTES), SENDER_BYTES);
+    }
+    f->user = first;
+    f->peer = first_peer;
+    adopt(&f->user, f->user.stream);
+    for (int turns = 0; done < SENDERS; turns++) {
+        int count;
+
+        turn(f, 0);
+        count = count_data(&done);
+        assert_true(count > before);
+        if (turns >= 2) /* the loop has told of each once */
+            assert_true(count - before <= TCP_WORK_MAX);
+        before = count;
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(senders[i].data_count, 3);
+        assert_int_equal(close(peers[i]), 0);
+        stream_abort(senders[i].stream);
+        free(senders[i].text);
+    }
+    settle(f);
+    free(filler);
+}
+
 static void a_new_user_is_given_what_the_old_one_left(void **state)
 {
     struct user successor = {.take_max = SIZE_MAX};
@@ -315,6 +376,7 @@ int main(void)
         TEST(a_stream_paused_again_at_once_gets_nothing),
         TEST(a_stream_that_holds_its_limit_stops_reading),
         TEST(one_turn_reads_a_bounded_amount_of_one_stream),
+        TEST(many_fast_senders_take_turns),
         TEST(a_new_user_is_given_what_the_old_one_left),
         TEST(what_is_written_leaves_with_the_flush),
         TEST(many_ranges_leave_in_order),
