@@ -10,14 +10,6 @@ enum {
     VALUE_DEPTH_MAX = 200,
 };
 
-/* After the error has been added, or the region has failed: nothing more is read. */
-static void stop(struct parser *parser)
-{
-    parser->lexer.has_failed = true;
-    parser->token = (struct token){.kind = TOKEN_FAILED, .at = parser->token.at};
-    parser->has_ahead = false;
-}
-
 void parser_advance(struct parser *parser)
 {
     if (parser->has_ahead)
@@ -31,7 +23,7 @@ void parser_advance(struct parser *parser)
         lexer_fail(&parser->lexer, GRAPHQL_LIMIT_EXCEEDED, parser->token.at,
                    "Document contains more that %u tokens. Parsing aborted.",
                    parser->token_count_max);
-        stop(parser);
+        parser_stop(parser);
         return;
     }
     parser->token_count++;
@@ -44,17 +36,15 @@ const struct token *parser_look_ahead(struct parser *parser)
     lexer_next(&parser->lexer, &parser->ahead);
     parser->has_ahead = true;
     if (parser->ahead.kind == TOKEN_FAILED)
-        stop(parser);
+        parser_stop(parser);
     return &parser->ahead;
 }
 
-void *parser_alloc(struct parser *parser, size_t bytes)
+void parser_stop(struct parser *parser)
 {
-    void *node = region_alloc(parser->lexer.region, bytes);
-
-    if (node == NULL)
-        stop(parser);
-    return node;
+    parser->lexer.has_failed = true;
+    parser->token = (struct token){.kind = TOKEN_FAILED, .at = parser->token.at};
+    parser->has_ahead = false;
 }
 
 void parser_fail(struct parser *parser, uint32_t at, const char *format, ...)
@@ -69,7 +59,7 @@ void parser_fail(struct parser *parser, uint32_t at, const char *format, ...)
     va_end(arguments);
     if (message != NULL)
         lexer_fail(&parser->lexer, GRAPHQL_PARSE_FAILED, at, "%s", message);
-    stop(parser);
+    parser_stop(parser);
 }
 
 const char *parser_describe(struct parser *parser, const struct token *token)
@@ -77,7 +67,7 @@ const char *parser_describe(struct parser *parser, const struct token *token)
     const char *description = token_describe(token, parser->lexer.region);
 
     if (description == NULL)
-        stop(parser);
+        parser_stop(parser);
     return description;
 }
 
@@ -135,7 +125,10 @@ bool parser_expect_name(struct parser *parser, struct ast_name *ret_name)
         fail_expected(parser, "", token_kind_name(TOKEN_NAME));
         return false;
     }
-    *ret_name = (struct ast_name){parser->token.text, parser->token.at};
+    /* One by one: a copy of the whole would wait until what has just been stored is in the cache. */
+    ret_name->text.bytes = parser->token.text.bytes;
+    ret_name->text.size = parser->token.text.size;
+    ret_name->at = parser->token.at;
     parser_advance(parser);
     return !parser_has_failed(parser);
 }
@@ -148,7 +141,7 @@ bool parser_enter(struct parser *parser)
         lexer_fail(&parser->lexer, GRAPHQL_LIMIT_EXCEEDED, parser->token.at,
                    "Document is nested more than %u levels deep. Parsing aborted.",
                    parser->depth_max);
-        stop(parser);
+        parser_stop(parser);
         return false;
     }
     parser->depth++;

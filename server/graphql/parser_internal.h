@@ -32,8 +32,19 @@ void parser_advance(struct parser *parser);
 /* The token behind the current one. */
 const struct token *parser_look_ahead(struct parser *parser);
 
-/* A node of @bytes; NULL: no memory, and the parser has failed. */
-void *parser_alloc(struct parser *parser, size_t bytes);
+/* After the error has been added, or the region has failed: nothing more is read. */
+void parser_stop(struct parser *parser);
+
+/* A node of @bytes; NULL: no memory, and the parser has failed. Inline for its constant size. */
+static inline void *parser_alloc(struct parser *parser, size_t bytes)
+{
+    void *node = region_alloc(parser->lexer.region, bytes);
+
+    if (node == NULL)
+        parser_stop(parser);
+    return node;
+}
+
 /* `Name "foo"`: a token as messages have it; NULL: no memory, and the parser has failed. */
 const char *parser_describe(struct parser *parser, const struct token *token);
 __attribute__((format(printf, 3, 4))) void parser_fail(struct parser *parser, uint32_t at,

@@ -1,5 +1,7 @@
 #include "server/graphql/parser_internal.h"
 
+#include <string.h>
+
 static struct ast_operation_type *parse_operation_type(struct parser *parser)
 {
     struct ast_operation_type *type = parser_alloc(parser, sizeof *type);

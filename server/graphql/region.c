@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus/check.h"
 
@@ -59,15 +60,15 @@ void region_done(struct region *region)
     region_init(region, region->bytes_max);
 }
 
-static void take_chunk(struct region *region, struct region_chunk *chunk)
+static size_t payload_bytes(const struct region_chunk *chunk)
 {
-    region->free_at = chunk->memory;
-    region->free_bytes = (chunk->bytes - sizeof *chunk) & ~(size_t)(REGION_ALIGN_BYTES - 1);
+    return (chunk->bytes - sizeof *chunk) & ~(size_t)(REGION_ALIGN_BYTES - 1);
 }
 
 void region_reset(struct region *region)
 {
     struct region_chunk *first = region->chunks;
+    size_t dirty_bytes;
 
     if (first == NULL || REGION_IS_CHECKED) {
         region_done(region);
@@ -75,8 +76,13 @@ void region_reset(struct region *region)
     }
     while (first->next != NULL)
         first = first->next;
+    dirty_bytes = payload_bytes(first);
+    if (first == region->chunks)
+        dirty_bytes -= region->free_bytes;
     free_chunks(region, first);
-    take_chunk(region, first);
+    memset(first->memory, 0, dirty_bytes);
+    region->free_at = first->memory;
+    region->free_bytes = payload_bytes(first);
     region->has_failed = false;
 }
 
@@ -113,12 +119,12 @@ void *region_alloc_chunk(struct region *region, size_t bytes)
         piece = region->free_at; /* exactly what is left */
         region->free_at += rounded;
         region->free_bytes = 0;
-        return memset(piece, 0, bytes);
+        return piece;
     }
     /* What is too large is not rounded: it could become small. */
     chunk_bytes =
         next_chunk_bytes(region, REGION_IS_CHECKED || bytes > PIECE_BYTES_MAX ? bytes : rounded);
-    chunk = chunk_bytes > 0 ? malloc(chunk_bytes) : NULL;
+    chunk = chunk_bytes > 0 ? calloc(1, chunk_bytes) : NULL;
     if (chunk == NULL) {
         region->has_failed = true;
         return NULL;
@@ -128,11 +134,10 @@ void *region_alloc_chunk(struct region *region, size_t bytes)
     region->chunks = chunk;
     region->used_bytes += chunk_bytes;
     if (!REGION_IS_CHECKED) {
-        take_chunk(region, chunk);
-        region->free_at += rounded;
-        region->free_bytes -= rounded;
+        region->free_at = chunk->memory + rounded;
+        region->free_bytes = payload_bytes(chunk) - rounded;
     }
-    return memset(chunk->memory, 0, bytes);
+    return chunk->memory;
 }
 
 char *region_copy(struct region *region, const char *bytes, size_t size)

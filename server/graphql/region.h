@@ -14,7 +14,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 enum {
     REGION_ALIGN_BYTES = 16, /* of every piece: enough for any type */
@@ -24,7 +23,7 @@ struct region_chunk;
 
 struct region {
     struct region_chunk *chunks; /* newest first */
-    char *free_at;               /* what is left of the newest one */
+    char *free_at;               /* what is left of the newest one: zeroes */
     size_t free_bytes;           /* a multiple of REGION_ALIGN_BYTES */
     size_t used_bytes;           /* taken from the system */
     size_t bytes_max;
@@ -50,7 +49,7 @@ static inline void *region_alloc(struct region *region, size_t bytes)
         return region_alloc_chunk(region, bytes);
     region->free_at += rounded;
     region->free_bytes -= rounded;
-    return memset(piece, 0, bytes);
+    return piece;
 }
 
 /* A terminated copy. */
