@@ -104,6 +104,7 @@ static void check_enum(const struct literal_place *place, const struct ast_value
     if (place->errors->has_overflown)
         return;
     print_value(literal, &printed);
+    place->region->has_failed |= !text_is_whole(&printed);
     if (is_name)
         text_printf(&out, "Value \"%.*s\" does not exist in \"%.*s\" enum.", (int)printed.size,
                     printed.bytes, name_bytes, type->name.bytes);

@@ -27,7 +27,7 @@
 
 enum {
     SCHEMA_BYTES_MAX = 1024 * 1024 * 1024,
-    SCHEMA_DEFAULT_DEPTH_MAX = 256,
+    SCHEMA_DEFAULT_DEPTH_MAX = 150, /* so that it can be printed and parsed again */
     SCHEMA_DEFAULT_VALUES_MAX = 10000,
 };
 
@@ -227,7 +227,10 @@ bool schema_ref_is_subtype(const struct schema_ref *sub, const struct schema_ref
  * leaves out (graphql-js: astFromValue).
  */
 void schema_print_default(const struct schema_input *input, struct text *out);
-/* As graphql-js's printSchema: without built-in types and directives. */
+/*
+ * As graphql-js's printSchema: without built-in types and directives. Unlike there, the roots are
+ * also named if a type would become one by its name alone; so the same schema is built from it.
+ */
 void schema_print(const struct schema *schema, struct text *out);
 
 #endif

@@ -366,19 +366,21 @@ static void print_directive_definition(const struct schema_directive *directive,
 static const char *const operation_names[] = {
     [AST_QUERY] = "query", [AST_MUTATION] = "mutation", [AST_SUBSCRIPTION] = "subscription"};
 
+/* Whether the roots are those that would be implied. */
 static bool has_common_names(const struct schema *schema)
 {
     static const char *const common[] = {
         [AST_QUERY] = "Query", [AST_MUTATION] = "Mutation", [AST_SUBSCRIPTION] = "Subscription"};
 
     for (int i = 0; i < 3; i++) {
-        if (schema->roots[i] != NULL && !ast_text_is(schema->roots[i]->name, common[i]))
+        struct ast_text name = {common[i], (uint32_t)strlen(common[i])};
+
+        if (schema->roots[i] != schema_find_type(schema, name))
             return false;
     }
     return true;
 }
 
-/* Empty if it is what would be implied. */
 static void print_schema_definition(const struct schema *schema, struct text *out)
 {
     if (schema->description == NULL && has_common_names(schema))

@@ -357,6 +357,7 @@ static void check_required_arguments(struct sdl_walk *walk, const struct ast_dir
         if (argument != NULL)
             continue;
         print_type(input->type, &type);
+        walk->builder->scratch.has_failed |= !text_is_whole(&type);
         schema_locate(walk->builder,
                       REPORT(walk->builder,
                              "Directive \"@%.*s\" argument \"%.*s\" of type \"%.*s\" is required, "

@@ -442,6 +442,7 @@ static void report_circle(struct validation *check, const struct schema_type *ty
     for (uint32_t i = from; i < count; i++)
         text_printf(&names, "%s%.*s", i > from ? "." : "",
                     NAME(path[i].type->inputs[path[i].field_index - 1].name));
+    check->builder->scratch.has_failed |= !text_is_whole(&names);
     error = REPORT(check->builder,
                    "Cannot reference Input Object \"%.*s\" within itself through a series of "
                    "non-null fields: \"%.*s\".",

@@ -60,8 +60,10 @@ static void check_all_applied(const struct values_check *check)
     }
 }
 
-static void check_default(struct values_check *check, struct schema_input *input)
+static void check_default(struct values_check *check, const struct schema_type *owner,
+                          struct schema_input *input)
 {
+    (void)owner; /* says nothing here */
     if (input->default_literal != NULL && input->type != NULL &&
         schema_is_input(schema_ref_named(input->type)))
         literal_check(&check->place, input->default_literal, input->type);
@@ -90,19 +92,23 @@ static bool weigh(const struct value *value, uint32_t depth, uint32_t *budget)
     return true;
 }
 
-static void report_too_large(struct values_check *check, const struct schema_input *input)
+static void report_too_large(struct values_check *check, const struct schema_type *owner,
+                             const struct schema_input *input)
 {
+    struct ast_text type = owner == NULL ? (struct ast_text){"", 0} : owner->name;
+
     schema_locate(check->builder,
                   graphql_errors_add(check->builder->errors, GRAPHQL_LIMIT_EXCEEDED,
-                                     "The default value of \"%.*s\" is too large: with the "
+                                     "The default value of \"%.*s%s%.*s\" is too large: with the "
                                      "defaults of its fields it has more than %d values, or more "
                                      "than %d in one another.",
-                                     NAME(input->name), SCHEMA_DEFAULT_VALUES_MAX,
-                                     SCHEMA_DEFAULT_DEPTH_MAX),
+                                     NAME(type), type.size > 0 ? "." : "", NAME(input->name),
+                                     SCHEMA_DEFAULT_VALUES_MAX, SCHEMA_DEFAULT_DEPTH_MAX),
                   input->definition->node.at);
 }
 
-static void make_value(struct values_check *check, struct schema_input *input)
+static void make_value(struct values_check *check, const struct schema_type *owner,
+                       struct schema_input *input)
 {
     struct region *region = &check->builder->schema->region;
     struct value *value = region_alloc(region, sizeof *value);
@@ -114,7 +120,7 @@ static void make_value(struct values_check *check, struct schema_input *input)
     if (weigh(value, 0, &budget))
         input->default_value = value;
     else
-        report_too_large(check, input);
+        report_too_large(check, owner, input);
 }
 
 static bool settle_literal(struct values_check *check, const struct ast_value *literal,
@@ -138,12 +144,12 @@ static bool settle(struct values_check *check, const struct schema_type *owner,
     if (input->default_value != NULL)
         return input->default_value != &failed;
     if (depth > SCHEMA_DEFAULT_DEPTH_MAX) {
-        report_too_large(check, input);
+        report_too_large(check, owner, input);
         return false;
     }
     input->default_value = &in_progress;
     if (settle_literal(check, input->default_literal, input->type, depth + 1))
-        make_value(check, input);
+        make_value(check, owner, input);
     else
         input->default_value = &failed;
     return input->default_value != &failed;
@@ -225,13 +231,6 @@ static void for_each_input(struct values_check *check, bool with_built_in,
     }
 }
 
-static void judge_default(struct values_check *check, const struct schema_type *owner,
-                          struct schema_input *input)
-{
-    (void)owner; /* says nothing here */
-    check_default(check, input);
-}
-
 void schema_check_values(struct schema_builder *builder)
 {
     struct values_check check = {
@@ -242,7 +241,7 @@ void schema_check_values(struct schema_builder *builder)
     };
 
     check_all_applied(&check);
-    for_each_input(&check, false, judge_default);
+    for_each_input(&check, false, check_default);
     if (builder->errors->count > builder->error_count_before)
         return; /* no schema will be made: no defaults needed */
     for_each_input(&check, true, settle_default);

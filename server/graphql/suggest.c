@@ -214,6 +214,8 @@ const char *suggest_end(struct suggest *suggest, const char *what)
         const char *copy = region_copy(suggest->region, out.bytes, out.size);
 
         sentence = copy != NULL ? copy : sentence;
+    } else {
+        suggest->region->has_failed = true;
     }
     text_done(&out);
     return sentence;
