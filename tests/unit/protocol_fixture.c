@@ -25,6 +25,7 @@ enum {
     CATCH_UP_BYTES = 256 * 1024,
     READ_BYTES = 64 * 1024,
     REQUEST_BYTES_MAX = 8 * 1024,
+    DAY_SECONDS = 24 * 3600,
 };
 #define SECONDS(n) (INT64_C(1000000000) * (n))
 
@@ -214,7 +215,7 @@ void protocol_settle(struct protocol_fixture *fixture)
 /* Far ahead of the clock, where the loop's own turns do not move the wheel. */
 void protocol_freeze_time(struct protocol_fixture *fixture)
 {
-    fixture->frozen_ns = loop_now_ns(fixture->loop) + SECONDS(24 * 3600);
+    fixture->frozen_ns = loop_now_ns(fixture->loop) + SECONDS(DAY_SECONDS);
     protocol_pass(fixture, 0);
 }
 

@@ -25,8 +25,12 @@ static int setup(void **state)
 
 static void the_last_line_may_end_with_the_connection(void **state)
 {
-    static const char *const lines[] = {PING, PING "\r", PING "\n" PING,
-                                        "{\"action\":\"ping\"}\n" PING};
+    static const char *const lines[] = {
+        PING,
+        PING "\r",
+        (PING "\n" PING),
+        ("{\"action\":\"ping\"}\n" PING),
+    };
     struct protocol_fixture *f = *state;
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -135,16 +139,16 @@ static void the_limit_is_that_of_the_text_whatever_ends_it(void **state)
 
 static void many_small_lines_at_once_are_all_answered_in_order(void **state)
 {
-    enum { LINES = 20000 };
+    enum { LINES = 20000, LINE_BYTES = 32 };
     struct protocol_fixture *f = *state;
     struct peer *peer = peer_line(f);
-    char *text = calloc(LINES, 32);
+    char *text = calloc(LINES, LINE_BYTES);
     char *end = text;
     char wanted[16];
 
     assert_non_null(text);
     for (int i = 0; i < LINES; i++)
-        end += sprintf(end, "{\"action\":\"ping\",\"id\":%d}\n", i);
+        end += snprintf(end, LINE_BYTES, "{\"action\":\"ping\",\"id\":%d}\n", i);
     peer_write(peer, text, (size_t)(end - text));
     free(text);
     for (int i = 0; i < LINES; i++) {

@@ -202,7 +202,7 @@ static void a_slow_reader_is_told_no_position_that_its_events_have_not_reached(v
         int got;
 
         assert_int_equal(strncmp(line, "id: " PROTOCOL_EPOCH "-", 21), 0);
-        got = atoi(line + 21);
+        got = (int)strtol(line + 21, NULL, 10);
         is_event = *peer_line_next(peer) != '\0';
         if (is_event)
             assert_string_equal(peer_line_next(peer), "");
