@@ -262,12 +262,17 @@ static bool may_read(const struct tcp_stream *tcp)
     return held_bytes(tcp->held) <= stream->hold_bytes_max;
 }
 
-/* One read: at most TCP_READ_BYTES. */
+static bool is_turn_full(const struct tcp_set *set)
+{
+    return set->turn_bytes >= TCP_TURN_BYTES;
+}
+
+/* One read: at most TCP_READ_BYTES, at most TCP_READ_LATE_BYTES when the turn is full. */
 static void read_input(struct tcp_stream *tcp)
 {
     struct tcp_set *set = tcp->set;
     size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
-    size_t room = sizeof set->buffer - front;
+    size_t room = is_turn_full(set) ? TCP_READ_LATE_BYTES : sizeof set->buffer - front;
     ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
 
     if (got < 0) {
@@ -282,6 +287,7 @@ static void read_input(struct tcp_stream *tcp)
         if ((size_t)got < room && !tcp->has_hung_up)
             tcp->is_readable = false;
         set->counts.bytes_in += (uint64_t)got;
+        set->turn_bytes += (size_t)got;
         if (front > 0)
             memcpy(set->buffer, tcp->held->bytes, front);
         give_input(tcp, front, (size_t)got);
@@ -305,7 +311,7 @@ static void on_work(struct loop_task *task)
     struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
     const struct tcp_stream *last = set->work.last;
 
-    for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL; i++) {
+    for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL && !is_turn_full(set); i++) {
         struct tcp_stream *tcp = take_work(set);
 
         /* One that is closed is only taken off the list, so that tcp_reap can free it. */
@@ -434,6 +440,7 @@ void tcp_flush(struct tcp_set *set)
 {
     struct tcp_stream *tcp = set->dirty.first;
 
+    set->turn_bytes = 0;
     set->dirty = (struct tcp_list){0};
     while (tcp != NULL) {
         struct tcp_stream *next = tcp->dirty_next;

@@ -69,6 +69,7 @@ struct tcp_set {
     void *gone_user;
     uint32_t finish_kind; /* timers */
     uint32_t rest_kind;
+    size_t turn_bytes;         /* read since the last flush */
     uint32_t unreported_count; /* streams in `closed` whose on_close is due */
     int spare_fd;              /* given up to refuse newcomers; -1: none */
     uint8_t buffer[TCP_READ_BYTES];
