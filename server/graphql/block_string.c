@@ -154,10 +154,10 @@ static void print_line(struct ast_text line, struct text *out)
 void block_string_print(struct ast_text value, uint32_t indent, struct text *out)
 {
     struct lines lines = {value.bytes, value.bytes + value.size};
-    char last = value.size > 0 ? value.bytes[value.size - 1] : '\0';
+    const char *last = value.size > 0 ? &value.bytes[value.size - 1] : "";
     bool is_single = memchr(value.bytes, '\n', value.size) == NULL &&
                      memchr(value.bytes, '\r', value.size) == NULL;
-    bool is_spread = !is_single || last == '"' || last == '\\' ||
+    bool is_spread = !is_single || *last == '"' || *last == '\\' ||
                      utf8_utf16_units(value.bytes, value.size) > LINE_UNITS_MAX;
     bool begins_inline = is_single && value.size > 0 && is_white_space(value.bytes[0]);
     struct ast_text line;

@@ -322,7 +322,10 @@ static void decode_string(struct lexer *lexer, const uint8_t *at, const uint8_t 
         out += run_bytes;
         at += run_bytes;
         if (at < end) {
-            at += read_escape(lexer, at, &character);
+            size_t length = read_escape(lexer, at, &character);
+
+            CHECK(length > 0);
+            at += length;
             out += utf8_encode(out, character);
         }
     }

@@ -173,73 +173,72 @@ static void block_strings_lose_their_indentation(void **state)
     }
 }
 
+static const struct {
+    const char *source;
+    const char *message;
+    uint32_t at;
+} wrong_tokens[] = {
+    {"?", "Unexpected character: \"?\".", 0},
+    {" \\", "Unexpected character: \"\\\".", 1},
+    {"~", "Unexpected character: \"~\".", 0},
+    {".", "Unexpected character: \".\".", 0},
+    {"..", "Unexpected character: \".\".", 0},
+    {"\x01", "Unexpected character: U+0001.", 0},
+    {"\x7F", "Unexpected character: U+007F.", 0},
+    {"\xC3\xA9", "Unexpected character: U+00E9.", 0},
+    {"\xE2\x80\x8B", "Unexpected character: U+200B.", 0},
+    {"\xEF\xBC\xA1", "Unexpected character: U+FF21.", 0},
+    {"\xF0\x9F\x98\x80", "Unexpected character: U+1F600.", 0},
+    {"'a'", "Unexpected single quote character ('), did you mean to use a double quote (\")?", 0},
+    {"\"", "Unterminated string.", 1},
+    {"\"a", "Unterminated string.", 2},
+    {"\"a\nb\"", "Unterminated string.", 2},
+    {"\"a\r\"", "Unterminated string.", 2},
+    {"\"\\", "Invalid character escape sequence: \"\\\".", 1},
+    {"\"\\z\"", "Invalid character escape sequence: \"\\z\".", 1},
+    {"\"\\\n", "Invalid character escape sequence: \"\\\n\".", 1},
+    {"\"\\\xC3\xA9\"", "Invalid character escape sequence: \"\\\xC3\xA9\".", 1},
+    {"\"\\u", "Invalid Unicode escape sequence: \"\\u\".", 1},
+    {"\"\\u12\"", "Invalid Unicode escape sequence: \"\\u12\"\".", 1},
+    {"\"\\uXYZZ\"", "Invalid Unicode escape sequence: \"\\uXYZZ\".", 1},
+    {"\"\\uD800\"", "Invalid Unicode escape sequence: \"\\uD800\".", 1},
+    {"\"\\uDE00\"", "Invalid Unicode escape sequence: \"\\uDE00\".", 1},
+    {"\"\\uD83D\\uD83D\"", "Invalid Unicode escape sequence: \"\\uD83D\".", 1},
+    {"\"\\uD83D\\n\"", "Invalid Unicode escape sequence: \"\\uD83D\".", 1},
+    {"\"\\u{}\"", "Invalid Unicode escape sequence: \"\\u{}\".", 1},
+    {"\"\\u{41\"", "Invalid Unicode escape sequence: \"\\u{41\"\".", 1},
+    {"\"\\u{D800}\"", "Invalid Unicode escape sequence: \"\\u{D800}\".", 1},
+    {"\"\\u{110000}\"", "Invalid Unicode escape sequence: \"\\u{110000}\".", 1},
+    {"\"\\u{80000000}\"", "Invalid Unicode escape sequence: \"\\u{80000000\".", 1},
+    {"\"\\u{000000041}\"", "Invalid Unicode escape sequence: \"\\u{000000041\".", 1},
+    {"\"\"\"", "Unterminated string.", 3},
+    {"\"\"\"a\\\"\"\"", "Unterminated string.", 8},
+    {"\"\"\"a\n\"\"", "Unterminated string.", 7},
+    {"00", "Invalid number, unexpected digit after 0: \"0\".", 1},
+    {"-01", "Invalid number, unexpected digit after 0: \"1\".", 2},
+    {"-", "Invalid number, expected digit but got: <EOF>.", 1},
+    {"-a", "Invalid number, expected digit but got: \"a\".", 1},
+    {"+1", "Unexpected character: \"+\".", 0},
+    {"1.", "Invalid number, expected digit but got: <EOF>.", 2},
+    {"1.\"", "Invalid number, expected digit but got: '\"'.", 2},
+    {"1.\xC3\xA9", "Invalid number, expected digit but got: U+00E9.", 2},
+    {"1e", "Invalid number, expected digit but got: <EOF>.", 2},
+    {"1E-", "Invalid number, expected digit but got: <EOF>.", 3},
+    {"1.5.2", "Invalid number, expected digit but got: \".\".", 3},
+    {"1x", "Invalid number, expected digit but got: \"x\".", 1},
+    {"0_", "Invalid number, expected digit but got: \"_\".", 1},
+    {"1e5e5", "Invalid number, expected digit but got: \"e\".", 3},
+};
+
 static void what_is_no_token_is_named_with_its_place(void **state)
 {
-    static const struct {
-        const char *source;
-        const char *message;
-        uint32_t at;
-    } wrong[] = {
-        {"?", "Unexpected character: \"?\".", 0},
-        {" \\", "Unexpected character: \"\\\".", 1},
-        {"~", "Unexpected character: \"~\".", 0},
-        {".", "Unexpected character: \".\".", 0},
-        {"..", "Unexpected character: \".\".", 0},
-        {"\x01", "Unexpected character: U+0001.", 0},
-        {"\x7F", "Unexpected character: U+007F.", 0},
-        {"\xC3\xA9", "Unexpected character: U+00E9.", 0},
-        {"\xE2\x80\x8B", "Unexpected character: U+200B.", 0},
-        {"\xEF\xBC\xA1", "Unexpected character: U+FF21.", 0},
-        {"\xF0\x9F\x98\x80", "Unexpected character: U+1F600.", 0},
-        {"'a'", "Unexpected single quote character ('), did you mean to use a double quote (\")?",
-         0},
-        {"\"", "Unterminated string.", 1},
-        {"\"a", "Unterminated string.", 2},
-        {"\"a\nb\"", "Unterminated string.", 2},
-        {"\"a\r\"", "Unterminated string.", 2},
-        {"\"\\", "Invalid character escape sequence: \"\\\".", 1},
-        {"\"\\z\"", "Invalid character escape sequence: \"\\z\".", 1},
-        {"\"\\\n", "Invalid character escape sequence: \"\\\n\".", 1},
-        {"\"\\\xC3\xA9\"", "Invalid character escape sequence: \"\\\xC3\xA9\".", 1},
-        {"\"\\u", "Invalid Unicode escape sequence: \"\\u\".", 1},
-        {"\"\\u12\"", "Invalid Unicode escape sequence: \"\\u12\"\".", 1},
-        {"\"\\uXYZZ\"", "Invalid Unicode escape sequence: \"\\uXYZZ\".", 1},
-        {"\"\\uD800\"", "Invalid Unicode escape sequence: \"\\uD800\".", 1},
-        {"\"\\uDE00\"", "Invalid Unicode escape sequence: \"\\uDE00\".", 1},
-        {"\"\\uD83D\\uD83D\"", "Invalid Unicode escape sequence: \"\\uD83D\".", 1},
-        {"\"\\uD83D\\n\"", "Invalid Unicode escape sequence: \"\\uD83D\".", 1},
-        {"\"\\u{}\"", "Invalid Unicode escape sequence: \"\\u{}\".", 1},
-        {"\"\\u{41\"", "Invalid Unicode escape sequence: \"\\u{41\"\".", 1},
-        {"\"\\u{D800}\"", "Invalid Unicode escape sequence: \"\\u{D800}\".", 1},
-        {"\"\\u{110000}\"", "Invalid Unicode escape sequence: \"\\u{110000}\".", 1},
-        {"\"\\u{80000000}\"", "Invalid Unicode escape sequence: \"\\u{80000000\".", 1},
-        {"\"\\u{000000041}\"", "Invalid Unicode escape sequence: \"\\u{000000041\".", 1},
-        {"\"\"\"", "Unterminated string.", 3},
-        {"\"\"\"a\\\"\"\"", "Unterminated string.", 8},
-        {"\"\"\"a\n\"\"", "Unterminated string.", 7},
-        {"00", "Invalid number, unexpected digit after 0: \"0\".", 1},
-        {"-01", "Invalid number, unexpected digit after 0: \"1\".", 2},
-        {"-", "Invalid number, expected digit but got: <EOF>.", 1},
-        {"-a", "Invalid number, expected digit but got: \"a\".", 1},
-        {"+1", "Unexpected character: \"+\".", 0},
-        {"1.", "Invalid number, expected digit but got: <EOF>.", 2},
-        {"1.\"", "Invalid number, expected digit but got: '\"'.", 2},
-        {"1.\xC3\xA9", "Invalid number, expected digit but got: U+00E9.", 2},
-        {"1e", "Invalid number, expected digit but got: <EOF>.", 2},
-        {"1E-", "Invalid number, expected digit but got: <EOF>.", 3},
-        {"1.5.2", "Invalid number, expected digit but got: \".\".", 3},
-        {"1x", "Invalid number, expected digit but got: \"x\".", 1},
-        {"0_", "Invalid number, expected digit but got: \"_\".", 1},
-        {"1e5e5", "Invalid number, expected digit but got: \"e\".", 3},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    for (size_t i = 0; i < sizeof wrong_tokens / sizeof *wrong_tokens; i++) {
         struct fixture f;
         struct token token;
         const struct graphql_error *error;
 
-        lex(&f, wrong[i].source, strlen(wrong[i].source), FIXTURE_REGION_BYTES);
+        lex(&f, wrong_tokens[i].source, strlen(wrong_tokens[i].source), FIXTURE_REGION_BYTES);
         for (int again = 0; again < 3; again++) {
             lexer_next(&f.lexer, &token);
             assert_int_equal(token.kind, TOKEN_FAILED);
@@ -248,9 +247,9 @@ static void what_is_no_token_is_named_with_its_place(void **state)
         error = f.graphql.errors.first;
         assert_int_equal(error->code, GRAPHQL_PARSE_FAILED);
         assert_memory_equal(error->message, "Syntax Error: ", 14);
-        assert_string_equal(error->message + 14, wrong[i].message);
+        assert_string_equal(error->message + 14, wrong_tokens[i].message);
         assert_int_equal(error->location_count, 1);
-        assert_int_equal(error->locations[0].at, wrong[i].at);
+        assert_int_equal(error->locations[0].at, wrong_tokens[i].at);
         done(&f);
     }
 }

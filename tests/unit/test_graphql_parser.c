@@ -426,62 +426,60 @@ static void bytes_are_limited(void **state)
                         "\"extensions\":{\"code\":\"LIMIT_EXCEEDED\"}}]");
 }
 
-/* A document with @depth of something in one another. */
-static void nest(struct text *out, const char *begin, const char *open, const char *middle,
-                 const char *close, int depth)
+/* Documents with something in one another. */
+static const struct nest {
+    const char *begin; /* with as many levels as `outer` */
+    const char *open;
+    const char *middle;
+    const char *close;
+    const char *end;
+    int outer;
+} nests[] = {
+    {"", "{a", "", "}", "", 0},           {"{a(b:", "[", "", "]", ")}", 1},
+    {"{a(b:", "{c:", "1", "}", ")}", 1},  {"query($v:", "[", "T", "]", "){a}", 0},
+    {"type A{b:", "[", "T", "]", "}", 0}, {"enum E{V@d(x:", "[", "1", "]", ")}", 0},
+    {"", "{...", "{a}", "}", "", 1},
+};
+
+static struct ast_document *parse_nest(struct graphql_fixture *f, const struct nest *nest,
+                                       int depth, uint32_t depth_max)
 {
-    text_add_string(out, begin);
-    for (int i = 0; i < depth; i++)
-        text_add_string(out, open);
-    text_add_string(out, middle);
-    for (int i = 0; i < depth; i++)
-        text_add_string(out, close);
+    struct parser_limits limits = PARSER_LIMITS_SDL;
+    struct text source = {0};
+    struct ast_document *document;
+
+    text_add_string(&source, nest->begin);
+    for (int i = nest->outer; i < depth; i++)
+        text_add_string(&source, nest->open);
+    text_add_string(&source, nest->middle);
+    for (int i = nest->outer; i < depth; i++)
+        text_add_string(&source, nest->close);
+    text_add_string(&source, nest->end);
+    limits.depth_max = depth_max;
+    document = graphql_fixture_parse_limited(
+        f, (struct ast_text){source.bytes, (uint32_t)source.size}, &limits);
+    text_done(&source);
+    return document;
 }
 
 static void depth_is_limited_of_all_that_nests(void **state)
 {
-    static const struct {
-        const char *begin; /* with as many levels as `outer` */
-        const char *open;
-        const char *middle;
-        const char *close;
-        const char *end;
-        int outer;
-    } nests[] = {
-        {"", "{a", "", "}", "", 0},           {"{a(b:", "[", "", "]", ")}", 1},
-        {"{a(b:", "{c:", "1", "}", ")}", 1},  {"query($v:", "[", "T", "]", "){a}", 0},
-        {"type A{b:", "[", "T", "]", "}", 0}, {"enum E{V@d(x:", "[", "1", "]", ")}", 0},
-        {"", "{...", "{a}", "}", "", 1},
-    };
-    struct parser_limits limits = PARSER_LIMITS_SDL;
-
     (void)state;
-    limits.depth_max = 20;
     for (size_t i = 0; i < sizeof nests / sizeof *nests; i++) {
-        for (int over = 0; over < 3; over++) {
-            struct text source = {0};
-            struct graphql_fixture f;
-            struct ast_document *document;
+        struct graphql_fixture f;
 
-            graphql_fixture_init(&f, FIXTURE_REGION_BYTES);
-            nest(&source, nests[i].begin, nests[i].open, nests[i].middle, nests[i].close,
-                 20 - nests[i].outer + over);
-            text_add_string(&source, nests[i].end);
-            document = graphql_fixture_parse_limited(
-                &f, (struct ast_text){source.bytes, (uint32_t)source.size}, &limits);
-            if (over == 0) {
-                assert_non_null(document);
-            } else {
-                assert_null(document);
-                assert_int_equal(f.errors.count, 1);
-                assert_int_equal(f.errors.first->code, GRAPHQL_LIMIT_EXCEEDED);
-                assert_string_equal(f.errors.first->message,
-                                    "Syntax Error: Document is nested more than 20 levels deep. "
-                                    "Parsing aborted.");
-            }
-            text_done(&source);
-            graphql_fixture_done(&f);
+        graphql_fixture_init(&f, FIXTURE_REGION_BYTES);
+        assert_non_null(parse_nest(&f, &nests[i], 20, 20));
+        assert_int_equal(f.errors.count, 0);
+        for (uint32_t over = 1; over < 3; over++) {
+            assert_null(parse_nest(&f, &nests[i], 20 + (int)over, 20));
+            assert_int_equal(f.errors.count, over);
+            assert_int_equal(f.errors.last->code, GRAPHQL_LIMIT_EXCEEDED);
+            assert_string_equal(f.errors.last->message,
+                                "Syntax Error: Document is nested more than 20 levels deep. "
+                                "Parsing aborted.");
         }
+        graphql_fixture_done(&f);
     }
 }
 
@@ -510,7 +508,7 @@ static void without_memory_there_is_no_tree_and_no_leak(void **state)
     bool is_parsed = false;
 
     (void)state;
-    for (; !is_parsed && bytes < 1024 * 1024; bytes += 16) {
+    for (; !is_parsed && bytes < FIXTURE_REGION_BYTES; bytes += 16) {
         struct graphql_fixture f;
 
         graphql_fixture_init(&f, bytes);

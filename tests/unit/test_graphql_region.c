@@ -38,7 +38,7 @@ static void pieces_are_zeroed_aligned_and_apart(void **state)
 
 static void a_piece_may_be_larger_than_any_chunk(void **state)
 {
-    size_t large = 5 * 1024 * 1024;
+    size_t large = PLENTY / 10;
     struct region region;
     char *piece;
 
