@@ -195,7 +195,7 @@ test('the whole server ticks once per interval, for all workers the same', async
   const ticks = await Promise.all(
     clients.map(async (client) => {
       const seen = [];
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < 20; i++) {
         seen.push(await client.next({ type: 'tick' }));
       }
       return seen;
@@ -214,11 +214,11 @@ test('the whole server ticks once per interval, for all workers the same', async
   assert.ok(length > 0);
   assert.deepEqual(common[0].slice(0, length), common[1].slice(0, length));
 
-  // Two workers that both ticked would do it twice per interval; one late tick is no matter.
+  // Two workers that both ticked would do it twice per interval; some late ticks are no matter.
   const { events } = await server.history('room');
   assert.ok(events.every(({ data }) => data.tick === true && Object.keys(data).length === 1));
   const elapsed = Date.parse(events.at(-1).time) - Date.parse(events[0].time);
-  assert.ok(events.length - 1 <= elapsed / 200 + 2, `${events.length} ticks in ${elapsed} ms`);
+  assert.ok(events.length - 1 <= (1.5 * elapsed) / 200, `${events.length} ticks in ${elapsed} ms`);
 });
 
 test('nobody ticks in an empty room', async ({ start }) => {
