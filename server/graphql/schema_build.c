@@ -225,29 +225,36 @@ static bool build(struct schema_builder *builder)
            builder->errors->count == builder->error_count_before && !builder->errors->has_overflown;
 }
 
-/* Errors outlive the schema that they are about: gives those behind @last a copy of its text. */
-static void keep_document(struct graphql_errors *errors, struct graphql_error *last)
+/* NULL: no memory. */
+static const struct ast_document *copy_source(const struct ast_document *document,
+                                              struct region *region)
 {
+    struct ast_document *copy = region_alloc(region, sizeof *copy);
+
+    if (copy == NULL)
+        return NULL;
+    copy->source.size = document->source.size;
+    copy->source.bytes = region_copy(region, document->source.bytes, document->source.size);
+    copy->name = region_copy(region, document->name, strlen(document->name));
+    return copy->source.bytes == NULL || copy->name == NULL ? NULL : copy;
+}
+
+/*
+ * Errors outlive the schema that they are about: gives those behind @last a copy of its text, to
+ * which all of their places belong. Without memory they lose them.
+ */
+static void keep_source(struct graphql_errors *errors, const struct graphql_error *last)
+{
+    const struct ast_document *copy = NULL;
     struct graphql_error *error = last == NULL ? errors->first : last->next;
-    struct ast_document *copy = NULL;
 
     for (; error != NULL; error = error->next) {
-        for (uint32_t i = 0; i < error->location_count; i++) {
-            const struct ast_document *document = error->locations[i].document;
-
-            if (copy == NULL) {
-                copy = region_alloc(errors->region, sizeof *copy);
-                if (copy == NULL) {
-                    error->location_count = 0;
-                    break;
-                }
-                copy->name = region_copy(errors->region, document->name, strlen(document->name));
-                copy->source.bytes =
-                    region_copy(errors->region, document->source.bytes, document->source.size);
-                copy->source.size = copy->source.bytes == NULL ? 0 : document->source.size;
-            }
+        if (copy == NULL && error->location_count > 0)
+            copy = copy_source(error->locations[0].document, errors->region);
+        if (copy == NULL)
+            error->location_count = 0;
+        for (uint32_t i = 0; i < error->location_count; i++)
             error->locations[i].document = copy;
-        }
     }
 }
 
@@ -282,7 +289,7 @@ struct schema *schema_build(const char *sdl, size_t sdl_bytes, const char *file_
 fail:
     if (schema->region.has_failed || builder.scratch.has_failed)
         errors->region->has_failed = true; /* where the caller looks */
-    keep_document(errors, last);
+    keep_source(errors, last);
     region_done(&builder.scratch);
     schema_free(schema);
     return NULL;

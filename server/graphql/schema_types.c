@@ -176,7 +176,7 @@ static const struct schema_type **make_named(struct schema_builder *builder,
         for (; name != NULL; name = name->next)
             count++;
     }
-    named = allocate(builder, count, sizeof *named);
+    named = allocate(builder, count, sizeof(struct schema_type *));
     if (named == NULL)
         return NULL;
     for (const struct schema_part *part = type->parts; part != NULL; part = part->next) {
@@ -481,10 +481,10 @@ static void make_pairs(struct schema_builder *builder)
         struct schema_type *type = schema->types[i];
 
         if (type->kind == SCHEMA_INTERFACE) {
-            type->possible = allocate(builder, type->possible_count, sizeof *type->possible);
+            type->possible = allocate(builder, type->possible_count, sizeof(struct schema_type *));
             type->possible_count = 0;
         }
-        type->unions = allocate(builder, type->union_count, sizeof *type->unions);
+        type->unions = allocate(builder, type->union_count, sizeof(struct schema_type *));
         type->union_count = 0;
     }
     if (!schema->region.has_failed)

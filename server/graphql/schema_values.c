@@ -5,6 +5,7 @@
  */
 #include "server/graphql/schema_build.h"
 
+#include "bus/check.h"
 #include "server/graphql/coerce.h"
 #include "server/graphql/literal.h"
 #include "server/graphql/value.h"
@@ -133,6 +134,7 @@ static bool settle(struct values_check *check, const struct schema_type *owner,
     if (input->default_literal == NULL)
         return true;
     if (input->default_value == &in_progress) {
+        CHECK(owner != NULL);
         schema_locate(check->builder,
                       REPORT(check->builder,
                              "Invalid circular reference. The default value of Input Object field "

@@ -13,6 +13,7 @@
 
 enum {
     REGION_BYTES = 16 * 1024 * 1024,
+    HUGE_BYTES = 1024 * 1024,
 };
 
 static struct ast_text to_text(const char *string)
@@ -106,13 +107,13 @@ static void a_huge_unknown_name_costs_no_memory(void **state)
 {
     struct region region;
     struct suggest suggest;
-    char *huge = malloc(1024 * 1024);
+    char *huge = malloc(HUGE_BYTES);
 
     (void)state;
     assert_non_null(huge);
-    memset(huge, 'a', 1024 * 1024);
+    memset(huge, 'a', HUGE_BYTES);
     region_init(&region, REGION_BYTES);
-    suggest_begin(&suggest, (struct ast_text){huge, 1024 * 1024}, &region);
+    suggest_begin(&suggest, (struct ast_text){huge, HUGE_BYTES}, &region);
     for (int i = 0; i < 1000; i++)
         suggest_offer(&suggest, to_text("aaaaaaaaaaaaaaaa"));
     assert_string_equal(suggest_end(&suggest, NULL), "");
