@@ -72,7 +72,7 @@ static void topic_of(const struct peer_world *world, uint32_t number, char *out,
     (void)snprintf(out, bytes, "%s-%u", world->topic_prefix, number % world->topic_count);
 }
 
-/* --- slow ----------------------------------------------------------------------------------------- */
+/* --- slow ------------------------------------------------------------------------------------- */
 
 /* One byte of @script; then one letter after the other. */
 static void trickle(struct peer_world *world, struct peer *peer, const void *script, size_t bytes)
@@ -128,7 +128,7 @@ static void act_slow_line(struct peer_world *world, struct peer *peer)
     trickle(world, peer, line, sizeof line - 1);
 }
 
-/* --- not reading ---------------------------------------------------------------------------------- */
+/* --- not reading ------------------------------------------------------------------------------ */
 
 /* Subscribes to what the good ones are subscribed to, from the beginning of the log. */
 static void begin_subscriber(struct peer_world *world, struct peer *peer)
@@ -206,7 +206,7 @@ static void act_echo(struct peer_world *world, struct peer *peer)
     peer_send_filler(world, peer, ECHO_BYTES);
 }
 
-/* --- floods --------------------------------------------------------------------------------------- */
+/* --- floods ----------------------------------------------------------------------------------- */
 
 static void act_pings(struct peer_world *world, struct peer *peer)
 {
@@ -285,7 +285,7 @@ static void act_publish(struct peer_world *world, struct peer *peer)
     send_block(world, peer, &block);
 }
 
-/* --- large ---------------------------------------------------------------------------------------- */
+/* --- large ------------------------------------------------------------------------------------ */
 
 /* 15 of 16 parts of the largest message there may be; the rest comes a letter at a time. */
 static void begin_partial(struct peer_world *world, struct peer *peer)
@@ -318,7 +318,7 @@ static void begin_claim(struct peer_world *world, struct peer *peer)
     peer_send_filler(world, peer, 4096);
 }
 
-/* --- coming and going ----------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------- */
 
 /* Every other one leaves by a reset. The place it leaves is taken again at once. */
 static void act_churn(struct peer_world *world, struct peer *peer)

@@ -6,18 +6,20 @@
  * printed at the end, which SIGTERM, SIGINT or the end of its parent brings.
  *
  *   hostile_load --port N --line-port N [--connections N] [--seed N] [--topic PREFIX]
- *                [--topics N] [--large-topic NAME] [--message-bytes N]
+ *                [--topics N] [--large-topic NAME] [--message-bytes N] [--only KIND]
  *
- * Output   lines of JSON: {"open":N} as soon as all are open for the first time; at the end the counts
- *          of each kind.
- * Order    the seed decides in which order the kinds come; everything else follows from the server's
- *          answers and the clock.
- * Cost     it runs with a nice value of NICE, so that on a machine that it shares with the server what
- *          is measured is the server's work, not the scheduler's choice between the two.
+ * Output   lines of JSON: {"open":N} as soon as all are open for the first time; at the end the
+ *          counts of each kind.
+ * Order    the seed decides in which order the kinds come; everything else follows from the
+ *          server's answers and the clock.
+ * Cost     it runs as an ordinary process with a nice value of NICE, so that on a machine that it
+ *          shares with the server what is measured is the server's work, not the scheduler's choice
+ *          between the two.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,19 +71,16 @@ struct load {
     double open_sum;   /* connections times seconds since then */
     uint32_t open_min;
     uint64_t random;
+    const char *only; /* all peers are of this kind; NULL: each has its share */
     int signal_fd;
 };
 
 static struct option options[] = {
-    {"port", required_argument, NULL, 'p'},
-    {"line-port", required_argument, NULL, 'l'},
-    {"connections", required_argument, NULL, 'c'},
-    {"seed", required_argument, NULL, 's'},
-    {"topic", required_argument, NULL, 't'},
-    {"topics", required_argument, NULL, 'n'},
-    {"large-topic", required_argument, NULL, 'g'},
-    {"message-bytes", required_argument, NULL, 'm'},
-    {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},          {"line-port", required_argument, NULL, 'l'},
+    {"connections", required_argument, NULL, 'c'},   {"seed", required_argument, NULL, 's'},
+    {"topic", required_argument, NULL, 't'},         {"topics", required_argument, NULL, 'n'},
+    {"large-topic", required_argument, NULL, 'g'},   {"only", required_argument, NULL, 'o'},
+    {"message-bytes", required_argument, NULL, 'm'}, {NULL, 0, NULL, 0},
 };
 
 static int fail(const char *what, int error)
@@ -90,7 +89,7 @@ static int fail(const char *what, int error)
     return EXIT_FAILURE;
 }
 
-/* --- coming and going ----------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------- */
 
 static void queue_closed(struct load *load, struct peer *peer, uint64_t open_at_ns)
 {
@@ -204,7 +203,7 @@ static int turn(struct load *load)
     return now_ns - load->tick_ns >= TICK_NS ? tick(load, now_ns) : 0;
 }
 
-/* --- beginning ------------------------------------------------------------------------------------ */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static uint64_t next_random(struct load *load)
 {
@@ -234,25 +233,30 @@ static int make_crowds(struct load *load)
         struct crowd *crowd = &load->crowds[i];
         uint32_t end;
 
-        shares += crowd->kind->share;
+        if (load->only == NULL)
+            shares += crowd->kind->share;
+        else if (strcmp(load->only, crowd->kind->name) == 0)
+            shares = KINDS_SHARES;
         end = (uint32_t)((uint64_t)load->peer_count * shares / KINDS_SHARES);
         crowd->peers = &load->peers[first];
         crowd->count = end - first;
         first = end;
     }
-    CHECK(shares == KINDS_SHARES);
-    return 0;
+    CHECK(load->only != NULL || shares == KINDS_SHARES);
+    return shares == KINDS_SHARES ? 0 : -EINVAL; /* there is no such kind */
 }
 
 /* Peers of all kinds side by side in the order of opening, as they would come. */
 static int make_peers(struct load *load)
 {
     uint32_t *order = calloc(load->peer_count, sizeof *order);
+    int rc;
 
     load->peers = calloc(load->peer_count, sizeof load->peers[0]);
-    if (order == NULL || load->peers == NULL || make_crowds(load) != 0) {
+    rc = order == NULL || load->peers == NULL ? -ENOMEM : make_crowds(load);
+    if (rc != 0) {
         free(order);
-        return -ENOMEM;
+        return rc;
     }
     for (size_t i = 0; i < load->crowd_count; i++) {
         struct crowd *crowd = &load->crowds[i];
@@ -287,7 +291,9 @@ static int open_load(struct load *load)
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM) < 0)
         return -errno;
-    (void)setpriority(PRIO_PROCESS, 0, NICE); /* to lower one's own is always allowed */
+    /* To lower one's own priority is always allowed. */
+    (void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
+    (void)setpriority(PRIO_PROCESS, 0, NICE);
 
     load->world.read_buffer = malloc(READ_BUFFER_BYTES);
     load->world.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -337,6 +343,9 @@ static bool read_options(struct load *load, int argc, char **argv)
         case 'g':
             world->large_topic = optarg;
             break;
+        case 'o':
+            load->only = optarg;
+            break;
         case 'm':
             world->message_bytes_max = strtoul(optarg, NULL, 10);
             break;
@@ -348,7 +357,7 @@ static bool read_options(struct load *load, int argc, char **argv)
            world->topic_count > 0 && load->peer_count > 0 && load->peer_count <= CONNECTIONS_MAX;
 }
 
-/* --- the end -------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void print_ending(const struct peer_ending *ending)
 {

@@ -29,7 +29,7 @@ static bool is_websocket(const struct peer *peer)
     return peer->kind->path != NULL;
 }
 
-/* --- how it ended ------------------------------------------------------------------------------- */
+/* --- how it ended ----------------------------------------------------------------------------- */
 
 /* The code of the close frame that the tail ends with; 0: it does not. */
 static uint32_t tail_close_code(const struct peer *peer)
@@ -108,7 +108,7 @@ static void tail_note(struct peer *peer, const char *bytes, size_t size)
     peer->tail_bytes = (uint32_t)(kept + size);
 }
 
-/* --- opening and closing -------------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 static void peer_close(struct peer_world *world, struct peer *peer)
 {
@@ -222,7 +222,7 @@ fail:
     return rc;
 }
 
-/* --- output --------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 /* Sends what the socket takes of @bytes; how much that was, or -errno. */
 static ssize_t send_some(const struct peer *peer, const char *bytes, size_t size)
@@ -285,7 +285,7 @@ void peer_send_filler(struct peer_world *world, struct peer *peer, size_t bytes)
     flush(world, peer);
 }
 
-/* --- input ---------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static void begin(struct peer_world *world, struct peer *peer)
 {

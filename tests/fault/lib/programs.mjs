@@ -6,7 +6,7 @@ import { binary } from '../../e2e/lib/server.mjs';
 
 const build = process.env.SLUICE_BUILD ?? path.resolve(binary, '../..');
 
-/** A program of the build directory; `lines` get each object that it prints, `done` the last one. */
+/** A program of the build directory. onLine gets each object that it prints, `done` the last one. */
 class Program {
   last = null;
 
