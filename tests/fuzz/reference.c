@@ -49,7 +49,9 @@ struct json {
 
 static char peek(const struct json *json)
 {
-    return json->at < json->end ? *json->at : '\0'; /* no NUL is ever taken, so 0 is "none" */
+    if (json->at == json->end)
+        return '\0'; /* no NUL is ever taken, so 0 is "none" */
+    return *json->at;
 }
 
 static void take(struct json *json)
