@@ -386,8 +386,76 @@ static size_t value_length(const char *text, const char *end)
     return (size_t)(at - text);
 }
 
-bool json_object_next(struct json_span object, size_t *offset, struct json_span *ret_key,
-                      struct json_span *ret_value)
+/* The end of the container that begins at @begin; there is one. */
+static uint32_t find_end(const struct json_ends *ends, uint32_t begin)
+{
+    uint32_t low = 0;
+    uint32_t high = ends->count;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (ends->items[middle].begin <= begin)
+            low = middle;
+        else
+            high = middle;
+    }
+    return ends->items[low].end;
+}
+
+static size_t value_length_with(const struct json_ends *ends, const char *text, const char *end)
+{
+    uint32_t begin;
+
+    if (ends == NULL || (*text != '{' && *text != '['))
+        return value_length(text, end);
+    begin = (uint32_t)(text - ends->bytes);
+    return find_end(ends, begin) - begin;
+}
+
+uint32_t json_ends_count(struct json_span value)
+{
+    const char *end = value.bytes + value.size;
+    const char *at = value.bytes;
+    uint32_t count = 0;
+
+    while (at < end) {
+        if (*at == '"') {
+            at += string_length(at, end);
+            continue;
+        }
+        count += *at == '{' || *at == '[' ? 1 : 0;
+        at++;
+    }
+    return count;
+}
+
+void json_ends_fill(struct json_ends *ends, struct json_span value)
+{
+    const char *end = value.bytes + value.size;
+    const char *at = value.bytes;
+    uint32_t open[JSON_DEPTH_MAX];
+    uint32_t depth = 0;
+
+    ends->bytes = value.bytes;
+    ends->count = 0;
+    while (at < end) {
+        if (*at == '"') {
+            at += string_length(at, end);
+            continue;
+        }
+        at++;
+        if (at[-1] == '{' || at[-1] == '[') {
+            open[depth++] = ends->count;
+            ends->items[ends->count++].begin = (uint32_t)(at - 1 - value.bytes);
+        } else if (at[-1] == '}' || at[-1] == ']') {
+            ends->items[open[--depth]].end = (uint32_t)(at - value.bytes);
+        }
+    }
+}
+
+bool json_object_next_with(const struct json_ends *ends, struct json_span object, size_t *offset,
+                           struct json_span *ret_key, struct json_span *ret_value)
 {
     const char *end = object.bytes + object.size;
     const char *at = object.bytes + *offset;
@@ -404,7 +472,36 @@ bool json_object_next(struct json_span object, size_t *offset, struct json_span 
     if (at >= end)
         return false;
     ret_value->bytes = at;
-    ret_value->size = value_length(at, end);
+    ret_value->size = value_length_with(ends, at, end);
     *offset = (size_t)(at + ret_value->size - object.bytes);
     return true;
+}
+
+bool json_array_next_with(const struct json_ends *ends, struct json_span array, size_t *offset,
+                          struct json_span *ret_item)
+{
+    const char *end = array.bytes + array.size;
+    const char *at = array.bytes + *offset;
+
+    /* At the opening bracket, a comma, or the closing bracket. */
+    if (*offset >= array.size || *at == ']')
+        return false;
+    at++;
+    if (at >= end || *at == ']')
+        return false;
+    ret_item->bytes = at;
+    ret_item->size = value_length_with(ends, at, end);
+    *offset = (size_t)(at + ret_item->size - array.bytes);
+    return true;
+}
+
+bool json_object_next(struct json_span object, size_t *offset, struct json_span *ret_key,
+                      struct json_span *ret_value)
+{
+    return json_object_next_with(NULL, object, offset, ret_key, ret_value);
+}
+
+bool json_array_next(struct json_span array, size_t *offset, struct json_span *ret_item)
+{
+    return json_array_next_with(NULL, array, offset, ret_item);
 }

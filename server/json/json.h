@@ -2,8 +2,8 @@
  * server/json/json.h - JSON as spans: published values pass through as they were (RFC 8259).
  *
  * json_compact checks one strict RFC 8259 value and removes insignificant white space; digits, key
- * order, escapes, duplicate keys and lone surrogates in escapes stay. json_object_next walks the
- * members of an object without building a tree. Knows nothing of Sluice.
+ * order, escapes, duplicate keys and lone surrogates in escapes stay. json_object_next and
+ * json_array_next walk containers without building a tree. Knows nothing of Sluice.
  * Limits   nesting JSON_DEPTH_MAX, by an explicit bit stack: no recursion.
  */
 #ifndef SERVER_JSON_JSON_H
@@ -54,6 +54,34 @@ enum json_type json_type(struct json_span value); /* of a checked value */
  */
 bool json_object_next(struct json_span object, size_t *offset, struct json_span *ret_key,
                       struct json_span *ret_value);
+/* The same for the items of an array. */
+bool json_array_next(struct json_span array, size_t *offset, struct json_span *ret_item);
+
+/*
+ * Where the containers in one value end. A walk reads what is nested in a container to find its end,
+ * so that who goes down level by level reads the innermost once per level: hostile values are nested
+ * deep. With their ends at hand, everything is read once.
+ */
+struct json_end {
+    uint32_t begin; /* offsets in the value */
+    uint32_t end;
+};
+
+struct json_ends {
+    const char *bytes;      /* of the value, which is below 4 GiB */
+    struct json_end *items; /* the caller's, by begin */
+    uint32_t count;
+};
+
+/* How many items a value needs: the containers in it, itself included. */
+uint32_t json_ends_count(struct json_span value);
+void json_ends_fill(struct json_ends *ends, struct json_span value);
+/* As the two above, for containers in the value of @ends; NULL: the ends are looked for. */
+bool json_object_next_with(const struct json_ends *ends, struct json_span object, size_t *offset,
+                           struct json_span *ret_key, struct json_span *ret_value);
+bool json_array_next_with(const struct json_ends *ends, struct json_span array, size_t *offset,
+                          struct json_span *ret_item);
+
 /* Whether a JSON string, its escapes resolved, equals @text. */
 bool json_string_equals(struct json_span string, const char *text);
 /*

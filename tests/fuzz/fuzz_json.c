@@ -74,6 +74,65 @@ static void check_object(struct json_span object)
     CHECK(covered == object.size || object.size == 2);
 }
 
+/* Items cover the array exactly. */
+static void check_array(struct json_span array)
+{
+    struct json_span item;
+    size_t offset = 0;
+    size_t covered = 1;
+
+    while (json_array_next(array, &offset, &item)) {
+        CHECK(item.bytes == array.bytes + covered);
+        CHECK(item.size > 0);
+        covered += item.size + 1;
+        CHECK(offset == covered - 1);
+    }
+    CHECK(covered == array.size || array.size == 2);
+}
+
+/* The next item or member's value; false: there is none, or @container is none. */
+static bool next_value(const struct json_ends *ends, struct json_span container, size_t *offset,
+                       struct json_span *ret_value)
+{
+    struct json_span key;
+
+    if (json_type(container) == JSON_OBJECT)
+        return json_object_next_with(ends, container, offset, &key, ret_value);
+    return json_type(container) == JSON_ARRAY &&
+           json_array_next_with(ends, container, offset, ret_value);
+}
+
+/* One way down, by the last container of each level, with the ends and without: the same. */
+static void check_ends(struct json_span value)
+{
+    uint32_t count = json_ends_count(value);
+    struct json_ends ends = {.items =
+                                 (struct json_end *)(void *)allocate(count * sizeof *ends.items)};
+    struct json_span below = value;
+    struct json_span with;
+    struct json_span without;
+
+    json_ends_fill(&ends, value);
+    CHECK(ends.count == count);
+    while (below.bytes != NULL) {
+        struct json_span last = {NULL, 0};
+        size_t offset_with = 0;
+        size_t offset_without = 0;
+
+        while (next_value(&ends, below, &offset_with, &with)) {
+            CHECK(next_value(NULL, below, &offset_without, &without));
+            CHECK(with.bytes == without.bytes);
+            CHECK(with.size == without.size);
+            CHECK(offset_with == offset_without);
+            if (json_type(with) >= JSON_ARRAY)
+                last = with;
+        }
+        CHECK(!next_value(NULL, below, &offset_without, &without));
+        below = last;
+    }
+    free(ends.items);
+}
+
 static void check_accepted(const char *compact, size_t bytes)
 {
     struct json_span value = {compact, bytes};
@@ -84,10 +143,13 @@ static void check_accepted(const char *compact, size_t bytes)
     CHECK(memcmp(compact, again, bytes) == 0);
     if (json_type(value) == JSON_OBJECT)
         check_object(value);
+    else if (json_type(value) == JSON_ARRAY)
+        check_array(value);
     else if (json_type(value) == JSON_STRING)
         check_string(value);
     else if (json_type(value) == JSON_NUMBER)
         check_number(value);
+    check_ends(value);
     free(again);
 }
 

@@ -365,6 +365,70 @@ static void an_empty_object_has_no_member(void **state)
     assert_false(json_object_next(span("{}"), &offset, &key, &value));
 }
 
+static void an_array_is_walked_item_by_item(void **state)
+{
+    static const char text[] = "[1,\"],\\\",[\",[],[2,[3]],{\"a\":[4,5],\"b\":\"]\"},-1.5e3,null]";
+    static const char *const items[] = {
+        "1", "\"],\\\",[\"", "[]", "[2,[3]]", "{\"a\":[4,5],\"b\":\"]\"}", "-1.5e3", "null",
+    };
+    struct json_span item;
+    size_t offset = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        assert_true(json_array_next(span(text), &offset, &item));
+        assert_span(item, items[i]);
+    }
+    assert_false(json_array_next(span(text), &offset, &item));
+    assert_false(json_array_next(span(text), &offset, &item));
+}
+
+static void an_empty_array_has_no_item(void **state)
+{
+    struct json_span item;
+    size_t offset = 0;
+
+    (void)state;
+    assert_false(json_array_next(span("[]"), &offset, &item));
+    assert_false(json_array_next(span("[]"), &offset, &item));
+}
+
+static void ends_found_once_lead_through_what_is_nested(void **state)
+{
+    static const char text[] = "[{\"a\":[[],{}],\"[\":{\"b\":[1,2]}},\"}]\",[[3]]]";
+    struct json_end items[9];
+    struct json_ends ends = {.items = items};
+    struct json_span item;
+    struct json_span key;
+    struct json_span value;
+    size_t offset = 0;
+    size_t inner = 0;
+
+    (void)state;
+    assert_int_equal(json_ends_count(span(text)), 9);
+    json_ends_fill(&ends, span(text));
+    assert_int_equal(ends.count, 9);
+    assert_int_equal(items[0].end, sizeof text - 1);
+
+    assert_true(json_array_next_with(&ends, span(text), &offset, &item));
+    assert_span(item, "{\"a\":[[],{}],\"[\":{\"b\":[1,2]}}");
+    assert_true(json_object_next_with(&ends, item, &inner, &key, &value));
+    assert_span(value, "[[],{}]");
+    assert_true(json_object_next_with(&ends, item, &inner, &key, &value));
+    assert_span(key, "\"[\"");
+    assert_span(value, "{\"b\":[1,2]}");
+    assert_false(json_object_next_with(&ends, item, &inner, &key, &value));
+    assert_true(json_array_next_with(&ends, span(text), &offset, &item));
+    assert_span(item, "\"}]\"");
+    assert_true(json_array_next_with(&ends, span(text), &offset, &item));
+    assert_span(item, "[[3]]");
+    inner = 0;
+    assert_true(json_array_next_with(&ends, item, &inner, &value));
+    assert_span(value, "[3]");
+    assert_false(json_array_next_with(&ends, span(text), &offset, &item));
+    assert_int_equal(json_ends_count(span("\"{[\"")), 0);
+}
+
 static void strings_are_compared_with_escapes_resolved(void **state)
 {
     (void)state;
@@ -539,6 +603,9 @@ int main(void)
         cmocka_unit_test(types_are_told_by_the_first_byte),
         cmocka_unit_test(an_object_is_walked_member_by_member),
         cmocka_unit_test(an_empty_object_has_no_member),
+        cmocka_unit_test(an_array_is_walked_item_by_item),
+        cmocka_unit_test(an_empty_array_has_no_item),
+        cmocka_unit_test(ends_found_once_lead_through_what_is_nested),
         cmocka_unit_test(strings_are_compared_with_escapes_resolved),
         cmocka_unit_test(strings_are_decoded_to_utf8),
         cmocka_unit_test(lone_surrogates_cannot_be_decoded),
