@@ -120,6 +120,14 @@ function keepStreams() {
     `this was: --seed ${seed} --seconds ${seconds} --lanes ${lanes}`);
 }
 
+// Whatever else a server may be told; the seed decides.
+const VARIANTS = [
+  [],
+  ['--max-rate', '100', '--max-byte-rate', '500K'],
+  ['--durability', 'committed'],
+  ['--max-per-address', String(lanes), '--retention-events', '500'],
+];
+
 const ports = { broker: await freePort() };
 // Small limits and times, so that all of them are met.
 const server = new Server({
@@ -135,6 +143,7 @@ const server = new Server({
     ...['--handshake-timeout', '1s', '--ping-interval', '1s', '--ping-timeout', '5s'],
     ...['--retention-bytes', '4M'],
     ...['--log-connections', 'off'],
+    ...VARIANTS[seed % VARIANTS.length],
   ],
 });
 try {
