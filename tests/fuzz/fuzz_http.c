@@ -36,11 +36,14 @@ struct manner {
     size_t piece_bytes_max; /* 0: all at once */
     bool is_late;           /* answers come when the whole piece has been looked at */
     bool hesitates;         /* the client does not read at times */
+    int64_t piece_ns;       /* time between two pieces */
 };
 
 struct run {
     struct fake_stream fake;
+    struct timer_wheel *timers;
     const struct manner *manner;
+    int64_t now_ns;
     struct http_exchange *waiting; /* to be answered late */
     struct text requests;          /* all of them, written plainly */
     struct text bodies;            /* of all, each behind its length */
@@ -48,9 +51,8 @@ struct run {
     struct text tail;              /* what came behind an upgrade */
     struct text answers;           /* without what may differ: dates, 100 Continue */
     unsigned answered_count;
-    unsigned unanswered_count; /* /gone */
-    unsigned gone_count;
-    bool is_closed; /* before the client's end */
+    unsigned gone_count; /* before they were answered */
+    bool is_closed;      /* before the client's end */
 };
 
 static const char big[BIG_BYTES];
@@ -313,8 +315,8 @@ static void on_request(void *user, struct http_exchange *exchange)
     if (is_unanswered || run->manner->is_late)
         http_exchange_set_user(exchange, on_gone, run);
     if (is_unanswered)
-        run->unanswered_count++;
-    else if (run->manner->is_late)
+        return;
+    if (run->manner->is_late)
         run->waiting = exchange;
     else
         answer(run, exchange);
@@ -360,11 +362,13 @@ static void read_head(struct http_text *rest, struct text *out, struct answer_he
     }
 }
 
-/* Walks all that was sent; returns how many final answers there were. */
-static unsigned check_answers(struct run *run, struct http_text rest)
+/* Walks all that was sent. */
+static void check_answers(struct run *run)
 {
+    struct http_text rest;
     unsigned count = 0;
 
+    rest.bytes = fake_stream_take(&run->fake, &rest.size);
     while (rest.size > 0) {
         struct answer_head head;
         bool is_to_head = count < run->kinds.size && run->kinds.bytes[count] == 'H';
@@ -391,7 +395,7 @@ static unsigned check_answers(struct run *run, struct http_text rest)
         if (head.is_last)
             CHECK(rest.size == 0);
     }
-    return count;
+    CHECK(count == run->answered_count || count == run->answered_count + 1); /* a refusal */
 }
 
 /* --- a run -------------------------------------------------------------------------------------- */
@@ -423,6 +427,9 @@ static void feed(struct run *run, const uint8_t *data, size_t size)
         run->fake.is_stuck = run->manner->hesitates && reference_random_below(&random, 3) > 0;
         fake_stream_feed(&run->fake, data + at, bytes);
         go_on(run);
+        run->now_ns += run->manner->piece_ns;
+        (void)timer_wheel_advance(run->timers, run->now_ns);
+        go_on(run);
         at += bytes;
     }
     run->fake.is_stuck = false;
@@ -445,20 +452,16 @@ static void run_input(struct run *run, const struct manner *manner, const uint8_
         .write_timeout_ns = 1000000000,
     };
     struct http_server server = {.handlers = &handlers, .limits = &limits, .user = run};
-    unsigned answer_count;
-    size_t sent_bytes;
-    const char *sent;
-
     *run = (struct run){.manner = manner};
     CHECK(timer_wheel_open(0, &server.timers) == 0);
+    run->timers = server.timers;
     fake_stream_init(&run->fake);
     CHECK(http1_serve(&server, &run->fake.stream) == 0);
     feed(run, data, size);
-    sent = fake_stream_take(&run->fake, &sent_bytes);
-    answer_count = check_answers(run, (struct http_text){sent, sent_bytes});
-    CHECK(answer_count == run->answered_count || answer_count == run->answered_count + 1);
+    if (manner->piece_ns == 0)
+        check_answers(run); /* else they may be cut off */
     fake_stream_done(&run->fake);
-    CHECK(run->gone_count == run->unanswered_count);
+    CHECK(run->answered_count + run->gone_count == run->kinds.size);
     CHECK(server.connections == NULL);
     timer_wheel_close(server.timers);
 }
@@ -485,6 +488,19 @@ static void check_cut(const struct run *whole, const struct manner *manner, cons
     run_done(&cut);
 }
 
+/* With time between the pieces it is a beginning of that: the rest came too late. */
+static void check_slow(const struct run *whole, const struct manner *manner, const uint8_t *data,
+                       size_t size)
+{
+    struct run slow;
+
+    run_input(&slow, manner, data, size);
+    CHECK(slow.requests.size <= whole->requests.size);
+    if (slow.requests.size > 0 && whole->requests.bytes != NULL)
+        CHECK(memcmp(slow.requests.bytes, whole->requests.bytes, slow.requests.size) == 0);
+    run_done(&slow);
+}
+
 /* Without the upgrade's tail: it is no HTTP. */
 static void check_plain(const struct run *whole)
 {
@@ -508,12 +524,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .is_late = true,
         .hesitates = true,
     };
+    struct manner slowly = in_pieces;
     struct run whole;
 
+    slowly.piece_ns = 300 * 1000 * 1000; /* three or four pieces are too late */
+    slowly.is_late = size % 2 == 0;
     run_input(&whole, &together, data, size);
     if (size <= SLOW_BYTES_MAX)
         check_cut(&whole, &byte_by_byte, data, size);
     check_cut(&whole, &in_pieces, data, size);
+    check_slow(&whole, &slowly, data, size);
     check_bodies(&whole, data, size);
     check_plain(&whole);
     run_done(&whole);

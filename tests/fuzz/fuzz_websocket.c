@@ -241,6 +241,7 @@ struct manner {
     int64_t piece_ns;       /* time between two pieces */
     int64_t ping_interval_ns;
     struct budget *budget; /* NULL: no bound */
+    bool hesitates;        /* the client does not read at times */
 };
 
 struct session {
@@ -312,6 +313,7 @@ static void feed(struct session *session, const struct manner *manner, const uin
             bytes = 1 + reference_random_below(&random, manner->piece_bytes_max);
         if (bytes > size - at)
             bytes = size - at;
+        session->fake.is_stuck = manner->hesitates && reference_random_below(&random, 3) > 0;
         fake_stream_feed(&session->fake, data + at, bytes);
         go_on(session);
         if (session->now_ns + manner->piece_ns < TIME_MAX_NS)
@@ -320,6 +322,8 @@ static void feed(struct session *session, const struct manner *manner, const uin
         go_on(session);
         at += bytes;
     }
+    session->fake.is_stuck = false;
+    go_on(session);
 }
 
 /* The frames that were sent. Nothing stands behind a close frame. */
@@ -431,7 +435,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reference_random random = reference_random_of(data, size);
     const struct manner together = {.random = random};
-    const struct manner byte_by_byte = {.random = random, .piece_bytes_max = 1};
+    const struct manner byte_by_byte = {.random = random, .piece_bytes_max = 1, .hesitates = true};
     struct manner in_pieces = {
         .random = random,
         .piece_bytes_max = 2 + reference_random_below(&random, 1 + size / 2),
