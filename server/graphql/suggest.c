@@ -27,8 +27,7 @@ static double natural_number(struct ast_text text, uint32_t *i)
     return number;
 }
 
-/* The order in which people count: "a2" before "a10". Below, above, or 0. */
-static int natural_compare(struct ast_text a, struct ast_text b)
+int suggest_compare(struct ast_text a, struct ast_text b)
 {
     uint32_t i = 0;
     uint32_t j = 0;
@@ -180,7 +179,7 @@ void suggest_offer(struct suggest *suggest, struct ast_text option)
     }
     while (place > 0 && (distance < suggest->distances[place - 1] ||
                          (distance == suggest->distances[place - 1] &&
-                          natural_compare(option, suggest->found[place - 1]) < 0)))
+                          suggest_compare(option, suggest->found[place - 1]) < 0)))
         place--;
     if (place == SUGGEST_MAX)
         return;

@@ -43,4 +43,7 @@ void suggest_offer(struct suggest *suggest, struct ast_text option);
  */
 const char *suggest_end(struct suggest *suggest, const char *what);
 
+/* The order in which people count: "a2" before "a10". Below, above, or 0. */
+int suggest_compare(struct ast_text a, struct ast_text b);
+
 #endif
