@@ -49,6 +49,22 @@ export function judgeLines(bytes) {
   return null;
 }
 
+// --- event streams
+
+function judgeEvents(bytes) {
+  const lines = bytes.toString().split('\n');
+  lines.pop(); // cut off, or empty
+  for (const line of lines) {
+    const field = /^(id|data|event|retry): (.*)$/.exec(line);
+    const problem = line !== '' && !field ? `no line of an event stream: ${line.slice(0, 300)}`
+      : field?.[1] === 'data' ? judgeObject(field[2]) : null;
+    if (problem) {
+      return problem;
+    }
+  }
+  return null;
+}
+
 // --- WebSocket
 
 function judgeClose(payload) {
@@ -156,11 +172,12 @@ export function judgeHttp(bytes, { hasHead, isEcho }) {
     if (head.status === 101) {
       return judgeFrames(bytes, isEcho);
     }
-    if (/^content-type: text\/event-stream/im.test(head.text)) {
-      return null;
+    const isToHead =
+      hasHead && (bytes.length === 0 || bytes.subarray(0, 9).toString() === 'HTTP/1.1 ');
+    if (/^content-type: text\/event-stream/im.test(head.text) && !isToHead) {
+      return judgeEvents(bytes);
     }
-    const hasNoBody = head.length === null || head.length === 0 ||
-      (hasHead && (bytes.length === 0 || bytes.subarray(0, 9).toString() === 'HTTP/1.1 '));
+    const hasNoBody = head.length === null || head.length === 0 || isToHead;
     if (!hasNoBody) {
       if (bytes.length < head.length) {
         return null;
