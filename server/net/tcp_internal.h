@@ -31,13 +31,13 @@ struct tcp_stream {
     struct tcp_stream *dirty_next;
     struct tcp_stream *work_next;
     struct held *held;
-    struct timer timer;     /* runs while finishing */
-    uint32_t counted_bytes; /* what queued_bytes of the set knows of this queue */
-    uint32_t missing_mark;  /* finishing: what the peer had not got at the last look */
+    struct timer timer;      /* runs while output waits for the peer, and while finishing */
+    uint32_t counted_bytes;  /* what queued_bytes of the set knows of this queue */
+    uint32_t delivered_mark; /* low half of delivered_bytes at the last look */
     struct tcp_peer peer;
     uint16_t error;
     uint8_t reason; /* enum stream_close_reason, once closed */
-    uint8_t looks;  /* finishing: at whether the peer takes enough */
+    uint8_t looks;  /* while finishing; before, those since the peer last took something */
     uint8_t mark;   /* its acceptor's */
     bool is_readable : 1;
     bool is_writable : 1;
@@ -67,7 +67,7 @@ struct tcp_set {
     struct tcp_counts counts;
     tcp_gone_function *on_gone; /* may be NULL */
     void *gone_user;
-    uint32_t finish_kind; /* timers */
+    uint32_t taking_kind; /* timers */
     uint32_t rest_kind;
     size_t turn_bytes;         /* read since the last flush */
     uint32_t unreported_count; /* streams in `closed` whose on_close is due */

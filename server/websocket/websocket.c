@@ -33,10 +33,7 @@ enum {
     PONGS_MAX = 16, /* that wait to be sent; from then on only the newest is kept */
     PING_BYTES = 2,
     HOLD_BYTES_MAX = 256, /* more than any frame's head and any control frame */
-    STALLED_TICKS_MAX = (int)(WEBSOCKET_STALLED_S * SECOND_NS / TIMER_TICK_NS),
 };
-
-static_assert(STALLED_TICKS_MAX <= UINT16_MAX, "stalled_ticks counts to there");
 
 enum state {
     STATE_OPEN,
@@ -61,14 +58,13 @@ struct websocket {
     struct timer timer; /* OPEN: pings. CLOSING: the peer's close */
     uint32_t delivered; /* low half of the stream's delivered_bytes at the ping or last look */
     uint16_t close_code;
-    uint16_t stalled_ticks; /* of the timers: so long the peer has taken nothing of what waits */
-    uint8_t pong_count;     /* queued up to pong_mark since all had been sent */
+    uint8_t pong_count; /* queued up to pong_mark since all had been sent */
     uint8_t state : 2;
     bool is_held : 1;   /* on_message has said false */
     bool is_pinged : 1; /* a sign of life is awaited */
 };
 
-static_assert(sizeof(struct websocket) <= 96, "an idle connection is small");
+static_assert(sizeof(struct websocket) <= 88, "an idle connection is small");
 
 struct websocket_set {
     struct timer_wheel *timers;
@@ -352,7 +348,6 @@ static void await_next_ping(struct websocket *websocket)
 static void note_life(struct websocket *websocket)
 {
     websocket->is_pinged = false;
-    websocket->stalled_ticks = 0;
     await_next_ping(websocket);
 }
 
@@ -431,74 +426,21 @@ static void send_ping(struct websocket *websocket)
     start_timer(websocket, websocket->set->options.ping_timeout_ns);
 }
 
-/* How the peer has taken output since the last look. */
-enum taking {
-    TAKING_SOME,
-    TAKING_NOTHING_WAITS,
-    TAKING_LATER, /* nothing, but its system is there: it lags */
-    TAKING_NEVER, /* nothing: its system is gone, or it has lagged for too long */
-};
-
-static enum taking look(struct websocket *websocket, int64_t since_ns)
-{
-    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
-    uint32_t taken = delivered - websocket->delivered;
-    enum stream_peer peer = stream_peer(websocket->stream);
-    int64_t stalled_ticks = websocket->stalled_ticks + since_ns / TIMER_TICK_NS + 1;
-
-    websocket->delivered = delivered;
-    if (taken > PING_BYTES) {
-        websocket->stalled_ticks = 0;
-        return TAKING_SOME;
-    }
-    if (peer == STREAM_PEER_HAS_ALL)
-        return TAKING_NOTHING_WAITS;
-    if (peer == STREAM_PEER_IS_SILENT || stalled_ticks >= STALLED_TICKS_MAX)
-        return TAKING_NEVER;
-    websocket->stalled_ticks = (uint16_t)stalled_ticks;
-    return TAKING_LATER;
-}
-
 /*
  * No answer to the ping yet. It may still stand behind other output, so anything taken beyond the
- * ping itself is a sign of life, too; and one that reads nothing at all may still be there.
+ * ping itself is a sign of life, too; and one that reads nothing at all may still be there. How
+ * long that one may go on is the stream's affair.
  */
 static void judge_silence(struct websocket *websocket)
 {
-    int64_t timeout_ns = websocket->set->options.ping_timeout_ns;
+    uint32_t delivered = (uint32_t)stream_delivered_bytes(websocket->stream);
+    uint32_t taken = delivered - websocket->delivered;
 
-    switch (look(websocket, timeout_ns)) {
-    case TAKING_SOME:
-    case TAKING_LATER:
-        start_timer(websocket, timeout_ns);
-        break;
-    case TAKING_NOTHING_WAITS: /* it has the ping, and says nothing */
-    case TAKING_NEVER:
-    default:
+    websocket->delivered = delivered;
+    if (taken > PING_BYTES || stream_peer(websocket->stream) == STREAM_PEER_LAGS)
+        start_timer(websocket, websocket->set->options.ping_timeout_ns);
+    else
         stream_abort(websocket->stream);
-        break;
-    }
-}
-
-/*
- * While it is held its answers cannot be seen, so none are asked for. But when output waits, too,
- * that its peer takes nothing of, it would be held for ever.
- */
-static void judge_held(struct websocket *websocket)
-{
-    switch (look(websocket, websocket->set->options.ping_interval_ns)) {
-    case TAKING_SOME:
-    case TAKING_NOTHING_WAITS:
-        note_life(websocket);
-        break;
-    case TAKING_LATER:
-        await_next_ping(websocket);
-        break;
-    case TAKING_NEVER:
-    default:
-        stream_abort(websocket->stream);
-        break;
-    }
 }
 
 static void on_timer(struct timer *timer)
@@ -511,7 +453,7 @@ static void on_timer(struct timer *timer)
     if (websocket->state != STATE_OPEN)
         stream_abort(websocket->stream); /* the peer has not answered our close */
     else if (websocket->is_held)
-        judge_held(websocket);
+        note_life(websocket); /* its answers cannot be seen, so none are asked for */
     else if (websocket->is_pinged)
         judge_silence(websocket);
     else
@@ -641,7 +583,6 @@ void websocket_resume(struct websocket *websocket)
     if (!websocket->is_held)
         return;
     websocket->is_held = false;
-    websocket->stalled_ticks = 0;
     stream_resume(websocket->stream);
 }
 

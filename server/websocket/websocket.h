@@ -1,7 +1,7 @@
 /*
  * server/websocket/websocket.h - WebSocket (RFC 6455) over any upgraded stream, through wslay.
  *
- * Shape    a struct websocket holds the stream, the user and a few flags (under 100 bytes). A wslay
+ * Shape    a struct websocket holds the stream, the user and a few flags (88 bytes). A wslay
  *          context and a message buffer are borrowed from a pool while a message is in flight
  *          and given back when the bytes fed were exactly those of finished frames. Control
  *          frames never reach wslay (websocket.c says why).
@@ -17,8 +17,7 @@
  * Pings    one every ping_interval (each connection's phase differs), and ping_timeout for any sign
  *          of life: input, or output that the peer's system has taken. None is asked for while
  *          reading is paused. A peer that does not read, while output waits for it, lags and is
- *          not dead as long as its system answers (stream_peer); after WEBSOCKET_STALLED_S without
- *          a byte taken it is cut all the same. ping_interval 0: nobody is ever judged.
+ *          not dead as long as its system answers (stream_peer); the stream bounds how long.
  * Slow     of a message in flight a WEBSOCKET_MESSAGE_PARTS-th of the longest one has to come in each
  *          WEBSOCKET_MESSAGE_S (so it is whole within eight minutes), else close 1008: what is not
  *          whole takes from a budget that all share.
@@ -51,7 +50,6 @@ enum {
 
 enum {
     WEBSOCKET_HEAD_BYTES_MAX = 10, /* of a frame from the server */
-    WEBSOCKET_STALLED_S = 300,
     WEBSOCKET_MESSAGE_S = 30,
     WEBSOCKET_MESSAGE_PARTS = 16,
 };

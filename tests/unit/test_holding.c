@@ -202,6 +202,39 @@ static void who_does_not_take_lines_is_not_asked_for_more(void **state)
     assert_false(protocol_session(f)->is_held);
 }
 
+/* Whatever it speaks: what waits for it is waited for as long as its stream says. */
+static void who_reads_nothing_for_ever_is_gone_in_the_end(void **state)
+{
+    enum { EVENT_BYTES = 4096 };
+    struct protocol_fixture *f = *state;
+    struct peer *line = peer_line(f);
+    struct peer *broker = peer_websocket(f, "/broker");
+    int looks = 0;
+
+    protocol_freeze_time(f);
+    send_line(line, "{\"action\":\"subscribe\",\"topic\":\"news\"}");
+    peer_send_text(broker, "{\"action\":\"subscribe\",\"topic\":\"news\"}");
+    peer_write_text(peer_http(f), "GET /topics/news HTTP/1.1\r\nHost: x\r\n"
+                                  "Accept: text/event-stream\r\n\r\n");
+    protocol_settle(f);
+    assert_int_equal(topics_stat(f->base, STAT_CLIENTS), 3);
+    for (struct peer *peer = f->peers; peer != NULL; peer = peer->next)
+        peer->is_deaf = true;
+    f->is_committing = true;
+    while (topics_stat(f->base, STAT_LAGGING) < 3) {
+        (void)topics_append_bytes(f->base, "news", EVENT_BYTES);
+        protocol_turn(f);
+    }
+    protocol_settle(f);
+    while (topics_stat(f->base, STAT_CLIENTS) > 0 && looks++ < 100) {
+        protocol_pass(f, (int)(STREAM_LOOK_NS / 1000000000) + 1); /* timers are up to a tick late */
+        protocol_turn(f);
+        if (looks < STREAM_STALLED_LOOKS)
+            assert_int_equal(topics_stat(f->base, STAT_CLIENTS), 3);
+    }
+    assert_in_range(looks, STREAM_STALLED_LOOKS, STREAM_STALLED_LOOKS + 2);
+}
+
 int main(void)
 {
 #define HOLDING_TEST(name) cmocka_unit_test_setup_teardown(name, protocol_setup, protocol_teardown)
@@ -212,6 +245,7 @@ int main(void)
         HOLDING_TEST(only_so_many_publishes_wait_for_the_disk),
         HOLDING_TEST(who_does_not_take_answers_is_not_asked_for_more),
         HOLDING_TEST(who_does_not_take_lines_is_not_asked_for_more),
+        HOLDING_TEST(who_reads_nothing_for_ever_is_gone_in_the_end),
         HOLDING_TEST(a_queue_that_the_next_flush_empties_holds_nobody_for_long),
     };
 
