@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -121,56 +122,43 @@ static void shut(struct tcp_stream *tcp)
         add_work(tcp); /* unread input would turn our end into a reset */
 }
 
-/* Until the next look at whether the peer takes what waits for it. */
+/* Of a stream that is finishing: what its peer's system has not got yet. */
+static uint32_t missing_bytes(const struct stream *stream)
+{
+    uint64_t missing = stream->out.sent_bytes + stream->out.bytes - tcp_delivered_bytes(stream);
+
+    return missing < UINT32_MAX ? (uint32_t)missing : UINT32_MAX;
+}
+
+/* Until the next look at whether the peer takes what is left. */
 static void watch_taking(struct tcp_stream *tcp)
 {
     tcp->is_lingering = false;
-    tcp->delivered_mark = (uint32_t)tcp_delivered_bytes(&tcp->stream);
-    start_timer(tcp, tcp->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
+    tcp->missing_mark = missing_bytes(&tcp->stream);
+    start_timer(tcp, STREAM_STUCK_NS);
 }
 
-/* It has taken @taken_bytes since the last look. */
-static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
+static bool takes_too_little(struct tcp_stream *tcp, uint32_t missing)
 {
-    bool has_all = peer == STREAM_PEER_HAS_ALL;
-    bool takes_enough;
+    uint32_t taken = tcp->missing_mark > missing ? tcp->missing_mark - missing : 0;
 
-    if (has_all && !tcp->is_lingering) {
-        linger(tcp);
-        return;
-    }
     tcp->looks++;
-    takes_enough = tcp->is_lingering ||
-                   (taken_bytes >= STREAM_FINISH_BYTES_MIN && tcp->looks < STREAM_FINISH_LOOKS_MAX);
-    if (has_all || !takes_enough)
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
-    else
-        watch_taking(tcp);
+    return taken < STREAM_FINISH_BYTES_MIN || tcp->looks >= STREAM_FINISH_LOOKS_MAX;
 }
 
-static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
-{
-    tcp->looks = taken_bytes == 0 ? tcp->looks + 1 : 0;
-    if (peer == STREAM_PEER_HAS_ALL)
-        tcp->looks = 0; /* the next flush begins to watch again */
-    else if (tcp->looks >= STREAM_STALLED_LOOKS ||
-             (tcp->looks > 0 && peer == STREAM_PEER_IS_SILENT))
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
-    else
-        watch_taking(tcp);
-}
-
-static void on_taking_timer(struct timer *timer)
+static void on_finish_timer(struct timer *timer)
 {
     struct tcp_stream *tcp =
         (struct tcp_stream *)(void *)((char *)timer - offsetof(struct tcp_stream, timer));
-    enum stream_peer peer = tcp_peer_state(&tcp->stream);
-    uint32_t taken_bytes = (uint32_t)tcp_delivered_bytes(&tcp->stream) - tcp->delivered_mark;
+    uint32_t missing = missing_bytes(&tcp->stream);
+    bool was_lingering = tcp->is_lingering;
 
-    if (tcp->stream.is_finishing)
-        look_at_finishing(tcp, peer, taken_bytes);
+    if (missing > 0 && (was_lingering || !takes_too_little(tcp, missing)))
+        watch_taking(tcp);
+    else if (missing == 0 && !was_lingering)
+        linger(tcp);
     else
-        look_at_open(tcp, peer, taken_bytes);
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -280,12 +268,20 @@ static bool is_turn_full(const struct tcp_set *set)
     return set->turn_bytes >= TCP_TURN_BYTES;
 }
 
-/* One read: at most TCP_READ_BYTES, at most TCP_READ_LATE_BYTES when the turn is full. */
+/* All that has arrived is little. It is read whole or not at all: half a message costs budget. */
+static bool has_little(const struct tcp_stream *tcp)
+{
+    int waiting = 0;
+
+    return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES;
+}
+
+/* One read: at most TCP_READ_BYTES. */
 static void read_input(struct tcp_stream *tcp)
 {
     struct tcp_set *set = tcp->set;
     size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
-    size_t room = is_turn_full(set) ? TCP_READ_LATE_BYTES : sizeof set->buffer - front;
+    size_t room = sizeof set->buffer - front;
     ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
 
     if (got < 0) {
@@ -369,7 +365,11 @@ static void on_socket(struct loop_source *source, uint32_t events)
         close_for_error(tcp, socket_error(tcp->source.fd));
         return;
     }
-    if (!tcp->is_working && may_read(tcp))
+    if (tcp->is_working || !may_read(tcp))
+        return;
+    if (is_turn_full(tcp->set) && !has_little(tcp))
+        add_work(tcp);
+    else
         read_input(tcp);
 }
 
@@ -446,8 +446,6 @@ static void flush(struct tcp_stream *tcp)
     }
     if (!outq_is_empty(queue) && tcp->is_writable)
         add_dirty(tcp); /* the budget is spent; more in the next turn */
-    if (!tcp->stream.is_finishing && !timer_is_running(&tcp->timer))
-        watch_taking(tcp);
     judge_drained(tcp);
 }
 
@@ -499,7 +497,6 @@ static void tcp_finish(struct stream *stream)
     stream->is_paused = false;
     if (!tcp->is_giving)
         drop_held(tcp);
-    tcp->looks = 0;
     watch_taking(tcp);
     if (outq_is_empty(&stream->out)) {
         shut(tcp);
@@ -538,7 +535,7 @@ int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *a
     tcp->set = set;
     tcp->is_writable = true; /* until a send says otherwise */
     tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
-    timer_init(&tcp->timer, set->taking_kind);
+    timer_init(&tcp->timer, set->finish_kind);
     tcp_remember_peer(&tcp->peer, address);
     rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (rc != 0) {
@@ -570,7 +567,7 @@ int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_
     set->loop = loop;
     set->budget = budget;
     set->task.on_run = on_work;
-    set->taking_kind = timer_wheel_register(loop_timers(loop), on_taking_timer);
+    set->finish_kind = timer_wheel_register(loop_timers(loop), on_finish_timer);
     set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);
     set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not having one is no error */
     *ret_set = set;

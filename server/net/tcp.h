@@ -11,8 +11,8 @@
  *          streams and TCP_TURN_BYTES in each, so that many fast senders make no turn long for the
  *          others; who has little to say is heard in any turn. At most TCP_ACCEPT_MAX connections
  *          accepted per listener and turn. A queue that makes no progress is its user's affair
- *          (sent_bytes of the queue tells) until the stream has stalled: HTTP gives up after
- *          write_timeout_ns, subscribers become lagging.
+ *          (sent_bytes of the queue tells): HTTP gives up after write_timeout_ns, subscribers
+ *          become lagging.
  * Accept   out of descriptors (EMFILE, ENFILE): a spare one is given up to refuse newcomers
  *          cleanly, and the listener rests for 100 ms.
  */
@@ -37,7 +37,7 @@ enum {
     TCP_WRITE_BYTES = 1024 * 1024,
     TCP_WORK_MAX = 256, /* streams that are read once more in a turn, besides those of the loop */
     TCP_TURN_BYTES = 1024 * 1024,   /* read in a turn, then no stream is read once more ... */
-    TCP_READ_LATE_BYTES = 4 * 1024, /* ... and so much at a time of those that the loop tells of */
+    TCP_READ_LATE_BYTES = 4 * 1024, /* ... and of those that the loop tells of who has no more */
     TCP_ACCEPT_MAX = 64,
     TCP_REAP_MAX = 1024,
     TCP_MARK_MAX = UINT8_MAX,
