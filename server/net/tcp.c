@@ -122,43 +122,56 @@ static void shut(struct tcp_stream *tcp)
         add_work(tcp); /* unread input would turn our end into a reset */
 }
 
-/* Of a stream that is finishing: what its peer's system has not got yet. */
-static uint32_t missing_bytes(const struct stream *stream)
-{
-    uint64_t missing = stream->out.sent_bytes + stream->out.bytes - tcp_delivered_bytes(stream);
-
-    return missing < UINT32_MAX ? (uint32_t)missing : UINT32_MAX;
-}
-
-/* Until the next look at whether the peer takes what is left. */
+/* Until the next look at whether the peer takes what waits for it. */
 static void watch_taking(struct tcp_stream *tcp)
 {
     tcp->is_lingering = false;
-    tcp->missing_mark = missing_bytes(&tcp->stream);
-    start_timer(tcp, STREAM_STUCK_NS);
+    tcp->delivered_mark = (uint32_t)tcp_delivered_bytes(&tcp->stream);
+    start_timer(tcp, tcp->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
 }
 
-static bool takes_too_little(struct tcp_stream *tcp, uint32_t missing)
+/* It has taken @taken_bytes since the last look. */
+static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
 {
-    uint32_t taken = tcp->missing_mark > missing ? tcp->missing_mark - missing : 0;
+    bool has_all = peer == STREAM_PEER_HAS_ALL;
+    bool takes_enough;
 
+    if (has_all && !tcp->is_lingering) {
+        linger(tcp);
+        return;
+    }
     tcp->looks++;
-    return taken < STREAM_FINISH_BYTES_MIN || tcp->looks >= STREAM_FINISH_LOOKS_MAX;
+    takes_enough = tcp->is_lingering ||
+                   (taken_bytes >= STREAM_FINISH_BYTES_MIN && tcp->looks < STREAM_FINISH_LOOKS_MAX);
+    if (has_all || !takes_enough)
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+    else
+        watch_taking(tcp);
 }
 
-static void on_finish_timer(struct timer *timer)
+static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
+{
+    tcp->looks = taken_bytes == 0 ? tcp->looks + 1 : 0;
+    if (peer == STREAM_PEER_HAS_ALL)
+        tcp->looks = 0; /* the next flush begins to watch again */
+    else if (tcp->looks >= STREAM_STALLED_LOOKS ||
+             (tcp->looks > 0 && peer == STREAM_PEER_IS_SILENT))
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+    else
+        watch_taking(tcp);
+}
+
+static void on_taking_timer(struct timer *timer)
 {
     struct tcp_stream *tcp =
         (struct tcp_stream *)(void *)((char *)timer - offsetof(struct tcp_stream, timer));
-    uint32_t missing = missing_bytes(&tcp->stream);
-    bool was_lingering = tcp->is_lingering;
+    enum stream_peer peer = tcp_peer_state(&tcp->stream);
+    uint32_t taken_bytes = (uint32_t)tcp_delivered_bytes(&tcp->stream) - tcp->delivered_mark;
 
-    if (missing > 0 && (was_lingering || !takes_too_little(tcp, missing)))
-        watch_taking(tcp);
-    else if (missing == 0 && !was_lingering)
-        linger(tcp);
+    if (tcp->stream.is_finishing)
+        look_at_finishing(tcp, peer, taken_bytes);
     else
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+        look_at_open(tcp, peer, taken_bytes);
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -446,6 +459,8 @@ static void flush(struct tcp_stream *tcp)
     }
     if (!outq_is_empty(queue) && tcp->is_writable)
         add_dirty(tcp); /* the budget is spent; more in the next turn */
+    if (!tcp->stream.is_finishing && !timer_is_running(&tcp->timer))
+        watch_taking(tcp);
     judge_drained(tcp);
 }
 
@@ -497,6 +512,7 @@ static void tcp_finish(struct stream *stream)
     stream->is_paused = false;
     if (!tcp->is_giving)
         drop_held(tcp);
+    tcp->looks = 0;
     watch_taking(tcp);
     if (outq_is_empty(&stream->out)) {
         shut(tcp);
@@ -535,7 +551,7 @@ int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *a
     tcp->set = set;
     tcp->is_writable = true; /* until a send says otherwise */
     tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
-    timer_init(&tcp->timer, set->finish_kind);
+    timer_init(&tcp->timer, set->taking_kind);
     tcp_remember_peer(&tcp->peer, address);
     rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (rc != 0) {
@@ -567,7 +583,7 @@ int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_
     set->loop = loop;
     set->budget = budget;
     set->task.on_run = on_work;
-    set->finish_kind = timer_wheel_register(loop_timers(loop), on_finish_timer);
+    set->taking_kind = timer_wheel_register(loop_timers(loop), on_taking_timer);
     set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);
     set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not having one is no error */
     *ret_set = set;

@@ -11,8 +11,8 @@
  *          streams and TCP_TURN_BYTES in each, so that many fast senders make no turn long for the
  *          others; who has little to say is heard in any turn. At most TCP_ACCEPT_MAX connections
  *          accepted per listener and turn. A queue that makes no progress is its user's affair
- *          (sent_bytes of the queue tells): HTTP gives up after write_timeout_ns, subscribers
- *          become lagging.
+ *          (sent_bytes of the queue tells) until the stream has stalled: HTTP gives up after
+ *          write_timeout_ns, subscribers become lagging.
  * Accept   out of descriptors (EMFILE, ENFILE): a spare one is given up to refuse newcomers
  *          cleanly, and the listener rests for 100 ms.
  */
