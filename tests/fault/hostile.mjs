@@ -324,7 +324,8 @@ try {
     assert.ok(watch.healthMs.length > 0);
   });
   await check('the hostile ones were there', () => {
-    assert.ok(openAverage > hostileCount * 0.7, `only ${openAverage} of them on average`);
+    // Of one kind alone most may be refused.
+    assert.ok(only || openAverage > hostileCount * 0.7, `only ${openAverage} of them on average`);
     for (const [name, kind] of Object.entries(kinds)) {
       assert.ok(kind.connections === 0 || kind.opened > 0, `${name} never came`);
     }
@@ -397,7 +398,8 @@ try {
   );
   console.log(
     `/health: ${watch.healthMs.length} times, ` +
-      `p50 ${quantile(watch.healthMs, 0.5).toFixed(1)} ms, p99 ${quantile(watch.healthMs, 0.99).toFixed(1)} ms`,
+      `p50 ${quantile(watch.healthMs, 0.5).toFixed(1)} ms, ` +
+      `p99 ${quantile(watch.healthMs, 0.99).toFixed(1)} ms`,
   );
   printLatency('alone', alone);
   printLatency('beside', beside);
