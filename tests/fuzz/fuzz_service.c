@@ -12,6 +12,7 @@
  */
 #include "tests/unit/protocol_fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +55,30 @@ static unsigned input_count;
 
 static void end(void)
 {
-    protocol_fixture_free(fixture);
+    struct protocol_fixture *old = fixture;
+
+    fixture = NULL; /* what fails in it ends the program, and that calls this again */
+    if (old != NULL)
+        protocol_fixture_free(old);
+}
+
+/* libFuzzer's alarm, by which it sees that an input hangs, must not interrupt the fixture's waits. */
+static void restart_calls(void)
+{
+    struct sigaction action;
+
+    CHECK(sigaction(SIGALRM, NULL, &action) == 0);
+    action.sa_flags |= SA_RESTART;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
 }
 
 static void begin_anew(void)
 {
-    if (fixture != NULL)
-        end();
-    else
+    if (fixture == NULL) {
+        restart_calls();
         CHECK(atexit(end) == 0);
+    }
+    end();
     fixture = protocol_fixture_new(PROTOCOL_SMALL_RING_BYTES);
     fixture->turn_ns = 0;
     fixture->service.limits.is_echo_served = true;
