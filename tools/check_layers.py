@@ -35,7 +35,7 @@ LAYERS = {
     "server/net": BASE,
     "server/http": NET + ["server/json"],
     "server/websocket": HTTP,
-    "server/graphql": ["bus/check.h", "server/json"],
+    "server/graphql": ["bus/check.h", "bus/hash.h", "server/json"],
     "server/topics": WEBSOCKET,
     "server/protocol": PROTOCOL,
     # main, master, child, worker, writer: only they know the configuration and the log.

@@ -23,14 +23,7 @@ static bool coerce_any(const struct literal_context *context, const struct ast_v
 
 const struct value *coerce_variable(const struct coerce_variables *variables, struct ast_text name)
 {
-    uint32_t i = 0;
-
-    for (const struct ast_variable_definition *variable = variables->operation->variables;
-         variable != NULL; variable = variable->next, i++) {
-        if (ast_text_equals(variable->name.text, name))
-            return &variables->values[i];
-    }
-    return NULL;
+    return name_map_find(&variables->names, name);
 }
 
 /* The value of a variable that was given; NULL: none was. */
@@ -48,8 +41,7 @@ static bool is_missing(const struct literal_context *context, const struct ast_v
     return literal->node.kind == AST_VARIABLE && given_variable(context, literal) == NULL;
 }
 
-/* A number of the grammar as a double; false: it is beyond what doubles hold. */
-static bool to_double(struct ast_text text, struct region *region, double *ret_number)
+bool coerce_number(struct ast_text text, struct region *region, double *ret_number)
 {
     char small[NUMBER_BYTES];
     char *copy = small;
@@ -61,7 +53,7 @@ static bool to_double(struct ast_text text, struct region *region, double *ret_n
     __builtin_memcpy(copy, text.bytes, text.size);
     copy[text.size] = '\0';
     *ret_number = strtod(copy, NULL);
-    return isfinite(*ret_number);
+    return true;
 }
 
 bool coerce_int32(struct ast_text digits, int32_t *ret_integer)
@@ -168,7 +160,8 @@ static bool coerce_scalar(const struct literal_context *context, const struct as
     case SCHEMA_FLOAT:
         ret_value->kind = VALUE_FLOAT;
         return (kind == AST_INT || kind == AST_FLOAT) &&
-               to_double(literal->text, context->region, &ret_value->number);
+               coerce_number(literal->text, context->region, &ret_value->number) &&
+               isfinite(ret_value->number);
     case SCHEMA_BOOLEAN:
         *ret_value = (struct value){.kind = VALUE_BOOLEAN, .boolean = literal->boolean};
         return kind == AST_BOOLEAN;

@@ -8,10 +8,12 @@
  * Later    a resolver may answer after it has returned (a mutation waits for its commit); until
  *          then nothing else of this execution runs, so mutations run one after the other by
  *          themselves.
- * Budget   execute_run does at most about @steps fields and list items, then returns EXECUTE_MORE:
- *          its caller goes back to the loop and calls again.
- * Memory   one region per execution; execute_done frees all of it at any moment. Resolvers must
- *          not answer after that.
+ * Budget   execute_run does at most about @steps fields and list items (long strings count for more)
+ *          then returns EXECUTE_MORE: its caller goes back to the loop and calls again.
+ * Limits   EXECUTE_REGION_BYTES_MAX of working memory, EXECUTE_RESULT_BYTES_MAX of result: beyond
+ *          them it fails as without memory. ERRORS_MAX field errors.
+ * Memory   one region per execution; execute_free frees all of it at any moment. Resolvers must
+ *          not answer after that. What the options point to must live as long.
  * Errors   field errors are collected with their paths; the result has them behind "data".
  * Callers  one thread; never from inside a resolver.
  */
@@ -28,6 +30,11 @@
 #include "server/graphql/schema.h"
 #include "server/json/text.h"
 
+enum {
+    EXECUTE_REGION_BYTES_MAX = 256 * 1024 * 1024,
+    EXECUTE_RESULT_BYTES_MAX = 256 * 1024 * 1024,
+};
+
 struct execution;
 
 enum execute_result_kind {
@@ -36,7 +43,11 @@ enum execute_result_kind {
     EXECUTE_INT, /* within 64 bits; Int fields take 32, others are a field error */
     EXECUTE_FLOAT,
     EXECUTE_STRING, /* String, ID, enum values and custom scalars that are strings */
-    EXECUTE_JSON,   /* a custom scalar: checked, compact text, written as it is */
+    /*
+     * Checked, compact text: a custom scalar is written as it is; any other leaf takes what its
+     * kind of value would be, a list of leaves an array.
+     */
+    EXECUTE_JSON,
     EXECUTE_OBJECT,
     EXECUTE_LIST,
     EXECUTE_ERROR,
@@ -65,7 +76,7 @@ struct execute_result {
     };
 };
 
-/* One call of a resolver. */
+/* One call of a resolver; good until it has been answered. */
 struct execute_call {
     struct execution *execution;
     struct region *region; /* of the execution: for what the answer is made of */
