@@ -26,12 +26,14 @@ void drain_on_joined(void *user, const struct client *client, const char *name)
 void drain_on_left(void *user, const struct client *client, const char *name)
 {
     const struct worker *worker = user;
+    int64_t now_ns = loop_now_ns(worker->loop);
 
     if (worker->config->log_connections)
-        log_info("%s %s: left after %" PRIu32 " s", client->operations->protocol,
-                 name == NULL ? "-" : name, client_age_s(client));
+        log_info_bounded(now_ns, "%s %s: left after %" PRIu32 " s", client->operations->protocol,
+                         name == NULL ? "-" : name, client_age_s(client));
     if (worker->drain.phase >= BUS_DRAINING)
-        log_info("client left, %" PRIu64 " remain", stat_sum(worker->bus, STAT_CLIENTS));
+        log_info_bounded(now_ns, "client left, %" PRIu64 " remain",
+                         stat_sum(worker->bus, STAT_CLIENTS));
 }
 
 /* --- walks --------------------------------------------------------------------------------------- */

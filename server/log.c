@@ -23,6 +23,8 @@ enum {
     PATIENCE_MS = 100,
 };
 
+#define SECOND_NS INT64_C(1000000000)
+
 static_assert(LOG_LINE_BYTES_MAX <= PIPE_BUF, "lines of several processes must not mix");
 
 /* How this process logs: set once at start, the name again after each fork. */
@@ -34,6 +36,13 @@ static struct {
     unsigned lost_count;
     char process[PROCESS_BYTES];
 } logger = {.level = LOG_LEVEL_INFO, .process = "sluice"};
+
+/* Lines about clients. */
+static struct {
+    int64_t second;
+    unsigned written_count; /* in that second */
+    unsigned left_out_count;
+} bounded;
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static const int level_priorities[] = {7, 6, 4, 3}; /* syslog's, as the journal reads them */
@@ -167,3 +176,34 @@ LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+
+void log_bounded_turn(int64_t now_ns)
+{
+    unsigned left_out_count = bounded.left_out_count;
+
+    if (now_ns / SECOND_NS == bounded.second)
+        return;
+    bounded.second = now_ns / SECOND_NS;
+    bounded.written_count = 0;
+    bounded.left_out_count = 0;
+    if (left_out_count > 0)
+        log_info("%u more lines about clients were left out: a process writes %d a second",
+                 left_out_count, LOG_BOUNDED_PER_S);
+}
+
+void log_info_bounded(int64_t now_ns, const char *format, ...)
+{
+    va_list arguments;
+
+    if (logger.level > LOG_LEVEL_INFO)
+        return;
+    log_bounded_turn(now_ns);
+    if (bounded.written_count == LOG_BOUNDED_PER_S) {
+        bounded.left_out_count++;
+        return;
+    }
+    bounded.written_count++;
+    va_start(arguments, format);
+    log_message(LOG_LEVEL_INFO, format, arguments);
+    va_end(arguments);
+}

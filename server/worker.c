@@ -69,7 +69,6 @@ static void set_limits(struct worker *worker)
         .message_bytes_max = (uint32_t)config->max_message,
         .queue_bytes_max = (uint32_t)config->max_queue,
         .subscriptions_max = (uint32_t)config->max_subscriptions,
-        .connections_max = (uint32_t)config->max_connections,
         .rates = {.messages = config->max_rate, .bytes = config->max_byte_rate},
         .tick_ns = (int64_t)config->tick,
         .is_echo_served = config->echo,
@@ -232,6 +231,7 @@ static bool work(struct worker *worker)
     has_more |= tcp_reap(worker->tcp);
     store_snapshot_end(worker->store);
     has_more |= drain_worker_turn(worker);
+    log_bounded_turn(now_ns);
     add_counts(worker);
     accept_balance(worker);
     bus_slot_turn(worker->bus, worker->slot);

@@ -201,6 +201,54 @@ static void a_reader_that_takes_nothing_costs_lines_and_is_told_how_many(void **
     assert_non_null(strstr(f->text, " info worker 3: again\n"));
 }
 
+#define SECOND_NS INT64_C(1000000000)
+
+static void of_what_clients_cause_a_second_has_so_many_lines_and_the_rest_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    static const char told[] = " info worker 3: 980 more lines about clients were left out: "
+                               "a process writes 20 a second\n";
+
+    for (unsigned i = 0; i < 1000; i++)
+        log_info_bounded(5 * SECOND_NS + i, "client %u left", i);
+    assert_int_equal(count_lines(logged(f)), LOG_BOUNDED_PER_S);
+    assert_non_null(strstr(f->text, " client 19 left\n"));
+    log_info("another line is written");
+    log_bounded_turn(6 * SECOND_NS - 1);
+    assert_int_equal(count_lines(logged(f)), 1);
+    log_bounded_turn(6 * SECOND_NS);
+    assert_int_equal(count_lines(logged(f)), 1);
+    assert_non_null(strstr(f->text, told));
+    log_bounded_turn(7 * SECOND_NS);
+    assert_string_equal(logged(f), "");
+}
+
+static void the_next_line_about_clients_tells_what_was_left_out_before_it(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < LOG_BOUNDED_PER_S + 3; i++)
+        log_info_bounded(SECOND_NS, "client %u left", i);
+    assert_int_equal(count_lines(logged(f)), LOG_BOUNDED_PER_S);
+    log_info_bounded(2 * SECOND_NS, "client a left");
+    assert_int_equal(count_lines(logged(f)), 2);
+    assert_non_null(strstr(f->text, " 3 more lines about clients were left out: "));
+    assert_non_null(strstr(f->text, " client a left\n"));
+}
+
+static void lines_about_clients_that_nobody_wants_are_not_told_of_either(void **state)
+{
+    struct fixture *f = *state;
+
+    log_init(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < 100; i++)
+        log_info_bounded(SECOND_NS, "client %u left", i);
+    log_bounded_turn(2 * SECOND_NS);
+    log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_bounded_turn(3 * SECOND_NS);
+    assert_string_equal(logged(f), "");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -213,6 +261,9 @@ int main(void)
         TEST(a_long_message_is_cut_and_its_line_is_whole),
         TEST(the_journal_gets_a_priority_instead_of_the_time),
         TEST(a_reader_that_takes_nothing_costs_lines_and_is_told_how_many),
+        TEST(of_what_clients_cause_a_second_has_so_many_lines_and_the_rest_is_counted),
+        TEST(the_next_line_about_clients_tells_what_was_left_out_before_it),
+        TEST(lines_about_clients_that_nobody_wants_are_not_told_of_either),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
