@@ -82,6 +82,8 @@ static void on_timer(struct timer *timer)
 {
     struct line_session *line = line_of_timer(timer);
 
+    if (stream_of(line)->is_finishing || stream_of(line)->is_closed)
+        return; /* whatever ended it, it was not this line */
     if (line->scanned_bytes - line->watched_bytes >= LINE_STEP_BYTES) {
         line->watched_bytes = line->scanned_bytes;
         timer_start(line->broker.session.service->timers, timer, LINE_STEP_NS);

@@ -174,6 +174,23 @@ static void a_line_that_stalls_is_given_up(void **state)
     peer_wait_end(peer);
 }
 
+static void who_is_sent_away_in_the_middle_of_a_line_has_broken_no_rule(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+    struct client *client;
+
+    peer_write_text(peer, "{\"action\"");
+    protocol_settle(f);
+    protocol_pass(f, STEP_SECONDS - 1);
+    client = &protocol_session(f)->client;
+    client->operations->close(client);
+    assert_part(peer_line_next(peer), "\"shutdown\"");
+    protocol_pass(f, 2);
+    peer_wait_end(peer);
+    assert_int_equal(topics_stat(f->base, STAT_PROTOCOL_ERRORS), 0);
+}
+
 static void a_line_that_moves_is_waited_for(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -263,6 +280,7 @@ int main(void)
         LINE_TEST(the_limit_is_that_of_the_text_whatever_ends_it),
         LINE_TEST(many_small_lines_at_once_are_all_answered_in_order),
         LINE_TEST(a_line_that_stalls_is_given_up),
+        LINE_TEST(who_is_sent_away_in_the_middle_of_a_line_has_broken_no_rule),
         LINE_TEST(a_line_that_moves_is_waited_for),
         LINE_TEST(silence_between_lines_may_last),
         LINE_TEST(the_time_of_a_line_does_not_run_while_reading_is_held),
