@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "bus/check.h"
+#include "bus/hash_counts.h"
 #include "bus/role.h"
 #include "bus/shm.h"
-#include "bus/hash_counts.h"
 #include "bus/wake.h"
 #include "server/child.h"
 #include "server/clock.h"

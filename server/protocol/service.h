@@ -35,7 +35,6 @@ struct service_limits {
     uint32_t message_bytes_max;
     uint32_t queue_bytes_max;
     uint32_t subscriptions_max;
-    uint32_t connections_max;
     struct rate_limits rates; /* of one connection */
     int64_t tick_ns;
     bool is_echo_served;
