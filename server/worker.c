@@ -141,6 +141,7 @@ static int open_protocols(struct worker *worker)
     service->clients.user = worker;
     worker->http_handlers.on_request = router_on_request;
     worker->http_handlers.on_incident = router_on_incident;
+    worker->http_handlers.on_refusal = router_on_refusal;
     worker->http = (struct http_server){
         .handlers = &worker->http_handlers,
         .user = service,

@@ -33,6 +33,7 @@ enum http_method {
 
 enum {
     HTTP_HEADERS_MAX = 100,
+    HTTP_LINES_BYTES_MAX = 1024, /* header lines that on_refusal writes, terminated */
     HTTP_QUALITY_MAX = 1000,
 };
 
@@ -84,6 +85,13 @@ enum http_incident {
 struct http_handlers {
     void (*on_request)(void *user, struct http_exchange *exchange);
     void (*on_incident)(void *user, enum http_incident incident); /* may be NULL */
+    /*
+     * A request is answered here, because its body is too large, malformed or late: writes @headers
+     * (lines ending in CRLF; NULL: none) and its own to @lines. It may look at the request's head
+     * and at nothing else. May be NULL: just @headers are sent.
+     */
+    void (*on_refusal)(void *user, const struct http_exchange *exchange, const char *headers,
+                       char lines[HTTP_LINES_BYTES_MAX]);
 };
 
 struct http_server {

@@ -183,17 +183,23 @@ static void finish(struct http1 *connection)
 /* Refuses what has been received so far; nothing behind it could be trusted. */
 static void refuse(struct http1 *connection, int status, const char *code, const char *message)
 {
+    const struct http_server *server = connection->server;
+    char lines[HTTP_LINES_BYTES_MAX];
     struct response_head head = {
         .status = status,
         .connection = RESPONSE_CONNECTION_CLOSE,
+        .headers = status == 503 ? RETRY_AFTER : NULL,
         .has_length = true,
     };
     char *body = http_error_body(code, message, &head.body_bytes);
 
-    if (status == 503)
-        head.headers = RETRY_AFTER;
-    else if (status != 408)
-        tell(connection->server, HTTP_MALFORMED);
+    if (status != 503 && status != 408)
+        tell(server, HTTP_MALFORMED);
+    if (connection->state == STATE_BODY && server->handlers->on_refusal != NULL) {
+        server->handlers->on_refusal(server->user, &connection->exchange->base, head.headers,
+                                     lines);
+        head.headers = lines;
+    }
     if (body != NULL)
         head.content_type = "application/json";
     response_write_head(connection->stream, &head);
@@ -455,6 +461,7 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
         .budget = connection->server->budget,
     };
 
+    connection->state = STATE_BODY;
     if (framing->content_length > limits.bytes_max) {
         refuse(connection, 413, "too_large", "the body is too large");
         return;
@@ -463,7 +470,6 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
         body_begin_chunked(&exchange->body, &limits);
     else
         body_begin_length(&exchange->body, framing->content_length, &limits);
-    connection->state = STATE_BODY;
     begin_patience(connection);
     if (!has_body_arrived)
         (void)take_body(connection, NULL, 0); /* it waits from now on: is there room for it? */

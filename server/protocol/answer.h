@@ -2,7 +2,8 @@
  * server/protocol/answer.h - HTTP answers of the protocols: JSON bodies, errors, CORS headers.
  *
  * Every answer to a page of a trusted origin says so (Access-Control-Allow-Origin); without that
- * header a browser keeps the answer from the page. Every answer carries Vary: Origin.
+ * header a browser keeps the answer from the page. Every answer carries Vary: Origin. (Not those
+ * to a head that could not be read: it names no origin.)
  */
 #ifndef SERVER_PROTOCOL_ANSWER_H
 #define SERVER_PROTOCOL_ANSWER_H
@@ -16,7 +17,7 @@ struct service;
 struct text;
 
 enum {
-    ANSWER_HEADERS_BYTES_MAX = 1024,
+    ANSWER_HEADERS_BYTES_MAX = HTTP_LINES_BYTES_MAX,
 };
 
 /*

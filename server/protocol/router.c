@@ -210,6 +210,12 @@ void router_on_incident(void *user, enum http_incident incident)
     stat_add(service->bus, service->slot, stat, 1);
 }
 
+void router_on_refusal(void *user, const struct http_exchange *exchange, const char *headers,
+                       char lines[HTTP_LINES_BYTES_MAX])
+{
+    answer_headers(user, exchange, headers, lines);
+}
+
 void router_on_request(void *user, struct http_exchange *exchange)
 {
     struct service *service = user;

@@ -106,6 +106,9 @@ char *service_scratch(struct service *service, size_t bytes);
 void router_on_request(void *user, struct http_exchange *exchange);
 /* Its on_incident likewise: counts. */
 void router_on_incident(void *user, enum http_incident incident);
+/* Its on_refusal: what answer.h says of every answer holds for those, too. */
+void router_on_refusal(void *user, const struct http_exchange *exchange, const char *headers,
+                       char lines[HTTP_LINES_BYTES_MAX]);
 
 /* --- entry points of the protocols ------------------------------------------------------------ */
 

@@ -101,6 +101,7 @@ struct protocol_fixture *protocol_fixture_new(uint64_t ring_bytes)
     };
     fixture->http_handlers.on_request = router_on_request;
     fixture->http_handlers.on_incident = router_on_incident;
+    fixture->http_handlers.on_refusal = router_on_refusal;
     fixture->http = (struct http_server){
         .handlers = &fixture->http_handlers,
         .user = &fixture->service,

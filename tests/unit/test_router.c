@@ -163,6 +163,51 @@ static void trusted_pages_may_read_the_answer(void **state)
     assert_no_part(protocol_request(f, "GET", "/health", "", NULL).head, "Access-Control");
 }
 
+/* The answer to a POST whose body begins like this. */
+static struct answer post_raw(struct protocol_fixture *f, const char *origin, const char *rest)
+{
+    struct peer *peer = peer_http(f);
+
+    peer_write_text(peer, "POST /topics/news HTTP/1.1\r\nHost: x\r\n" JSON);
+    peer_write_text(peer, origin);
+    peer_write_text(peer, rest);
+    return peer_answer(peer, false);
+}
+
+/* Which the layer below answers, before the request is whole. */
+static void trusted_pages_may_read_why_their_body_is_refused(void **state)
+{
+    static const char *const origins[] = {"https://app.example"};
+    static const char trusted[] = "Origin: https://app.example\r\n";
+    static const char foreign[] = "Origin: http://evil.example\r\n";
+    static const char long_body[] = "Content-Length: 5000000\r\n\r\n";
+    static const char bad_chunk[] = "Transfer-Encoding: chunked\r\n\r\nnone\r\n";
+    static const char unknown[] = "Content-Length: 1\r\nExpect: more\r\n\r\n";
+    const struct {
+        const char *rest;
+        int status;
+        const char *code;
+    } cases[] = {
+        {long_body, 413, "too_large"},
+        {bad_chunk, 400, "bad_request"},
+        {unknown, 417, "unknown_expectation"},
+    };
+    struct protocol_fixture *f = *state;
+
+    f->service.limits.cors_origins = origins;
+    f->service.limits.cors_origin_count = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct answer answer = post_raw(f, trusted, cases[i].rest);
+
+        assert_error(answer, cases[i].status, cases[i].code);
+        assert_part(answer.head, "Access-Control-Allow-Origin: https://app.example\r\n");
+        assert_part(answer.head, "Vary: Origin\r\n");
+        answer = post_raw(f, foreign, cases[i].rest);
+        assert_error(answer, cases[i].status, cases[i].code);
+        assert_no_part(answer.head, "Access-Control-Allow-Origin");
+    }
+}
+
 static void who_sends_nonsense_is_counted(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -305,6 +350,7 @@ int main(void)
         HTTP_TEST(websocket_paths_want_an_upgrade),
         HTTP_TEST(foreign_pages_may_not_publish_or_connect),
         HTTP_TEST(trusted_pages_may_read_the_answer),
+        HTTP_TEST(trusted_pages_may_read_why_their_body_is_refused),
         HTTP_TEST(who_sends_nonsense_is_counted),
         HTTP_TEST(who_waits_too_long_in_a_crowd_is_counted),
         HTTP_TEST(newcomers_are_refused_while_draining),
