@@ -2,14 +2,16 @@
  * server/log.h - the only module that logs: one line per message on standard error.
  *
  * Text     `2026-01-31T12:00:00.123Z info master: message`; under systemd's journal, which knows
- * the time itself, `<6>master: message` with the level as its priority. JSON
- * {"time":"…","level":"info","process":"master","pid":4711,"message":"…"}, one per line. Units one
- * write(2) per line of at most LOG_LINE_BYTES_MAX (what is longer is cut), so lines of several
- * processes never mix. Control characters and bad UTF-8 in a message become `?`. Blocking a reader
- * that takes nothing more (a full pipe) holds a process up for at most 100 ms; from then on lines
- * are dropped, and how many is said as soon as one gets through. Limits  what clients can cause as
- * often as they like goes through log_info_bounded: a flood of them fills no disk. Callers  master, workers, writer,
- * main. The libraries below never log. A payload of a client is never logged.
+ *          the time itself, `<6>master: message` with the level as its priority.
+ * JSON     {"time":"…","level":"info","process":"master","pid":4711,"message":"…"}, one per line.
+ * Units    one write(2) per line of at most LOG_LINE_BYTES_MAX (what is longer is cut), so lines of
+ *          several processes never mix. Control characters and bad UTF-8 in a message become `?`.
+ * Blocking a reader that takes nothing more (a full pipe) holds a process up for at most 100 ms;
+ *          from then on lines are dropped, and how many is said as soon as one gets through.
+ * Limits   what clients can cause as often as they like goes through log_info_bounded: a flood of
+ *          them fills no disk.
+ * Callers  master, workers, writer, main. The libraries below never log. A payload of a client is
+ *          never logged.
  */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
