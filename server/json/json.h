@@ -15,6 +15,7 @@
 
 enum {
     JSON_DEPTH_MAX = 512,
+    JSON_ERROR_TEXT_BYTES = 80,
 };
 
 enum json_type {
@@ -38,6 +39,9 @@ struct json_error {
     size_t offset;
     const char *reason; /* static text */
 };
+
+/* Both in words, for who has sent it: `value expected at offset 10`. Returns @out. */
+const char *json_error_text(const struct json_error *error, char out[JSON_ERROR_TEXT_BYTES]);
 
 /*
  * Checks that @in is exactly one JSON value (white space around it allowed; UTF-8 checked) and

@@ -1,6 +1,7 @@
 #include "server/json/json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/json/utf8.h"
@@ -12,6 +13,12 @@ enum {
     SURROGATE_LOW = 0xDC00,
     SURROGATE_END = 0xE000,
 };
+
+const char *json_error_text(const struct json_error *error, char out[JSON_ERROR_TEXT_BYTES])
+{
+    (void)snprintf(out, JSON_ERROR_TEXT_BYTES, "%s at offset %zu", error->reason, error->offset);
+    return out;
+}
 
 static uint32_t hex4(const char *digits)
 {

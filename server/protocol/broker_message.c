@@ -244,7 +244,7 @@ enum broker_error broker_message_parse(const char *in, size_t in_bytes, char *co
     ret->is_durable = false;
 
     if (size < 0) {
-        *ret_reason = json_error.reason;
+        *ret_reason = json_error_text(&json_error, ret->json_error);
         return BROKER_BAD_JSON;
     }
     object.size = (size_t)size;

@@ -61,11 +61,12 @@ struct broker_message {
     struct resume resume;     /* subscribe */
     struct json_span payload; /* publish */
     bool is_durable;
+    char json_error[JSON_ERROR_TEXT_BYTES]; /* the reason, where it is no JSON */
 };
 
 /*
  * Parses @in. @compact has room for @in_bytes and must outlive *ret. On an error *ret_reason says
- * why in words, and ret->context what could be told of topic and id.
+ * why in words, for as long as *ret stays, and ret->context what could be told of topic and id.
  */
 enum broker_error broker_message_parse(const char *in, size_t in_bytes, char *compact,
                                        struct broker_message *ret, const char **ret_reason);

@@ -34,7 +34,7 @@ struct post {
 /* Why a request is refused. */
 struct refusal {
     enum answer_refusal refusal;
-    const char *reason;
+    const char *reason; /* static, or in the service's scratch memory */
 };
 
 /* --- POST ------------------------------------------------------------------------------------- */
@@ -56,7 +56,9 @@ static bool read_body(struct service *service, const struct http_request *reques
 {
     const struct http_text *type = http_header(request, "content-type");
     const char *body = request->body_bytes == 0 ? "" : (const char *)request->body;
-    char *payload = service_scratch(service, json_quoted_bytes_max(request->body_bytes));
+    const struct http_text *coding = http_header(request, "content-encoding");
+    char *payload = service_scratch(service, json_quoted_bytes_max(request->body_bytes) +
+                                                 JSON_ERROR_TEXT_BYTES);
     struct json_error error;
     ptrdiff_t size;
 
@@ -71,10 +73,15 @@ static bool read_body(struct service *service, const struct http_request *reques
                                         "send application/json, or text/plain, as Content-Type"};
         return false;
     }
+    if (coding != NULL && !media_type_is(coding, "identity")) {
+        *ret_refusal = (struct refusal){ANSWER_UNSUPPORTED_TYPE,
+                                        "send the body as it is, without Content-Encoding"};
+        return false;
+    }
     if (media_type_is(type, "application/json")) {
         size = json_compact(body, request->body_bytes, payload, &error);
         if (size < 0) {
-            *ret_refusal = (struct refusal){ANSWER_BAD_JSON, error.reason};
+            *ret_refusal = (struct refusal){ANSWER_BAD_JSON, json_error_text(&error, payload)};
             return false;
         }
     } else {

@@ -265,6 +265,14 @@ static void what_is_no_json_object_is_told_apart(void **state)
     assert_error("{\"action\":\"\"}", BROKER_UNKNOWN_ACTION);
 }
 
+static void what_is_no_json_is_told_why_and_where(void **state)
+{
+    (void)state;
+    assert_string_equal(parse("{\"action\":pong}")->reason, "value expected at offset 10");
+    assert_string_equal(parse("{\"action\":\"ping\"} {}")->reason, "end expected at offset 18");
+    assert_string_equal(parse("")->reason, "unexpected end at offset 0");
+}
+
 static void escapes_in_names_and_words_count_as_what_they_are(void **state)
 {
     struct parsed *parsed =
@@ -396,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_topic_is_decoded),
         cmocka_unit_test(an_error_knows_the_topic_if_there_is_one),
         cmocka_unit_test(what_is_no_json_object_is_told_apart),
+        cmocka_unit_test(what_is_no_json_is_told_why_and_where),
         cmocka_unit_test(escapes_in_names_and_words_count_as_what_they_are),
         cmocka_unit_test(of_a_member_given_twice_the_last_one_counts),
         cmocka_unit_test(answers_are_as_the_protocol_shows_them),

@@ -52,6 +52,29 @@ static void any_other_text_is_a_json_string(void **state)
                 "\"last_seq\":3,\"oldest\":1,\"more\":false,\"recovered\":true}");
 }
 
+static void bad_json_is_told_why_and_where(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct answer answer = protocol_request(f, "POST", "/topics/news", JSON, "[1, nope]");
+
+    assert_error(answer, 400, "bad_json");
+    assert_part(answer.body, "\"message\":\"value expected at offset 4\"");
+}
+
+static void a_coded_body_is_refused_instead_of_published_as_it_is(void **state)
+{
+    struct protocol_fixture *f = *state;
+
+    assert_error(protocol_request(f, "POST", "/topics/news",
+                                  "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n", "x"),
+                 415, "unsupported_media_type");
+    assert_int_equal(protocol_request(f, "POST", "/topics/news",
+                                      "Content-Type: text/plain\r\nContent-Encoding: Identity\r\n",
+                                      "x")
+                         .status,
+                     201);
+}
+
 static void what_cannot_be_published_is_refused_and_not_stored(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -426,6 +449,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HTTP_TEST(json_is_published_as_it_is),
         HTTP_TEST(any_other_text_is_a_json_string),
+        HTTP_TEST(bad_json_is_told_why_and_where),
+        HTTP_TEST(a_coded_body_is_refused_instead_of_published_as_it_is),
         HTTP_TEST(what_cannot_be_published_is_refused_and_not_stored),
         HTTP_TEST(a_request_with_two_origins_is_trusted_for_neither),
         HTTP_TEST(a_durable_post_waits_for_the_disk),
