@@ -167,7 +167,7 @@ struct schema {
     const struct schema_part *parts; /* the schema's own definition and extensions, if any */
     const struct ast_text *description;
     struct schema_type *roots[3]; /* by enum ast_operation_kind; NULL: none */
-    struct schema_type **types;   /* built-in ones (scalars in use, introspection) last */
+    struct schema_type **types;   /* built-in ones behind the first that refers to them */
     uint32_t type_count;
     struct schema_directive **directives;
     uint32_t directive_count;

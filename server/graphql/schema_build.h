@@ -62,8 +62,6 @@ struct schema_builder {
     struct build_type **types; /* defined ones, then built-in ones, in the order of the source */
     uint32_t type_count;
     struct names directives; /* name → struct ast_definition: the SDL's before the built-in one */
-
-    uint32_t used_scalars; /* 1 << enum schema_scalar */
 };
 
 /* A new error, or NULL as graphql_errors_add has it; schema_locate gives it its places in the SDL. */

@@ -5,6 +5,9 @@
 
 #include "server/graphql/value.h"
 
+/* An index: not in the schema's types (yet). */
+#define NOT_LISTED UINT32_MAX
+
 static const struct ast_text default_reason = {"No longer supported", 19};
 
 static const struct ast_text *text_of(const struct ast_value *string)
@@ -44,14 +47,10 @@ static const struct ast_text *specified_by_of(const struct ast_directive *direct
     return url != NULL && url->node.kind == AST_STRING ? &url->text : NULL;
 }
 
-/* NULL: unknown. Notes which of the built-in scalars are in use. */
+/* NULL: unknown. */
 static const struct schema_ref *refer(struct schema_builder *builder, const struct ast_type *type)
 {
-    const struct schema_ref *ref = schema_ref_of(builder->schema, type, &builder->schema->region);
-
-    if (ref != NULL)
-        builder->used_scalars |= 1U << schema_ref_named(ref)->scalar;
-    return ref;
+    return schema_ref_of(builder->schema, type, &builder->schema->region);
 }
 
 static void *allocate(struct schema_builder *builder, size_t count, size_t size)
@@ -258,10 +257,8 @@ static void make_type(struct schema_builder *builder, struct build_type *build)
     struct schema_type *type;
 
     /* A type of the SDL that is named like a built-in one counts for nothing, as in graphql-js. */
-    if (!build->is_built_in && names_find(&builder->standard, NULL, build->name) != NULL) {
-        builder->used_scalars |= 1U << scalar_named(build->name);
+    if (!build->is_built_in && names_find(&builder->standard, NULL, build->name) != NULL)
         return;
-    }
     type = allocate(builder, 1, sizeof *type);
     if (type == NULL)
         return;
@@ -272,6 +269,7 @@ static void make_type(struct schema_builder *builder, struct build_type *build)
     type->ref = (struct schema_ref){.wrapper = SCHEMA_NAMED, .type = type};
     type->description = text_of(build->first->description);
     type->is_built_in = build->is_built_in;
+    type->index = NOT_LISTED;
     type->definition = build->first;
     type->parts = build->parts;
     build->type = type;
@@ -419,9 +417,50 @@ static void set_roots(struct schema_builder *builder)
     }
 }
 
+static void list_referred(struct schema_builder *builder, const struct schema_ref *ref);
+
+static void list_inputs(struct schema_builder *builder, const struct schema_input *inputs,
+                        uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        list_referred(builder, inputs[i].type);
+}
+
+/* Recursion: only built-in types are listed because another one refers to them. */
+static void list_type(struct schema_builder *builder, struct schema_type *type)
+{
+    struct schema *schema = builder->schema;
+
+    type->index = schema->type_count;
+    schema->types[schema->type_count++] = type;
+    (void)names_add(&builder->tables->types, NULL, type->name, type);
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        list_referred(builder, type->fields[i].type);
+        list_inputs(builder, type->fields[i].arguments, type->fields[i].argument_count);
+    }
+    list_inputs(builder, type->inputs, type->input_count);
+    for (uint32_t i = 0; type->kind == SCHEMA_UNION && i < type->possible_count; i++)
+        list_referred(builder, &type->possible[i]->ref);
+}
+
+static void list_named(struct schema_builder *builder, struct ast_text name)
+{
+    struct build_type *build = names_find(&builder->standard, NULL, name);
+
+    if (build != NULL && build->type != NULL && build->type->index == NOT_LISTED)
+        list_type(builder, build->type);
+}
+
+static void list_referred(struct schema_builder *builder, const struct schema_ref *ref)
+{
+    if (ref != NULL && schema_ref_named(ref)->is_built_in)
+        list_named(builder, schema_ref_named(ref)->name);
+}
+
 /*
- * The types that can be found by clients: those of the SDL, then the built-in ones, but no scalar
- * that nothing refers to.
+ * The types that can be found by clients, in graphql-js's order: those of the SDL, each followed by
+ * the built-in ones that it is the first to refer to; then what the directives need, and the
+ * introspection types. A scalar that nothing refers to is not there.
  */
 static void list_types(struct schema_builder *builder)
 {
@@ -432,16 +471,19 @@ static void list_types(struct schema_builder *builder)
         return;
     names_init(&builder->tables->types, &schema->region);
     for (uint32_t i = 0; i < builder->type_count; i++) {
-        struct schema_type *type = builder->types[i]->type;
+        struct build_type *build = builder->types[i];
 
-        if (type == NULL)
+        if (build->is_built_in)
             continue;
-        if (type->scalar != SCHEMA_CUSTOM && (builder->used_scalars & 1U << type->scalar) == 0)
-            continue;
-        type->index = schema->type_count;
-        schema->types[schema->type_count++] = type;
-        (void)names_add(&builder->tables->types, NULL, type->name, type);
+        if (build->type != NULL)
+            list_type(builder, build->type);
+        else
+            list_named(builder, build->name);
     }
+    for (uint32_t i = 0; i < schema->directive_count; i++)
+        list_inputs(builder, schema->directives[i]->arguments,
+                    schema->directives[i]->argument_count);
+    list_named(builder, (struct ast_text){"__Schema", 8});
 }
 
 /*

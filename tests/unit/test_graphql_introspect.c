@@ -132,8 +132,8 @@ static void a_schema_tells_its_types_and_directives(void **state)
     assert_ptr_equal(object(f, schema, "__Schema.mutationType", schema), ref_of(schema, "M"));
     assert_null(object(f, schema, "__Schema.subscriptionType", schema));
     assert_string_equal(list(f, schema, "__Schema.types", schema, false),
-                        "Query N U M E S I String Int Boolean __Schema __Directive "
-                        "__DirectiveLocation __Type __Field __InputValue __EnumValue __TypeKind");
+                        "Query Int String N U M E S I Boolean __Schema __Type __TypeKind "
+                        "__Field __InputValue __EnumValue __Directive __DirectiveLocation");
     assert_string_equal(list(f, schema, "__Schema.directives", schema, false),
                         "d include skip deprecated specifiedBy");
     schema_free(schema);
