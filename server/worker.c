@@ -183,6 +183,7 @@ static void close_worker(struct worker *worker)
 {
     accept_close(worker);
     tcp_set_close(worker->tcp);
+    log_bounded_turn(INT64_MAX); /* what was left out in the last second is told, too */
     service_stop(&worker->service);
     websocket_set_close(worker->service.websockets);
     log_reader_close(worker->service.reader);

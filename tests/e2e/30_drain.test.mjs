@@ -208,6 +208,16 @@ test('a second signal cuts the wait short', async ({ start }) => {
   assert.equal(await server.end(), 0);
 });
 
+test('lines about clients that were too many are told of before the end', async ({ start }) => {
+  const server = await start({ workers: 1 });
+  const rooms = await Promise.all(Array.from({ length: 60 }, (_, i) => server.room(`client${i}`)));
+  server.signal('SIGTERM');
+  await Promise.all(rooms.map((room) => room.next(isShutdown)));
+  server.signal('SIGTERM');
+  assert.equal(await server.end(), 0);
+  await server.logged(/\d+ more lines about clients were left out/);
+});
+
 test('the master tells every 10 seconds how it stands', async ({ start }) => {
   const server = await start();
   await server.broker();
