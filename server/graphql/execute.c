@@ -292,12 +292,17 @@ static void step_item(struct execution *execution, struct frame *frame)
     execute_complete(execution, frame->item_type, &frame->items[frame->index]);
 }
 
-static void step(struct execution *execution)
+/* Begins the operation, takes a late answer, or does the next field or item; and its price. */
+static void advance(struct execution *execution)
 {
     size_t size = execution->text.size;
     uint64_t visited_count = execution->collect.visited_count;
 
-    if (execution->top->is_list)
+    if (size == 0)
+        begin_operation(execution);
+    else if (execution->has_answer)
+        take_answer(execution);
+    else if (execution->top->is_list)
         step_item(execution, execution->top);
     else
         step_field(execution, execution->top);
@@ -332,13 +337,10 @@ enum execute_state execute_run(struct execution *execution, uint32_t steps)
         return EXECUTE_WAITING;
     execution->is_running = true;
     execution->budget = steps;
-    if (execution->text.size == 0)
-        begin_operation(execution);
-    else if (execution->has_answer)
-        take_answer(execution);
+    do
+        advance(execution);
     while (execution->top != NULL && execution->state == EXECUTE_MORE && execution->budget > 0 &&
-           !has_failed(execution))
-        step(execution);
+           !has_failed(execution));
     execution->is_running = false;
     if (has_failed(execution))
         execution->state = EXECUTE_FAILED;
