@@ -51,7 +51,7 @@ if [ ${#programs[@]} -gt 0 ]; then
 fi
 mkdir -p "$build_dir/crashes" "$logs"
 case " ${targets[*]} " in
-*" streams "*) install_node "$build_dir" ;;
+*" streams "*) install_node "$build_dir" e2e ;;
 esac
 
 # fuzz TARGET: becomes the program that does it.

@@ -75,9 +75,11 @@ build() {
     run_logged build ninja --quiet -k 0 -C "$directory" "${targets[@]}"
 }
 
-# install_node DIRECTORY: node, npm and the clients that tests use. DIRECTORY: for what must be kept.
+# install_node DIRECTORY SUITE... : node, npm and the packages of tests/SUITE. DIRECTORY: for what
+# must be kept.
 install_node() {
-    local directory=$1 major source
+    local directory=$1 suite major source
+    shift
     source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     # With npm apt installs ca-certificates, which writes the system's bundle anew: whoever reaches
     # the registry by a certificate that was put only there would lose it on the way.
@@ -91,11 +93,13 @@ install_node() {
     elif ! command -v npm >/dev/null; then
         install_missing npm
     fi
-    (
-        cd "$source/tests/e2e" || exit
-        cmp -s package-lock.json node_modules/.installed-lock && exit
-        say "installing the clients that the tests use"
-        run_logged npm npm ci --no-audit --no-fund
-        cp package-lock.json node_modules/.installed-lock
-    )
+    for suite in "$@"; do
+        (
+            cd "$source/tests/$suite" || exit
+            cmp -s package-lock.json node_modules/.installed-lock && exit
+            say "installing what tests/$suite uses"
+            run_logged npm npm ci --no-audit --no-fund
+            cp package-lock.json node_modules/.installed-lock
+        )
+    done
 }

@@ -2,10 +2,11 @@
 # Runs every test against a build with AddressSanitizer and UndefinedBehaviourSanitizer, and ends
 # with one line "N passed, N failed".
 #
-#   tools/test.sh             all: unit e2e fault fuzz
+#   tools/test.sh             all: unit graphql e2e fault fuzz
 #   tools/test.sh unit e2e    only those
-#   tools/test.sh e2e/30      only the end-to-end (or fault) files whose names begin so
+#   tools/test.sh e2e/30      only the end-to-end (or graphql, or fault) files whose names begin so
 #
+# graphql: the engine beside graphql-js (SEED, SCHEMAS: tests/graphql/random.test.mjs).
 # fault: tests/fault/*, each with --short. fuzz: tools/fuzz.sh, a minute for each target; without clang
 # only for the one that needs none.
 set -euo pipefail
@@ -46,7 +47,7 @@ run_unit() {
     add unit $((SECONDS - start)) $counts
 }
 
-# One file of tests/e2e or tests/fault: its output goes into a log, its counts beside it.
+# One file of tests/graphql, tests/e2e or tests/fault: its output goes into a log, its counts beside it.
 run_file() {
     local kind=$1 file=$2 start=$SECONDS status=0 format=line log command counts
     log=$logs/$kind-$(basename "$file")
@@ -108,13 +109,17 @@ mkdir -p "$logs"
 # Whoever interrupts this is rid of all of it: test files end their servers on SIGTERM.
 trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 
-[ $# -gt 0 ] || set -- unit e2e fault fuzz
+[ $# -gt 0 ] || set -- unit graphql e2e fault fuzz
 case " $*" in
-*" e2e"* | *" fault"* | *" fuzz"*) install_node "$build_dir" ;;
+*" e2e"* | *" fault"* | *" fuzz"*) install_node "$build_dir" e2e ;;
+esac
+case " $*" in
+*" graphql"*) install_node "$build_dir" graphql ;;
 esac
 for suite in "$@"; do
     case $suite in
     unit) run_unit ;;
+    graphql | graphql/*) run_files graphql "$(expr "$suite" : 'graphql/\(.*\)' || true)" ;;
     e2e | e2e/*) run_files e2e "$(expr "$suite" : 'e2e/\(.*\)' || true)" ;;
     fault | fault/*) run_files fault "$(expr "$suite" : 'fault/\(.*\)' || true)" ;;
     fuzz) run_fuzz ;;

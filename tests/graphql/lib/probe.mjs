@@ -4,8 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import readline from 'node:readline';
 import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-const PROGRAM = `${process.env.SLUICE_BUILD ?? '../../build-test'}/tests/graphql/graphql_probe`;
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const BUILD = process.env.SLUICE_BUILD ?? `${ROOT}/build-test`;
+const PROGRAM = `${BUILD}/tests/graphql/graphql_probe`;
 // So many requests may wait for their answers: enough to keep both sides busy.
 const OUTSTANDING_MAX = 64;
 
