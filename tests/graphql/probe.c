@@ -114,17 +114,19 @@ static const struct command {
 
 static const struct member {
     const char *name;
-    enum { MEMBER_TEXT, MEMBER_NUMBER, MEMBER_JSON } kind;
+    enum { MEMBER_TEXT, MEMBER_BYTES, MEMBER_NUMBER, MEMBER_JSON } kind;
     size_t offset;
 } members[] = {
     {"command", MEMBER_TEXT, offsetof(struct probe_request, command)},
     {"document", MEMBER_TEXT, offsetof(struct probe_request, document)},
+    {"bytes", MEMBER_BYTES, offsetof(struct probe_request, document)},
     {"operation", MEMBER_TEXT, offsetof(struct probe_request, operation)},
     {"variables", MEMBER_JSON, offsetof(struct probe_request, variables)},
     {"schema", MEMBER_NUMBER, offsetof(struct probe_request, schema)},
     {"seed", MEMBER_NUMBER, offsetof(struct probe_request, seed)},
     {"steps", MEMBER_NUMBER, offsetof(struct probe_request, steps)},
     {"later", MEMBER_NUMBER, offsetof(struct probe_request, later)},
+    {"json", MEMBER_NUMBER, offsetof(struct probe_request, json)},
     {"depth", MEMBER_NUMBER, offsetof(struct probe_request, depth_max)},
     {"complexity", MEMBER_NUMBER, offsetof(struct probe_request, complexity_max)},
     {"aliases", MEMBER_NUMBER, offsetof(struct probe_request, alias_count_max)},
@@ -150,6 +152,23 @@ static void read_text(struct json_span value, struct probe_text *ret_text)
     free(bytes);
 }
 
+/* What JSON cannot carry as it is: two hexadecimal digits for each byte. */
+static void read_bytes(struct json_span value, struct probe_text *ret_text)
+{
+    struct probe_text digits;
+
+    read_text(value, &digits);
+    ret_text->size = digits.size / 2;
+    ret_text->bytes = malloc(ret_text->size + (ret_text->size == 0));
+    CHECK(ret_text->bytes != NULL);
+    for (size_t i = 0; i < ret_text->size; i++) {
+        char pair[] = {digits.bytes[2 * i], digits.bytes[2 * i + 1], '\0'};
+
+        ret_text->bytes[i] = (char)strtoul(pair, NULL, 16);
+    }
+    free(digits.bytes);
+}
+
 static void read_member(struct probe_request *request, struct json_span key, struct json_span value)
 {
     const struct member *member = members;
@@ -163,6 +182,8 @@ static void read_member(struct probe_request *request, struct json_span key, str
     place = (char *)request + member->offset;
     if (member->kind == MEMBER_TEXT)
         read_text(value, place);
+    else if (member->kind == MEMBER_BYTES)
+        read_bytes(value, place);
     else if (member->kind == MEMBER_NUMBER)
         is_number = json_uint64(value, place);
     else

@@ -7,9 +7,10 @@
  *            parse     document → {"print":"…","normal":["…"]} or {"errors":[…]}; normal: of each
  *                      operation
  *            value     document → {"print":"…"} or {"errors":[…]}
+ *                      (instead of document: bytes, in hexadecimal)
  *            schema    document (SDL) → {"print":"…"} or {"errors":[…]}; kept as number `schema`
  *            validate  schema, document → {"errors":[…]}
- *            execute   schema, document, variables, operation, seed, steps, later, limits → a
+ *            execute   schema, document, variables, operation, seed, steps, later, json, limits → a
  *                      response; what resolvers answer follows from the seed (probe_resolve.c)
  * Errors   what is no request ends the program by CHECK: it is our own test that writes them.
  * Memory   texts of a request lie in memory that ends where they end, so that a sanitizer sees a
@@ -49,6 +50,7 @@ struct probe_request {
     uint64_t seed;
     uint64_t steps;     /* of execute_run at once; 0: as many as it takes */
     uint64_t later;     /* every how many resolvers answer later; 0: none */
+    uint64_t json;      /* 1: resolvers answer leaves as JSON texts */
     uint64_t depth_max; /* the limits; 0: none */
     uint64_t complexity_max;
     uint64_t alias_count_max;

@@ -1,7 +1,8 @@
 // What parses, what does not and where, and what is printed, as graphql-js has it.
+import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { DOCUMENTS, VALUES } from './corpus/syntax.mjs';
+import { DOCUMENTS, NOT_UTF8, VALUES } from './corpus/syntax.mjs';
 import { Comparison } from './lib/compare.mjs';
 import { tokensOf } from './lib/random_document.mjs';
 
@@ -56,3 +57,19 @@ for (const name of KITCHEN_SINKS) {
     await comparison.finish(t);
   });
 }
+
+// JavaScript's texts are always Unicode: what is UTF-8, and where it ends, its decoder says.
+test('bytes that are no UTF-8 are refused at the first of them', async () => {
+  for (const bad of NOT_UTF8) {
+    const before = Buffer.from('{ a(b: "é😀\n');
+    const bytes = Buffer.concat([before, Buffer.from(bad), Buffer.from('") }')]);
+    assert.throws(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const { errors } = await comparison.probe.ask({ command: 'parse', bytes: bytes.toString('hex') });
+    const byte = bad[0].toString(16).toUpperCase();
+    assert.strictEqual(
+      errors[0].message,
+      `Syntax Error: Invalid character: byte 0x${byte} is not UTF-8.`,
+    );
+    assert.deepStrictEqual(errors[0].locations, [{ line: 2, column: 1 }]);
+  }
+});

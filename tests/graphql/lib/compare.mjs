@@ -6,6 +6,7 @@ import { judgeExecute, judgeParse, judgeSchema, judgeValidate, judgeValue } from
 import { startProbe } from './probe.mjs';
 
 const SHOWN_MAX = 5;
+const SHOWN_CHARACTERS_MAX = 1000;
 
 const byText = (a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
@@ -30,6 +31,7 @@ export class Comparison {
     this.differing = [];
     this.explained = new Map(DIFFERENCES.map(({ name }) => [name, 0]));
     this.outstanding = new Set();
+    this.label = ''; // says how to find again what is compared
     this.failures = []; // neither equal nor different: something is broken
   }
 
@@ -37,12 +39,12 @@ export class Comparison {
    * Compares { judged, ours } of { kind, request }. An answer is what text, errors or data it has;
    * JSON text, because the order of keys counts.
    */
-  settle(kind, request, judged, ours) {
+  settle(kind, request, judged, ours, label) {
     this.count++;
     if (asText(judged) === asText(ours)) {
       return true;
     }
-    const found = { kind, request, judged, ours };
+    const found = { kind, request, judged, ours, label };
     const reason = DIFFERENCES.find((difference) => difference.explains(found));
     if (reason) {
       this.explained.set(reason.name, this.explained.get(reason.name) + 1);
@@ -53,6 +55,7 @@ export class Comparison {
   }
 
   async parse(document, kind = 'parse') {
+    const { label } = this;
     const request = { command: kind, document };
     const answer = this.probe.ask(request);
     const judged = kind === 'parse' ? judgeParse(request) : judgeValue(request);
@@ -67,7 +70,7 @@ export class Comparison {
     if (judged.errors) {
       judged.errors = plainErrors(judged.errors);
     }
-    return this.settle(kind, request, judged, ours);
+    return this.settle(kind, request, judged, ours, label);
   }
 
   value(document) {
@@ -76,6 +79,7 @@ export class Comparison {
 
   /** Kept under that number on both sides; gives graphql-js's, or nothing if they differ. */
   async schema(document, number = 0) {
+    const { label } = this;
     const request = { command: 'schema', schema: number, document };
     const answer = this.probe.ask(request);
     const { schema, stage, literals, ...judged } = judgeSchema(request);
@@ -97,22 +101,27 @@ export class Comparison {
       judged.errors.push(...plainErrors(literals).sort(byText));
       ours.errors.push(...ours.errors.splice(known).sort(byText));
     }
-    const isSame = this.settle('schema', request, judged, ours);
+    const isSame = this.settle('schema', request, judged, ours, label);
     return isSame ? schema : undefined;
   }
 
   async validate(schema, document, number = 0) {
+    const { label } = this;
     const request = { command: 'validate', schema: number, document };
     const answer = this.probe.ask(request);
     const judged = judgeValidate(schema, request);
     const ours = await answer;
-    judged.errors = plainErrors(judged.errors);
-    ours.errors = plainErrors(ours.errors);
-    return this.settle('validate', request, judged, ours);
+    for (const response of [judged, ours]) {
+      if (response.errors) {
+        response.errors = plainErrors(response.errors);
+      }
+    }
+    return this.settle('validate', request, judged, ours, label);
   }
 
   /** @param how { steps, later } of probe.h, which must not change anything */
   async execute(schema, request, how = {}, number = 0) {
+    const { label } = this;
     const asked = { seed: 0, variables: {}, operation: '', ...request };
     const answer = this.probe.ask({ command: 'execute', schema: number, ...asked, ...how });
     const judged = judgeExecute(schema, asked);
@@ -124,7 +133,7 @@ export class Comparison {
       }
     }
     const ordered = ({ errors, data, ...rest }) => ({ errors, data, ...rest });
-    return this.settle('execute', asked, ordered(judged), ordered(ours));
+    return this.settle('execute', asked, ordered(judged), ordered(ours), label);
   }
 
   /** Lets a comparison go on beside others, but not beside too many. */
@@ -157,26 +166,29 @@ export class Comparison {
   }
 }
 
-// Of two lists only the first place where they are not the same.
-function firstDifference(judged, ours) {
-  if (!Array.isArray(judged) || !Array.isArray(ours)) {
-    return [judged, ours];
+// The first place where they are not the same, and what is there.
+function firstDifference(judged, ours, path = []) {
+  const isPair = [judged, ours].every((value) => typeof value === 'object' && value !== null);
+  if (!isPair || Array.isArray(judged) !== Array.isArray(ours)) {
+    return { path, judged, ours };
   }
-  const length = Math.max(judged.length, ours.length);
-  const at = Array.from({ length }).findIndex((_, i) => asText(judged[i]) !== asText(ours[i]));
-  const show = (list) => ({ [`${at} of ${list.length}`]: list[at] });
-  return [show(judged), show(ours)];
+  const keys = [...new Set([...Object.keys(judged), ...Object.keys(ours)])];
+  const key = keys.find((one) => asText(judged[one]) !== asText(ours[one]));
+  return key === undefined
+    ? { path, judged: Object.keys(judged), ours: Object.keys(ours) }
+    : firstDifference(judged[key], ours[key], [...path, key]);
 }
 
-function describe({ kind, request, judged, ours }) {
+function describe({ kind, request, judged, ours, label }) {
   const { document, ...rest } = request;
-  const parts = [`${kind}: ${JSON.stringify(rest)}`, document];
-  for (const key of new Set([...Object.keys(judged), ...Object.keys(ours)])) {
-    if (asText(judged[key]) !== asText(ours[key])) {
-      const [theirs, own] = firstDifference(judged[key], ours[key]);
-      parts.push(`${key}, graphql-js: ${JSON.stringify(theirs)}`);
-      parts.push(`${key}, ours:       ${JSON.stringify(own)}`);
-    }
-  }
-  return parts.join('\n');
+  const first = firstDifference(judged, ours);
+  return [
+    `${kind}: ${JSON.stringify(rest)} ${label}`,
+    document,
+    `at ${first.path.join('.')}`,
+    `graphql-js: ${asText(first.judged)}`,
+    `ours:       ${asText(first.ours)}`,
+    `graphql-js, all: ${JSON.stringify(judged).slice(0, SHOWN_CHARACTERS_MAX)}`,
+    `ours, all:       ${JSON.stringify(ours).slice(0, SHOWN_CHARACTERS_MAX)}`,
+  ].join('\n');
 }

@@ -4,6 +4,7 @@ import {
   __DirectiveLocation,
   __Schema,
   __Type,
+  GraphQLDeprecatedDirective,
   GraphQLSchema,
   Kind,
   TypeInfo,
@@ -39,11 +40,10 @@ for (const [type, later] of [
   }
 }
 __Schema.getFields().directives.args.length = 0;
-const locations = __DirectiveLocation.getValues();
-locations.splice(
-  locations.findIndex(({ name }) => name === 'DIRECTIVE_DEFINITION'),
-  1,
-);
+for (const list of [__DirectiveLocation.getValues(), GraphQLDeprecatedDirective.locations]) {
+  const at = list.findIndex((location) => (location.name ?? location) === 'DIRECTIVE_DEFINITION');
+  list.splice(at, 1);
+}
 
 const withoutOneOf = (schema) =>
   new GraphQLSchema({
@@ -174,9 +174,17 @@ export function judgeSchema({ document: text }) {
   }
 }
 
+/** { errors }, none if it is valid; or { throws }. */
 export function judgeValidate(schema, { document: text }) {
   const { document, errors } = parseDocument(text);
-  return errors ? { errors } : toErrors(validate(schema, document));
+  if (errors) {
+    return { errors };
+  }
+  try {
+    return toErrors(validate(schema, document));
+  } catch (error) {
+    return { throws: error.message };
+  }
 }
 
 export function judgeExecute(schema, { document: text, variables, operation, seed }) {
@@ -184,9 +192,9 @@ export function judgeExecute(schema, { document: text, variables, operation, see
   if (errors) {
     return { errors };
   }
-  const mistakes = validate(schema, document);
-  if (mistakes.length > 0) {
-    return toErrors(mistakes);
+  const mistakes = judgeValidate(schema, { document: text });
+  if (mistakes.throws || mistakes.errors.length > 0) {
+    return mistakes;
   }
   const result = execute({
     schema,

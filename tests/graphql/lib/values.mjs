@@ -148,6 +148,10 @@ function makeLeaf(type, id) {
   return LEAVES[first + pick(id, PICK.value, count)];
 }
 
+// Anything is right for a custom scalar; what an object really is nobody can tell.
+const canBeWrong = (type) =>
+  isListType(type) || isEnumType(type) || (isLeafType(type) && isSpecifiedScalarType(type));
+
 function make(fullType, id, hasMishaps, info) {
   const mishap = pick(id, PICK.mishap, MISHAP_RANGE);
   const isWrong = hasMishaps && mishap === MISHAP_WRONG;
@@ -159,7 +163,7 @@ function make(fullType, id, hasMishaps, info) {
   if (hasMishaps && mishap === MISHAP_ERROR) {
     return new GraphQLError('A résolver\'s "mishap".', { extensions: { code: 'NOT_FOUND' } });
   }
-  if (isWrong && (isListType(type) || isLeafType(type))) {
+  if (isWrong && canBeWrong(type)) {
     return LEAVES[pick(id, PICK.value, LEAVES.length)];
   }
   if (isListType(type)) {
