@@ -16,6 +16,7 @@ static const struct stat_info infos[STAT_COUNT] = {
     [STAT_ACCEPTED] = {"sluice_connections_accepted_total", false, "Connections accepted"},
     [STAT_REFUSED] = {"sluice_connections_refused_total", false, "Connections refused by a limit or a drain"},
     [STAT_EVICTED] = {"sluice_connections_evicted_total", false, "Connections closed in favour of newcomers while they waited"},
+    [STAT_STALLED] = {"sluice_connections_stalled_total", false, "Connections closed while output waited that nobody took"},
     [STAT_HTTP_REQUESTS] = {"sluice_http_requests_total", false, "HTTP requests"},
     [STAT_MESSAGES_IN] = {"sluice_messages_received_total", false, "Messages from clients"},
     [STAT_MESSAGES_DELIVERED] = {"sluice_messages_delivered_total", false, "Events queued to subscribers"},

@@ -24,6 +24,7 @@ enum stat_id {
     STAT_ACCEPTED,      /* connections accepted */
     STAT_REFUSED,       /* connections refused: limits, drain */
     STAT_EVICTED,       /* connections closed, while they waited, in favour of newcomers */
+    STAT_STALLED,       /* connections closed while output waited that nobody took */
     STAT_HTTP_REQUESTS,
     STAT_MESSAGES_IN,        /* messages from clients */
     STAT_MESSAGES_DELIVERED, /* events queued to subscribers */

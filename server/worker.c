@@ -207,6 +207,7 @@ static void add_counts(struct worker *worker)
         {STAT_BYTES_IN, (int64_t)(now->bytes_in - old->bytes_in)},
         {STAT_BYTES_OUT, (int64_t)(now->bytes_out - old->bytes_out)},
         {STAT_REFUSED, (int64_t)(now->refused - old->refused)},
+        {STAT_STALLED, (int64_t)(now->stalled - old->stalled)},
     };
 
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {

@@ -130,23 +130,27 @@ static void watch_taking(struct tcp_stream *tcp)
     start_timer(tcp, tcp->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
 }
 
+static void give_up(struct tcp_stream *tcp)
+{
+    tcp->set->counts.stalled++;
+    close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+}
+
 /* It has taken @taken_bytes since the last look. */
 static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
 {
     bool has_all = peer == STREAM_PEER_HAS_ALL;
-    bool takes_enough;
 
-    if (has_all && !tcp->is_lingering) {
-        linger(tcp);
-        return;
-    }
     tcp->looks++;
-    takes_enough = tcp->is_lingering ||
-                   (taken_bytes >= STREAM_FINISH_BYTES_MIN && tcp->looks < STREAM_FINISH_LOOKS_MAX);
-    if (has_all || !takes_enough)
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
-    else
+    if (has_all && tcp->is_lingering)
+        close_stream(tcp, STREAM_CLOSED_BY_US, 0); /* its end has not come */
+    else if (has_all)
+        linger(tcp);
+    else if (tcp->is_lingering ||
+             (taken_bytes >= STREAM_FINISH_BYTES_MIN && tcp->looks < STREAM_FINISH_LOOKS_MAX))
         watch_taking(tcp);
+    else
+        give_up(tcp);
 }
 
 static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
@@ -156,7 +160,7 @@ static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, uint32_t
         tcp->looks = 0; /* the next flush begins to watch again */
     else if (tcp->looks >= STREAM_STALLED_LOOKS ||
              (tcp->looks > 0 && peer == STREAM_PEER_IS_SILENT))
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+        give_up(tcp);
     else
         watch_taking(tcp);
 }

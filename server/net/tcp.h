@@ -50,6 +50,7 @@ struct tcp_counts {
     uint64_t bytes_out;
     uint64_t queued_bytes; /* in all output queues, as their last flushes left them */
     uint64_t refused;      /* newcomers closed for want of descriptors or memory */
+    uint64_t stalled;      /* streams given up because their peer took too little, or nothing */
     uint32_t open_count;
 };
 
