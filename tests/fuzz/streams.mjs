@@ -6,7 +6,7 @@
 //
 // Meanwhile no worker may die, no sanitizer complain, every answer must make sense (lib/judge.mjs), and
 // well-behaved clients must be served as if they were alone (lib/canaries.mjs). In the end the server has
-// forgotten everybody, within bounded memory, and drains with status 0.
+// forgotten everybody, within bounded memory, and drains with status 0, under fire once more.
 //
 // On a failure the last streams are kept in a directory: --replay plays them again. What has been a
 // bug lies in corpus/streams, which is played first. The last line is "N passed, N failed".
@@ -22,6 +22,7 @@ import { loadStream, makeStream, play, saveStream } from './lib/stream.mjs';
 
 const KEPT = 200; // streams, for a failure
 const REPORT_MS = 10_000;
+const DRAIN_MS = 6000; // of streams around the drain
 const RATE_MAX = 300; // streams a second
 // A sanitizer keeps freed memory for a while (ASAN_OPTIONS below: 16 MB of it) and doubles the rest.
 const MEMORY_MAX_KB = 300 * 1024;
@@ -52,9 +53,12 @@ async function throwOne(number, stream, ports) {
   }
 }
 
-/** Streams one behind the other, each decided by the seed and its number alone. */
-async function lane(ports, until) {
-  while (isGood() && Date.now() < until) {
+/**
+ * Streams one behind the other, each decided by the seed and its number alone. Never beyond the end
+ * of the server: its port may be another program's then.
+ */
+async function lane(server, ports, until) {
+  while (isGood() && Date.now() < until && server.exit === null) {
     const number = started++;
     const begin = Date.now();
     await throwOne(number, makeStream(seed * 1_000_003 + number), ports);
@@ -89,6 +93,19 @@ function report(server, canaries, begin) {
   }
 }
 
+const fire = (server, ports, until) =>
+  Promise.all(Array.from({ length: lanes }, () => lane(server, ports, until)));
+
+async function drainUnderFire(server, ports) {
+  const fired = fire(server, ports, Date.now() + DRAIN_MS);
+  await delay(DRAIN_MS / 6);
+  const status = await server.stop();
+  if (status !== 0) {
+    complain(`exit status ${status} after a drain; ${server.recentLog()}`);
+  }
+  await fired;
+}
+
 async function attack(server, ports) {
   const canaries = new Canaries(server, ports.broker, complain);
   const begin = Date.now();
@@ -98,8 +115,7 @@ async function attack(server, ports) {
     const here = path.dirname(fileURLToPath(import.meta.url));
     await replay(replayed ?? path.join(here, 'corpus', 'streams'), ports);
     if (!replayed) {
-      const until = Date.now() + 1000 * seconds;
-      await Promise.all(Array.from({ length: lanes }, () => lane(ports, until)));
+      await fire(server, ports, Date.now() + 1000 * seconds);
     }
     if (isGood()) {
       await canaries.settle();
@@ -141,7 +157,7 @@ const server = new Server({
     ...['--max-message', '16K', '--max-head', '2K', '--max-queue', '16K', '--max-subscriptions', '4'],
     ...['--max-connections', String(lanes + 4)],
     ...['--handshake-timeout', '1s', '--ping-interval', '1s', '--ping-timeout', '5s'],
-    ...['--retention-bytes', '4M'],
+    ...['--retention-bytes', '4M', '--drain-timeout', '2s'],
     ...['--log-connections', 'off'],
     ...VARIANTS[seed % VARIANTS.length],
   ],
@@ -150,6 +166,9 @@ try {
   await server.start();
   ports.http = server.port;
   await attack(server, ports);
+  if (isGood()) {
+    await drainUnderFire(server, ports);
+  }
 } catch (error) {
   complain(error.stack);
 }
