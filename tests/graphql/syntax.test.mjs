@@ -14,8 +14,7 @@ const REPLACEMENTS = [
 ];
 
 const comparison = new Comparison();
-const readSink = (name) =>
-  readFileSync(new URL(`corpus/${name}.graphql`, import.meta.url), 'utf8');
+const readSink = (name) => readFileSync(new URL(`corpus/${name}.graphql`, import.meta.url), 'utf8');
 
 for (const [group, documents] of Object.entries(DOCUMENTS)) {
   test(group, async (t) => {
@@ -64,7 +63,10 @@ test('bytes that are no UTF-8 are refused at the first of them', async () => {
     const before = Buffer.from('{ a(b: "é😀\n');
     const bytes = Buffer.concat([before, Buffer.from(bad), Buffer.from('") }')]);
     assert.throws(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    const { errors } = await comparison.probe.ask({ command: 'parse', bytes: bytes.toString('hex') });
+    const { errors } = await comparison.probe.ask({
+      command: 'parse',
+      bytes: bytes.toString('hex'),
+    });
     const byte = bad[0].toString(16).toUpperCase();
     assert.strictEqual(
       errors[0].message,

@@ -237,15 +237,32 @@ export const SDL = {
   ],
 
   'literals of defaults': [
-    ...['1', '"a"', 'null', '1.5', '2147483648', '-2147483649', 'true', 'A', '[1]', '{}', '1e3'].map(
-      (value) => `type Query { a(b: Int = ${value}): Int }`,
-    ),
+    ...[
+      '1',
+      '"a"',
+      'null',
+      '1.5',
+      '2147483648',
+      '-2147483649',
+      'true',
+      'A',
+      '[1]',
+      '{}',
+      '1e3',
+    ].map((value) => `type Query { a(b: Int = ${value}): Int }`),
     ...['1', '1.5', '-0.0', '1e400', '"a"', 'null', 'true', '[1.5]', '9007199254740993'].map(
       (value) => `type Query { a(b: Float = ${value}): Int }`,
     ),
-    ...['"a"', '"""a\n b"""', '1', 'A', 'null', 'true', '["a"]', '"\\u0000\\u001f\\"\\\\/\\u{1F600}"'].map(
-      (value) => `type Query { a(b: String = ${value}): Int }`,
-    ),
+    ...[
+      '"a"',
+      '"""a\n b"""',
+      '1',
+      'A',
+      'null',
+      'true',
+      '["a"]',
+      '"\\u0000\\u001f\\"\\\\/\\u{1F600}"',
+    ].map((value) => `type Query { a(b: String = ${value}): Int }`),
     ...['true', 'false', '1', '"true"', 'null', 'TRUE'].map(
       (value) => `type Query { a(b: Boolean = ${value}): Int }`,
     ),
@@ -255,8 +272,20 @@ export const SDL = {
     ...['A', 'B', 'C', 'a', '"A"', '1', 'null', '[A]', '{A: B}', 'true'].map(
       (value) => `type Query { a(b: E = ${value}): Int } enum E { A B AB }`,
     ),
-    ...['[]', '[1]', '1', '[null]', 'null', '[1, null, 2]', '["a"]', '[[1]]', '"a"', '[1, "a", true]'].map(
-      (value) => `type Query { a(b: [Int] = ${value}, c: [Int!] = ${value}, d: [Int!]! = ${value}): Int }`,
+    ...[
+      '[]',
+      '[1]',
+      '1',
+      '[null]',
+      'null',
+      '[1, null, 2]',
+      '["a"]',
+      '[[1]]',
+      '"a"',
+      '[1, "a", true]',
+    ].map(
+      (value) =>
+        `type Query { a(b: [Int] = ${value}, c: [Int!] = ${value}, d: [Int!]! = ${value}): Int }`,
     ),
     ...['[[1]]', '[1]', '1', '[[1], 2]', '[[null]]', '[null]', 'null', '[[]]'].map(
       (value) => `type Query { a(b: [[Int!]] = ${value}): Int }`,

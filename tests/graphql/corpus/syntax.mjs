@@ -7,7 +7,20 @@ const asValue = (text) => `{ a(b: ${text}) }`;
 
 /** Documents. */
 export const DOCUMENTS = {
-  'nothing at all': ['', ' ', '\n', ',', '\t', '\uFEFF', '#', '# comment', '#\n', '\uFEFF\uFEFF', ',,,', '\r'],
+  'nothing at all': [
+    '',
+    ' ',
+    '\n',
+    ',',
+    '\t',
+    '\uFEFF',
+    '#',
+    '# comment',
+    '#\n',
+    '\uFEFF\uFEFF',
+    ',,,',
+    '\r',
+  ],
 
   'ignored characters': [
     '\uFEFF{ a }',
@@ -54,7 +67,18 @@ export const DOCUMENTS = {
     '{ a(b: "\u2028\u2029\u0085") ? }',
   ],
 
-  'dots': ['{ . }', '{ .. }', '{ ... }', '{ .... }', '{ a.b }', '{ .5 }', '{ ..on }', '{ ...on }', '{ ... on }', '{ ...on A }'],
+  dots: [
+    '{ . }',
+    '{ .. }',
+    '{ ... }',
+    '{ .... }',
+    '{ a.b }',
+    '{ .5 }',
+    '{ ..on }',
+    '{ ...on }',
+    '{ ... on }',
+    '{ ...on A }',
+  ],
 
   names: [
     '{ _ }',

@@ -7,6 +7,7 @@ import { startProbe } from './probe.mjs';
 
 const SHOWN_MAX = 5;
 const SHOWN_CHARACTERS_MAX = 1000;
+const SHOWN_DOCUMENT_MAX = 4000;
 
 const byText = (a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
@@ -89,7 +90,10 @@ export class Comparison {
     }
     if (ours.errors) {
       const isParsed = codesOf(ours).join() === 'GRAPHQL_VALIDATION_FAILED';
-      assert.ok(isParsed !== (stage === 'parse') || codesOf(ours).includes('LIMIT_EXCEEDED'), document);
+      assert.ok(
+        isParsed !== (stage === 'parse') || codesOf(ours).includes('LIMIT_EXCEEDED'),
+        document,
+      );
       ours.errors = plainErrors(ours.errors);
     }
     const known = judged.errors?.length;
@@ -184,7 +188,7 @@ function describe({ kind, request, judged, ours, label }) {
   const first = firstDifference(judged, ours);
   return [
     `${kind}: ${JSON.stringify(rest)} ${label}`,
-    document,
+    document.slice(0, SHOWN_DOCUMENT_MAX),
     `at ${first.path.join('.')}`,
     `graphql-js: ${asText(first.judged)}`,
     `ours:       ${asText(first.ours)}`,

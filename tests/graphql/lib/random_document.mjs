@@ -19,10 +19,11 @@ const DEPTH_MAX = 5;
 const SELECTIONS_MAX = 120; // of a document
 
 class Maker {
-  constructor(random, schema, wrong) {
+  constructor(random, schema, { wrong = 0, clashes = 0 }) {
     this.random = random;
     this.schema = schema;
-    this.wrong = wrong; // once in so many times something is wrong; 0: never
+    this.wrong = wrong;
+    this.clashes = clashes;
     this.fragments = [];
     this.keys = new Map(); // response key → what it stands for, so that all can be merged
     this.selectionCount = 0;
@@ -71,7 +72,7 @@ class Maker {
 
   directives(location) {
     const { random } = this;
-    if (!random.once(5)) {
+    if (!random.once(8)) {
       return '';
     }
     const usable = this.schema
@@ -89,8 +90,11 @@ class Maker {
   }
 
   key(name, meaning) {
-    for (let key = this.random.once(5) ? `k${this.random.below(20)}` : name; ; ) {
-      if ((this.keys.get(key) ?? meaning) === meaning || this.isWrong()) {
+    if (this.clashes > 0 && this.random.once(this.clashes)) {
+      return `k${this.random.below(3)}: ${name}`;
+    }
+    for (let key = this.random.once(5) ? `k${this.random.below(20)}` : name; ;) {
+      if ((this.keys.get(key) ?? meaning) === meaning) {
         this.keys.set(key, meaning);
         return key === name ? name : `${key}: ${name}`;
       }
@@ -123,7 +127,10 @@ class Maker {
     }
     const objects = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [type];
     const fitting = this.composites.filter((other) =>
-      objects.some((object) => object === other || (isAbstractType(other) && this.schema.isSubType(other, object))),
+      objects.some(
+        (object) =>
+          object === other || (isAbstractType(other) && this.schema.isSubType(other, object)),
+      ),
     );
     return fitting.length > 0 ? this.random.of(fitting) : type;
   }
@@ -135,10 +142,8 @@ class Maker {
 
     if (what === 0 && depth < DEPTH_MAX) {
       const other = this.overlapping(type);
-      return `...${this.directives('INLINE_FRAGMENT')} on ${other} ${this.selections(other, depth + 1)}`.replace(
-        /^\.\.\.(.*?) on (\w+) /s,
-        '... on $2$1 ',
-      );
+      const applied = this.directives('INLINE_FRAGMENT');
+      return `... on ${other}${applied} ${this.selections(other, depth + 1)}`;
     }
     if (what === 1 && depth < DEPTH_MAX) {
       return `...${this.directives('INLINE_FRAGMENT')} ${this.selections(type, depth + 1)}`;
@@ -147,7 +152,8 @@ class Maker {
       const objects = (t) => (isAbstractType(t) ? this.schema.getPossibleTypes(t) : [t]);
       const usable = this.fragments.filter(
         (fragment) =>
-          fragment.isDone && objects(fragment.type).some((object) => objects(type).includes(object)),
+          fragment.isDone &&
+          objects(fragment.type).some((object) => objects(type).includes(object)),
       );
       const fragment = this.isWrong()
         ? random.of([...this.fragments, { name: 'Unknown' }])
@@ -168,7 +174,7 @@ class Maker {
       const leaf = isUnionType(type) ? undefined : type.getFields().own;
       return leaf ? '{ own }' : '{ __typename }';
     }
-    const count = this.random.between(1, depth < 2 ? 5 : 3);
+    const count = this.random.between(1, depth < 2 ? 6 : 3);
     const list = this.random.times(count, () => this.selection(type, depth));
     return `{ ${list.join(this.random.of([' ', ', ', '\n', ' # c\n']))} }`;
   }
@@ -194,7 +200,9 @@ class Maker {
     const variables = this.variables.map((variable) => {
       const required = new GraphQLNonNull(getNullableType(variable.type));
       const hasDefault = this.random.once(4) && isInputType(getNamedType(required));
-      const type = this.isWrong() ? this.random.of(['String', '[Int!]!', 'Query', 'Nope']) : variable.type;
+      const type = this.isWrong()
+        ? this.random.of(['String', '[Int!]!', 'Query', 'Nope'])
+        : variable.type;
       return (
         `$${variable.name}: ${type}` +
         (hasDefault ? ` = ${literalFor(this.random, required, { wrong: this.wrong * 8 })}` : '') +
@@ -208,9 +216,10 @@ class Maker {
     return {
       name,
       variables: this.variables,
-      text: name === '' && variables.length === 0 && kind === 'query' && applied === ''
-        ? selections
-        : `${head}${applied} ${selections}`,
+      text:
+        name === '' && variables.length === 0 && kind === 'query' && applied === ''
+          ? selections
+          : `${head}${applied} ${selections}`,
     };
   }
 
@@ -226,13 +235,19 @@ class Maker {
 
   print() {
     const { random } = this;
-    const kinds = ['query', 'mutation', 'subscription'].filter((kind) => this.schema.getRootType(kind));
+    const kinds = ['query', 'mutation', 'subscription'].filter((kind) =>
+      this.schema.getRootType(kind),
+    );
     random.times(random.below(4), (index) => this.fragment(index));
     const count = random.once(4) ? random.between(2, 3) : 1;
     const names = count === 1 && random.once(2) ? [''] : ['A', 'B', this.isWrong() ? 'A' : 'C'];
-    const operations = random.times(count, (i) => this.operation(random.once(2) ? 'query' : random.of(kinds), names[i]));
+    const operations = random.times(count, (i) =>
+      this.operation(random.once(2) ? 'query' : random.of(kinds), names[i]),
+    );
     // What is not used is not there; what an unused one alone uses is not there either.
-    const fragments = this.isWrong() ? this.fragments : this.usedFrom(operations.map(({ text }) => text));
+    const fragments = this.isWrong()
+      ? this.fragments
+      : this.usedFrom(operations.map(({ text }) => text));
     const texts = [...operations, ...fragments].map(({ text }) => text);
     return {
       text: random.shuffled(texts).join(random.of(['\n', '\n\n', ' '])),
@@ -242,7 +257,7 @@ class Maker {
 
   usedFrom(texts) {
     const used = new Set();
-    for (const queue = [...texts]; queue.length > 0; ) {
+    for (const queue = [...texts]; queue.length > 0;) {
       for (const [, name] of queue.pop().matchAll(/\.\.\.(F\d+)\b/g)) {
         const fragment = this.fragments.find((one) => one.name === name);
         if (fragment && !used.has(fragment)) {
@@ -258,14 +273,18 @@ class Maker {
 /**
  * { document, operation, variables } for a built schema: a request for its executor.
  *
- * @param wrong once in so many times something is wrong (0: nothing is)
+ * Of the options each is once in so many times; 0, or left out: never.
+ * @param options.wrong something in the document is
+ * @param options.clashes a field has an alias that others have, too
+ * @param options.wrongVariables a value in the variables does not fit
  */
-export function randomRequest(random, schema, wrong) {
-  const { text, operations } = new Maker(random, schema, wrong).print();
+export function randomRequest(random, schema, options) {
+  const { text, operations } = new Maker(random, schema, options).print();
   const chosen = random.of(operations);
+  const wrong = options.wrongVariables ?? 0;
   const members = chosen.variables
-    .filter(({ type }) => (isNonNullType(type) ? !wrong || !random.once(wrong * 4) : !random.once(4)))
-    .map(({ name, type }) => [name, jsonFor(random, type, wrong * 4)]);
+    .filter(({ type }) => (isNonNullType(type) ? !wrong || !random.once(wrong) : !random.once(4)))
+    .map(({ name, type }) => [name, jsonFor(random, type, wrong)]);
   return {
     document: text,
     operation: operations.length > 1 || random.once(4) ? chosen.name : '',
@@ -287,7 +306,9 @@ export function tokensOf(text) {
 export function mutated(random, text) {
   const tokens = tokensOf(text);
   const token = random.of(tokens);
-  const other = random.of(random.once(4) ? tokens : tokens.filter(({ kind }) => kind === token.kind));
+  const other = random.of(
+    random.once(4) ? tokens : tokens.filter(({ kind }) => kind === token.kind),
+  );
   const own = text.slice(token.start, token.end);
   const another = text.slice(other.start, other.end);
   const instead = random.of(['', `${own} ${own}`, another, another, another]);

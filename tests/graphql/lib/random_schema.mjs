@@ -3,7 +3,18 @@ import { buildSchema, parseType, typeFromAST } from 'graphql';
 import { literalFor } from './random_values.mjs';
 
 // Near to one another, so that there is something that one could have meant.
-const TYPE_NAMES = ['User', 'Users', 'Usr', 'Post', 'Posts', 'Node', 'Nod', 'Item', 'Items', 'Page'];
+const TYPE_NAMES = [
+  'User',
+  'Users',
+  'Usr',
+  'Post',
+  'Posts',
+  'Node',
+  'Nod',
+  'Item',
+  'Items',
+  'Page',
+];
 const FIELD_NAMES = ['id', 'ids', 'name', 'names', 'nam', 'title', 'item', 'items', 'node', 'post'];
 const ARGUMENT_NAMES = ['first', 'firs', 'after', 'filter', 'filters', 'id', 'where', 'limit'];
 const VALUE_NAMES = ['RED', 'REDS', 'GREEN', 'GREN', 'BLUE', 'red', 'Blue'];
@@ -11,7 +22,14 @@ const DIRECTIVE_NAMES = ['cached', 'cache', 'auth', 'tag'];
 // Between the quotes of a string, and of a block string.
 const { raw } = String;
 const TEXTS = ['plain', raw`with \"quotes\" and \\`, 'ünïcödé 😀', '', raw`a\nb`, raw`tab\there`];
-const BLOCKS = ['one line', '\n  two\n    lines\n', raw`has a \""" `, ' leading', '\n\n  x\n\n', 'back\\ '];
+const BLOCKS = [
+  'one line',
+  '\n  two\n    lines\n',
+  raw`has a \""" `,
+  ' leading',
+  '\n\n  x\n\n',
+  'back\\ ',
+];
 const EXECUTABLE_LOCATIONS = [
   'QUERY',
   'MUTATION',
@@ -68,7 +86,10 @@ class Maker {
 
   applied(location) {
     const usable = this.applicable.filter((directive) => directive.locations.includes(location));
-    return this.random.some(usable, 3).map(({ use }) => ` ${use}`).join('');
+    return this.random
+      .some(usable, 3)
+      .map(({ use }) => ` ${use}`)
+      .join('');
   }
 
   wrapped(name) {
@@ -129,7 +150,10 @@ class Maker {
       type: narrow ? `${field.type}!` : field.type,
       arguments: [
         ...field.arguments,
-        ...this.random.some(ARGUMENT_NAMES, 12).map((name) => ({ name, type: 'Int' })).filter(isOptional),
+        ...this.random
+          .some(ARGUMENT_NAMES, 12)
+          .map((name) => ({ name, type: 'Int' }))
+          .filter(isOptional),
       ],
     };
   }
@@ -204,7 +228,11 @@ class Maker {
     const where = locations.length > 0 ? locations : ['FIELD'];
     this.applicable.push({
       locations: where,
-      use: this.random.of([`@${name}`, `@${name}(text: ${JSON.stringify(text)})`, `@${name}(n: 3)`]),
+      use: this.random.of([
+        `@${name}`,
+        `@${name}(text: ${JSON.stringify(text)})`,
+        `@${name}(n: 3)`,
+      ]),
     });
     return (
       this.description('') +
@@ -299,7 +327,11 @@ class Maker {
       ...this.printInputs(),
       ...this.made.map((type) => this.printComposite('interface', 'INTERFACE', type)),
       ...this.objects.map((name) =>
-        this.printComposite('type', 'OBJECT', this.withFields(name, this.random.some(this.made, 2))),
+        this.printComposite(
+          'type',
+          'OBJECT',
+          this.withFields(name, this.random.some(this.made, 2)),
+        ),
       ),
       ...this.printUnions(),
       ...this.printRoots(),

@@ -16,7 +16,17 @@ import {
 
 const INTS = ['0', '1', '-1', '-0', '7', '2147483647', '-2147483648'];
 const WRONG_INTS = ['2147483648', '-2147483649', '9007199254740993', '99999999999999999999'];
-const FLOATS = ['0.0', '-0.0', '1.5', '1e3', '-1.25E-7', '1e21', '123456789.125', '4.9e-324', '1e-400'];
+const FLOATS = [
+  '0.0',
+  '-0.0',
+  '1.5',
+  '1e3',
+  '-1.25E-7',
+  '1e21',
+  '123456789.125',
+  '4.9e-324',
+  '1e-400',
+];
 const STRINGS = [
   '""',
   '"a"',
@@ -28,7 +38,19 @@ const STRINGS = [
   '"true"',
   '"12"',
 ];
-const ANY = ['null', 'true', 'RED', '1', '2.5', '"s"', '[]', '[1, "a"]', '{}', '{a: 1}', '$nowhere'];
+const ANY = [
+  'null',
+  'true',
+  'RED',
+  '1',
+  '2.5',
+  '"s"',
+  '[]',
+  '[1, "a"]',
+  '{}',
+  '{a: 1}',
+  '$nowhere',
+];
 const SCALARS = new Map([
   [GraphQLInt, INTS],
   [GraphQLFloat, [...FLOATS, ...INTS]],
@@ -81,7 +103,22 @@ export function literalFor(random, type, options, depth = 0) {
 }
 
 const JSON_INTS = [0, 1, -1, 7, 2147483647, -2147483648, 3.0];
-const JSON_ANY = [null, true, 'RED', 1, 2.5, 's', [], {}, { a: 1 }, [null], 2147483648, 1e300, -0.5, ''];
+const JSON_ANY = [
+  null,
+  true,
+  'RED',
+  1,
+  2.5,
+  's',
+  [],
+  {},
+  { a: 1 },
+  [null],
+  2147483648,
+  1e300,
+  -0.5,
+  '',
+];
 const JSON_SCALARS = new Map([
   [GraphQLInt, JSON_INTS],
   [GraphQLFloat, [...JSON_INTS, 1.5, -1e-7, 1e21, 5e-324, Number.MAX_VALUE]],

@@ -93,7 +93,9 @@ function literalText(node, variables) {
       return `[${node.values.map((item) => literalText(item, variables)).join()}]`;
     case Kind.OBJECT:
       return `{${node.fields
-        .filter(({ value }) => value.kind !== Kind.VARIABLE || value.name.value in (variables ?? {}))
+        .filter(
+          ({ value }) => value.kind !== Kind.VARIABLE || value.name.value in (variables ?? {}),
+        )
         .map(({ name, value }) => `${JSON.stringify(name.value)}:${literalText(value, variables)}`)
         .join()}}`;
     default:
