@@ -527,7 +527,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct manner slowly = in_pieces;
     struct run whole;
 
-    slowly.piece_ns = 300 * 1000 * 1000; /* three or four pieces are too late */
+    slowly.piece_ns = INT64_C(300000000); /* three or four pieces are too late */
     slowly.is_late = size % 2 == 0;
     run_input(&whole, &together, data, size);
     if (size <= SLOW_BYTES_MAX)

@@ -173,7 +173,8 @@ try {
   complain(error.stack);
 }
 await server.dispose().catch((error) => complain(error.stack));
-console.log(`answered: ${[...tally].sort((a, b) => b[1] - a[1]).map((pair) => pair.join(' ')).join(', ')}`);
+const answers = [...tally].sort((a, b) => b[1] - a[1]).map((pair) => pair.join(' '));
+console.log(`answered: ${answers.join(', ')}`);
 problems.slice(0, 10).forEach((problem) => console.log(problem));
 if (!isGood()) {
   keepStreams();

@@ -15,7 +15,8 @@ function value(chance, depth = 0) {
   const kind = chance.below(depth > 3 ? 5 : 7);
   switch (kind) {
     case 0: return chance.below(2 ** 32) - 2 ** 31;
-    case 1: return chance.pick(['', 'hello', 'ä€😀', 'x'.repeat(chance.between(0, 20_000)), '\u0000']);
+    case 1: return chance.pick(
+      ['', 'hello', 'ä€😀', 'x'.repeat(chance.between(0, 20_000)), '\u0000']);
     case 2: return null;
     case 3: return chance.is(0.5);
     case 4: return chance.random() * 1e9;

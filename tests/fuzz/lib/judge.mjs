@@ -33,7 +33,7 @@ function judgeObject(text) {
   }
   const word = object?.status ?? object?.type;
   count(object?.code ?? word);
-  return BROKER_WORDS.has(word) ? null : `neither a status nor a type that is known: ${text.slice(0, 300)}`;
+  return BROKER_WORDS.has(word) ? null : `no status or type that is known: ${text.slice(0, 300)}`;
 }
 
 /** Raw TCP. */
@@ -132,6 +132,8 @@ function judgeBody(head, body) {
   }
 }
 
+const FIELDS = /^(?:[!#$%&'*+.^_`|~\w-]+: [^\r\n]*\r\n)*$/;
+
 function readHead(bytes) {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) {
@@ -142,7 +144,7 @@ function readHead(bytes) {
   const length = /^content-length: (\d+)\r\n/im.exec(text);
   return {
     text,
-    isGood: first !== null && /^(?:[!#$%&'*+.^_`|~\w-]+: [^\r\n]*\r\n)*$/.test(text.slice(first[0].length)),
+    isGood: first !== null && FIELDS.test(text.slice(first[0].length)),
     status: first && Number(first[1]),
     length: length && Number(length[1]),
     isLast: /^connection: close\r\n/im.test(text),

@@ -76,7 +76,7 @@ async function write(socket, writes) {
   }
 }
 
-/** Plays a stream to its end; resolves with the bytes that came. Errors of the socket are answers, too. */
+/** Plays a stream to its end; resolves with the bytes that came. An error of the socket ends it, too. */
 export async function play(stream, ports, { linger = 300 } = {}) {
   const socket = net.connect({ host: '127.0.0.1', port: ports[stream.port], noDelay: true });
   const received = [];
