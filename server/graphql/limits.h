@@ -2,10 +2,16 @@
  * server/graphql/limits.h - what one operation may ask for, judged before it is executed.
  *
  * Depth        fields in one another; introspection (below __schema and __type) does not count.
- * Complexity   a field is 1; a list multiplies what is in it by its `limit` argument, else by 10
- *              (PROTOCOLS section 6). Fragments count where they are spread, @skip and @include
- *              as the variables have it.
- * Errors       GRAPHQL_LIMIT_EXCEEDED, with the limit, what was asked for, and where.
+ * Complexity   a field is 1; a list multiplies what is in it by its `limit` argument (given, or its
+ *              default; at least 1), else by 10 (PROTOCOLS section 6). In introspection a field is
+ *              just 1: its lists are as long as the schema is. Fragments count where they are
+ *              spread, @skip and @include as the variables have it.
+ * Aliases      everywhere in the operation; root fields: those selected at its root. Both as often as
+ *              they are selected.
+ * Errors       GRAPHQL_LIMIT_EXCEEDED for the first limit that is passed: with the limit, what was
+ *              asked for up to there, and where: the field, or the spread of a fragment that had
+ *              been seen before.
+ * Callers      whoever executes: the document is valid, the variables are coerced.
  */
 #ifndef SERVER_GRAPHQL_LIMITS_H
 #define SERVER_GRAPHQL_LIMITS_H
@@ -30,7 +36,10 @@ struct limits {
         .root_field_count_max = 50, .list_items_max = 1000                                         \
     }
 
-/* True: within all of them. Its cost is bounded by what the limits allow, not by the document. */
+/*
+ * True: within all of them. False: one error, or @region has failed. Each selection of the document
+ * is looked at once, however often its fragment is spread, and none behind the first excess.
+ */
 bool limits_check(const struct schema *schema, const struct ast_document *document,
                   const struct ast_definition *operation, const struct coerce_variables *variables,
                   const struct limits *limits, struct region *region,
