@@ -364,7 +364,7 @@ static void refuse_head(struct http1 *connection, enum head_result result, const
 static struct exchange1 *make_exchange(struct http1 *connection, const char *bytes,
                                        size_t head_bytes, struct head_framing *ret_framing)
 {
-    const char *reason = "malformed request";
+    const char *reason = "malformed request target or field";
     enum head_result result = head_check(bytes, head_bytes, ret_framing, &reason);
     struct exchange1 *exchange;
 
@@ -507,7 +507,8 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     set_waiting(connection, false);
     if (result != HEAD_OK) {
         refuse_head(connection, result,
-                    result == HEAD_BAD ? "malformed request" : "the head is too large");
+                    result == HEAD_BAD ? "a head begins with a method, and its lines end in CR LF"
+                                       : "the head is too large");
         return 0;
     }
     if (make_exchange(connection, bytes, head_bytes, &framing) == NULL)

@@ -232,7 +232,9 @@ void router_on_request(void *user, struct http_exchange *exchange)
     } else if (!is_allowed(route, request->method)) {
         answer_wrong_method(service, exchange, route);
     } else if (is_foreign(service, exchange, route)) {
-        answer_error(service, exchange, ANSWER_FORBIDDEN, "pages of this origin may not do that",
+        answer_error(service, exchange, ANSWER_FORBIDDEN,
+                     "pages of this origin may not do that, unless cors_origins lists it or hosts "
+                     "this server's name",
                      NULL);
     } else if (is_turned_away(service, exchange, route)) {
         stat_add(service->bus, service->slot, STAT_REFUSED, 1);

@@ -201,6 +201,28 @@ static void only_100_continue_alone_is_a_known_expectation(void **state)
 
 /* --- refusals ------------------------------------------------------------------------------------- */
 
+static void a_malformed_head_is_told_what_is_wrong_with_it(void **state)
+{
+    struct http1_fixture *f = *state;
+    static const char *const cases[][2] = {
+        {"GET / HTTP/1.1\nHost: h\n\n", "a head begins with a method, and its lines end in CR LF"},
+        {"\x16\x03\x01\x02", "a head begins with a method, and its lines end in CR LF"},
+        {"GET a HTTP/1.1\r\nHost: h\r\n\r\n", "malformed request target"},
+        {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", "malformed request target"},
+        {"GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "malformed request line"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *text;
+
+        client_feed(f, cases[i][0]);
+        text = fake_stream_take(&f->fake, NULL);
+        if (strstr(text, cases[i][1]) == NULL)
+            fail_msg("%s: %s", cases[i][0], text);
+        http1_restart(f);
+    }
+}
+
 static void what_is_malformed_is_answered_and_closed(void **state)
 {
     struct http1_fixture *f = *state;
@@ -444,6 +466,7 @@ int main(void)
         TEST(a_refused_head_request_gets_no_body),
         TEST(head_tells_of_an_event_stream_what_get_would),
         TEST(what_is_malformed_is_answered_and_closed),
+        TEST(a_malformed_head_is_told_what_is_wrong_with_it),
         TEST(a_head_over_the_limit_is_431),
         TEST(a_limit_changed_by_a_reload_holds_for_the_next_request),
         TEST(an_event_stream_takes_the_connection_over),
