@@ -208,7 +208,9 @@ test('a second signal cuts the wait short', async ({ start }) => {
   assert.equal(await server.end(), 0);
 });
 
-test('lines about clients that were too many are told of before the end', async ({ start }) => {
+test('a drain tells of each client that leaves; other lines are bounded, and counted', async ({
+  start,
+}) => {
   const server = await start({ workers: 1 });
   const rooms = await Promise.all(Array.from({ length: 60 }, (_, i) => server.room(`client${i}`)));
   server.signal('SIGTERM');
@@ -216,6 +218,8 @@ test('lines about clients that were too many are told of before the end', async 
   server.signal('SIGTERM');
   assert.equal(await server.end(), 0);
   await server.logged(/\d+ more lines about clients were left out/);
+  const remain = [...server.stderr.matchAll(/client left, (\d+) remain/g)].map((match) => +match[1]);
+  assert.deepEqual(remain, Array.from({ length: 60 }, (_, i) => 59 - i));
 });
 
 test('the master tells every 10 seconds how it stands', async ({ start }) => {
