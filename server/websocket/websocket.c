@@ -116,10 +116,23 @@ static void fail_because(struct websocket *websocket, int code, const char *reas
     finish(websocket, code);
 }
 
-/* The peer has broken a rule (RFC 6455 section 7.1.7). */
+/* What our limits have to do with it, which a rule that the peer has broken has not. */
+static const char *reason_of(int code)
+{
+    switch (code) {
+    case WEBSOCKET_TOO_BIG:
+        return "the message is over the limit";
+    case WEBSOCKET_TRY_LATER:
+        return "no room for a message that is not whole";
+    default:
+        return "";
+    }
+}
+
+/* The peer has broken a rule (RFC 6455 section 7.1.7), or asks too much. */
 static void fail(struct websocket *websocket, int code)
 {
-    fail_because(websocket, code, "");
+    fail_because(websocket, code, reason_of(code));
 }
 
 static void send_pong(struct websocket *websocket, const uint8_t *payload, size_t size)

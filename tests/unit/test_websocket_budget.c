@@ -4,6 +4,8 @@
 
 #include "server/websocket/message.h"
 
+#define NO_ROOM "no room for a message that is not whole"
+
 enum {
     COUNT = 40,
     ROOM = 16, /* messages in flight that there is room for */
@@ -53,7 +55,7 @@ static void who_begins_one_message_too_many_is_told_to_try_later(void **state)
     begin_messages(ROOM + 1);
     for (int i = 0; i < ROOM; i++)
         assert_int_equal(all[i]->closed_with, 0);
-    assert_sent_close(all[ROOM], WEBSOCKET_TRY_LATER);
+    assert_sent_close_because(all[ROOM], WEBSOCKET_TRY_LATER, NO_ROOM);
     assert_int_equal(all[ROOM]->closed_with, WEBSOCKET_TRY_LATER);
     assert_int_equal(budget.used_bytes, budget.bytes_max);
 }
@@ -110,7 +112,7 @@ static void a_message_that_cannot_grow_is_told_to_try_later(void **state)
         add_frame(&input, FRAME_CONTINUATION, more, sizeof more);
         feed_input(all[0], &input);
     }
-    assert_sent_close(all[0], WEBSOCKET_TRY_LATER);
+    assert_sent_close_because(all[0], WEBSOCKET_TRY_LATER, NO_ROOM);
     assert_int_equal(budget.used_bytes, 0);
 }
 
@@ -177,7 +179,7 @@ static void a_frames_beginning_that_cannot_be_kept_is_told_to_try_later(void **s
     assert_int_equal(all[0]->closed_with, 0);
     fake_stream_feed(&all[0]->fake, "\x81", 1);
     fake_stream_run(&all[0]->fake);
-    assert_sent_close(all[0], WEBSOCKET_TRY_LATER);
+    assert_sent_close_because(all[0], WEBSOCKET_TRY_LATER, NO_ROOM);
     assert_int_equal(all[0]->closed_with, WEBSOCKET_TRY_LATER);
 }
 

@@ -184,9 +184,18 @@ void assert_sent_bytes(struct websocket_fixture *f, const void *wanted, size_t s
                  sent_bytes > 1 ? (unsigned)(uint8_t)sent[1] : 0U);
 }
 
+void assert_sent_close_because(struct websocket_fixture *f, int code, const char *reason)
+{
+    size_t reason_bytes = strlen(reason);
+    uint8_t frame[4 + 123] = {0x88, (uint8_t)(2 + reason_bytes), (uint8_t)(code >> 8),
+                              (uint8_t)code};
+
+    assert_in_range(reason_bytes, 0, 123);
+    memcpy(frame + 4, reason, reason_bytes);
+    assert_sent_bytes(f, frame, 4 + reason_bytes);
+}
+
 void assert_sent_close(struct websocket_fixture *f, int code)
 {
-    const uint8_t frame[] = {0x88, 2, (uint8_t)(code >> 8), (uint8_t)code};
-
-    assert_sent_bytes(f, frame, sizeof frame);
+    assert_sent_close_because(f, code, "");
 }

@@ -78,7 +78,8 @@ void feed_text(struct websocket_fixture *f, int first, const char *text);
 
 /* Exactly this has been sent since the last look. */
 void assert_sent_bytes(struct websocket_fixture *f, const void *wanted, size_t size);
-/* A close frame with this code and no reason. */
+/* A close frame with this code and no reason; and one with it. */
 void assert_sent_close(struct websocket_fixture *f, int code);
+void assert_sent_close_because(struct websocket_fixture *f, int code, const char *reason);
 
 #endif
