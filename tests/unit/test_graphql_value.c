@@ -183,6 +183,14 @@ static void variables_stand_for_their_values(void **state)
 
     assert_non_null(document);
     variables.operation = document->definitions;
+    name_map_init(&variables.names, &f->region);
+    for (const struct ast_variable_definition *variable = variables.operation->variables;
+         variable != NULL; variable = variable->next) {
+        void **place = name_map_put(&variables.names, variable->name.text);
+
+        assert_non_null(place);
+        *place = &values[variables.names.count - 1];
+    }
     for (size_t i = 0; i < sizeof with_variables / sizeof *with_variables; i++) {
         struct text query = {0};
         struct graphql_fixture other;
