@@ -77,11 +77,11 @@ static void fail_variable(struct coerce_json *context, const struct ast_node *no
     text_done(&out);
 }
 
-static void coerce_one(struct coerce_json *context, const struct schema *schema,
-                       struct json_span given, struct value *ret_value)
+static void coerce_one(struct coerce_json *context, struct json_span given, struct value *ret_value)
 {
     const struct ast_variable_definition *variable = context->variable;
-    const struct schema_ref *type = schema_ref_of(schema, variable->type, context->region);
+    const struct schema_ref *type =
+        schema_ref_of(context->coerce->schema, variable->type, context->region);
 
     if (context->region->has_failed)
         return;
@@ -105,12 +105,11 @@ static void coerce_one(struct coerce_json *context, const struct schema *schema,
     coerce_json(context, given, type, ret_value);
 }
 
-bool coerce_variables(const struct schema *schema, const struct ast_document *document,
-                      const struct ast_definition *operation, struct json_span json,
-                      struct region *region, struct graphql_errors *errors,
-                      struct coerce_variables *ret_variables)
+bool coerce_variables(const struct coerce *coerce, const struct ast_definition *operation,
+                      struct json_span json, struct coerce_variables *ret_variables)
 {
-    struct coerce_json context = {.region = region, .errors = errors, .document = document};
+    struct region *region = coerce->region;
+    struct coerce_json context = {.coerce = coerce, .region = region};
     uint32_t count = count_variables(operation);
     struct json_span *given;
     uint32_t i = 0;
@@ -132,7 +131,7 @@ bool coerce_variables(const struct schema *schema, const struct ast_document *do
     for (const struct ast_variable_definition *variable = operation->variables;
          variable != NULL && !context.has_ended && !region->has_failed; variable = variable->next) {
         context.variable = variable;
-        coerce_one(&context, schema, given[i], &ret_variables->values[i]);
+        coerce_one(&context, given[i], &ret_variables->values[i]);
         i++;
     }
     return context.error_count == 0 && !context.has_ended && !region->has_failed;
@@ -142,28 +141,24 @@ bool coerce_variables(const struct schema *schema, const struct ast_document *do
 
 /* What one call of coerce_arguments hands down. */
 struct arguments {
-    const struct ast_node *node; /* that has them */
-    const struct ast_document *document;
+    const struct coerce *coerce;
+    const struct coerce_call *call;
     const struct coerce_variables *variables;
-    const struct graphql_path *path;
-    struct region *region;
-    struct graphql_errors *errors;
 };
 
 /* Ends the message in @out. */
 static bool fail_argument(const struct arguments *context, const struct ast_node *node,
                           struct text *out)
 {
+    struct graphql_errors *errors = context->coerce->errors;
     struct graphql_error *error;
 
     if (text_is_whole(out) && out->size <= INT32_MAX) {
-        error = graphql_errors_add(context->errors, GRAPHQL_BAD_USER_INPUT, "%.*s", (int)out->size,
-                                   out->bytes);
-        graphql_error_locate(context->errors, error, context->document, node->at);
-        if (error != NULL)
-            error->path = context->path;
+        error =
+            graphql_errors_add(errors, GRAPHQL_BAD_USER_INPUT, "%.*s", (int)out->size, out->bytes);
+        graphql_error_locate(errors, error, context->coerce->document, node->at);
     } else {
-        context->region->has_failed = true;
+        context->coerce->region->has_failed = true;
     }
     text_done(out);
     return false;
@@ -196,7 +191,7 @@ static bool coerce_missing(const struct arguments *context, const struct schema_
     begin_message(input, "required", &out);
     if (variable == NULL) {
         text_add_string(&out, "was not provided.");
-        return fail_argument(context, context->node, &out);
+        return fail_argument(context, context->call->node, &out);
     }
     text_add_string(&out, "was provided the variable \"$");
     text_add(&out, variable->text.bytes, variable->text.size);
@@ -226,9 +221,10 @@ static bool coerce_given(const struct arguments *context, const struct schema_in
         *ret_value = *variable;
         return true;
     }
-    if (coerce_literal(literal, input->type, context->variables, context->region, ret_value))
+    if (coerce_literal(literal, input->type, context->variables, context->coerce->region,
+                       ret_value))
         return true;
-    if (context->region->has_failed)
+    if (context->coerce->region->has_failed)
         return false;
     text_add_string(&out, "Argument \"");
     text_add(&out, input->name.bytes, input->name.size);
@@ -238,25 +234,24 @@ static bool coerce_given(const struct arguments *context, const struct schema_in
     return fail_argument(context, &literal->node, &out);
 }
 
-bool coerce_arguments(const struct schema_input *inputs, uint32_t input_count,
-                      const struct ast_argument *arguments, const struct ast_node *node,
-                      const struct ast_document *document, const struct coerce_variables *variables,
-                      const struct graphql_path *path, struct region *region,
-                      struct graphql_errors *errors, struct value **ret_values)
+bool coerce_arguments(const struct coerce *coerce, const struct coerce_call *call,
+                      const struct coerce_variables *variables, struct value **ret_values)
 {
-    const struct arguments context = {node, document, variables, path, region, errors};
-    struct value *values = region_alloc(region, ((size_t)input_count + 1) * sizeof *values);
+    const struct arguments context = {coerce, call, variables};
+    struct value *values =
+        region_alloc(coerce->region, ((size_t)call->input_count + 1) * sizeof *values);
 
     if (values == NULL)
         return false;
-    for (uint32_t i = 0; i < input_count; i++) {
-        const struct ast_argument *given = arguments;
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        const struct schema_input *input = &call->inputs[i];
+        const struct ast_argument *given = call->arguments;
         bool is_good;
 
-        while (given != NULL && !ast_text_equals(given->name.text, inputs[i].name))
+        while (given != NULL && !ast_text_equals(given->name.text, input->name))
             given = given->next;
-        is_good = given == NULL ? coerce_missing(&context, &inputs[i], NULL, &values[i])
-                                : coerce_given(&context, &inputs[i], given->value, &values[i]);
+        is_good = given == NULL ? coerce_missing(&context, input, NULL, &values[i])
+                                : coerce_given(&context, input, given->value, &values[i]);
         if (!is_good)
             return false;
     }

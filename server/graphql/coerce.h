@@ -31,27 +31,38 @@ struct coerce_variables {
     struct name_map names; /* to places in values */
 };
 
+/* Where what is coerced comes from, and where it goes. */
+struct coerce {
+    const struct schema *schema;
+    const struct ast_document *document;
+    struct region *region;
+    struct graphql_errors *errors;
+};
+
 /*
  * Coerces the variables of a request: @json is a checked, compact object, `null`, or empty; strings
- * and custom scalars point into it. False: @errors has them all, or the region has failed.
+ * and custom scalars point into it. False: the errors are all there, or the region has failed.
  */
-bool coerce_variables(const struct schema *schema, const struct ast_document *document,
-                      const struct ast_definition *operation, struct json_span json,
-                      struct region *region, struct graphql_errors *errors,
-                      struct coerce_variables *ret_variables);
+bool coerce_variables(const struct coerce *coerce, const struct ast_definition *operation,
+                      struct json_span json, struct coerce_variables *ret_variables);
 
 /* Of a request that has been coerced; NULL: there is no such variable. */
 const struct value *coerce_variable(const struct coerce_variables *variables, struct ast_text name);
 
+/* What a field or directive takes, and what it is given. */
+struct coerce_call {
+    const struct schema_input *inputs;
+    uint32_t input_count;
+    const struct ast_argument *arguments;
+    const struct ast_node *node; /* that has them */
+};
+
 /*
- * The arguments of a field or directive @node of a validated document, an array beside @inputs.
- * False: a field error for @path (which may be NULL: none) has been added, or the region has failed.
+ * The arguments of a field or directive of a validated document, an array beside the inputs. False:
+ * one error without a path has been added, or the region has failed.
  */
-bool coerce_arguments(const struct schema_input *inputs, uint32_t input_count,
-                      const struct ast_argument *arguments, const struct ast_node *node,
-                      const struct ast_document *document, const struct coerce_variables *variables,
-                      const struct graphql_path *path, struct region *region,
-                      struct graphql_errors *errors, struct value **ret_values);
+bool coerce_arguments(const struct coerce *coerce, const struct coerce_call *call,
+                      const struct coerce_variables *variables, struct value **ret_values);
 
 /* Digits of the grammar, perhaps with a minus. False: they are no 32-bit integer. */
 bool coerce_int32(struct ast_text digits, int32_t *ret_integer);

@@ -28,6 +28,7 @@ static void coerce_any(struct coerce_json *context, const struct place *place,
 
 void coerce_json_fail(struct coerce_json *context, const struct ast_node *node, const char *message)
 {
+    struct graphql_errors *errors = context->coerce->errors;
     struct graphql_error *error;
 
     context->has_ended |= message == NULL;
@@ -36,13 +37,13 @@ void coerce_json_fail(struct coerce_json *context, const struct ast_node *node, 
     if (context->error_count == COERCE_ERRORS_MAX) {
         context->has_ended = true;
         (void)graphql_errors_add(
-            context->errors, GRAPHQL_BAD_USER_INPUT,
+            errors, GRAPHQL_BAD_USER_INPUT,
             "Too many errors processing variables, error limit reached. Execution aborted.");
         return;
     }
     context->error_count++;
-    error = graphql_errors_add(context->errors, GRAPHQL_BAD_USER_INPUT, "%s", message);
-    graphql_error_locate(context->errors, error, context->document, node->at);
+    error = graphql_errors_add(errors, GRAPHQL_BAD_USER_INPUT, "%s", message);
+    graphql_error_locate(errors, error, context->coerce->document, node->at);
     context->has_ended |= error == NULL;
 }
 

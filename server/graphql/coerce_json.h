@@ -9,9 +9,8 @@
 
 /* What the variables of a request have in common, and the one in hand. */
 struct coerce_json {
-    struct region *region;
-    struct graphql_errors *errors;
-    const struct ast_document *document;
+    const struct coerce *coerce;
+    struct region *region; /* the same as coerce->region */
     const struct ast_variable_definition *variable;
     uint32_t error_count;
     bool has_ended;        /* too many errors, or no memory: nothing more is looked at */

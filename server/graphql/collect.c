@@ -37,12 +37,16 @@ static bool read_condition(struct collect *collect, const struct ast_directive *
                            bool *ret_condition)
 {
     const struct schema_directive *definition =
-        schema_find_directive(collect->schema, directive->name.text);
+        schema_find_directive(collect->coerce->schema, directive->name.text);
+    const struct coerce_call call = {
+        .inputs = definition->arguments,
+        .input_count = definition->argument_count,
+        .arguments = directive->arguments,
+        .node = &directive->node,
+    };
     struct value *values;
 
-    if (!coerce_arguments(definition->arguments, definition->argument_count, directive->arguments,
-                          &directive->node, collect->document, collect->variables, NULL,
-                          collect->region, collect->errors, &values))
+    if (!coerce_arguments(collect->coerce, &call, collect->variables, &values))
         return false;
     *ret_condition = values[0].kind == VALUE_BOOLEAN && values[0].boolean;
     return true;
@@ -106,7 +110,7 @@ static void name_fragments(struct collect *collect)
 {
     collect->has_fragments = true;
     name_map_init(&collect->fragments, collect->region);
-    for (const struct ast_definition *definition = collect->document->definitions;
+    for (const struct ast_definition *definition = collect->coerce->document->definitions;
          definition != NULL; definition = definition->next) {
         struct collect_fragment *fragment;
         void **place;
@@ -129,7 +133,7 @@ static bool does_match(const struct collect *collect, const struct ast_type *con
 
     if (condition == NULL || ast_text_equals(condition->name, type->name))
         return true;
-    abstract = schema_find_type(collect->schema, condition->name);
+    abstract = schema_find_type(collect->coerce->schema, condition->name);
     return abstract != NULL && schema_is_possible(abstract, type);
 }
 
@@ -180,7 +184,7 @@ static struct plan_field *make_field(struct work *work, const struct ast_selecti
     struct collect *collect = work->collect;
     const struct schema_type *parent = work->plan->type;
     const struct schema_field *definition =
-        schema_find_field(collect->schema, parent, selection->name.text);
+        schema_find_field(collect->coerce->schema, parent, selection->name.text);
     struct plan_field *field;
 
     if (definition == NULL)

@@ -46,11 +46,9 @@ struct collect_fragment;
 struct collect_place;
 
 struct collect {
-    const struct schema *schema;
-    const struct ast_document *document;
+    const struct coerce *coerce;
     const struct coerce_variables *variables;
-    struct region *region;
-    struct graphql_errors *errors;
+    struct region *region;     /* the same as coerce->region */
     bool has_fragments;        /* they are in the map */
     struct name_map fragments; /* name → struct collect_fragment */
     uint32_t plan_count;       /* fragments remember the last plan that they were opened for */

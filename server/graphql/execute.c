@@ -57,12 +57,16 @@ struct execution *execute_new(const struct execute_options *options)
     execution->options = *options;
     execution->state = EXECUTE_MORE;
     graphql_errors_init(&execution->errors, &execution->region);
-    execution->collect = (struct collect){
+    execution->coerce = (struct coerce){
         .schema = options->schema,
         .document = options->document,
-        .variables = options->variables,
         .region = &execution->region,
         .errors = &execution->errors,
+    };
+    execution->collect = (struct collect){
+        .coerce = &execution->coerce,
+        .variables = options->variables,
+        .region = &execution->region,
     };
     execution->call = (struct execute_call){
         .execution = execution,
@@ -218,13 +222,16 @@ static void begin_operation(struct execution *execution)
 static bool coerce_field_arguments(struct execution *execution, struct plan_field *field)
 {
     const struct ast_selection *selection = field->nodes.selection;
+    const struct coerce_call call = {
+        .inputs = field->field->arguments,
+        .input_count = field->field->argument_count,
+        .arguments = selection->arguments,
+        .node = &selection->node,
+    };
     uint32_t error_count = execution->errors.count;
     struct value *arguments;
 
-    if (!coerce_arguments(field->field->arguments, field->field->argument_count,
-                          selection->arguments, &selection->node, execution->options.document,
-                          execution->options.variables, NULL, &execution->region,
-                          &execution->errors, &arguments)) {
+    if (!coerce_arguments(&execution->coerce, &call, execution->options.variables, &arguments)) {
         execute_fail_added(execution, error_count);
         return false;
     }
@@ -235,11 +242,9 @@ static bool coerce_field_arguments(struct execution *execution, struct plan_fiel
 /* The value in hand has been answered. */
 static void take_answer(struct execution *execution)
 {
-    const struct execute_result answer = execution->answer;
-
     execution->has_answer = false;
     execution->state = EXECUTE_MORE;
-    execute_complete(execution, execution->top->field->field->type, &answer);
+    execute_complete(execution, execution->top->field->field->type, &execution->answer);
 }
 
 /* The next field of a selection set, or its end. */

@@ -41,6 +41,7 @@ struct execution {
     struct region region; /* holds this struct, too */
     struct execute_options options;
     struct graphql_errors errors;
+    struct coerce coerce;
     struct collect collect;
     struct text text; /* the value of "data", as far as it is written */
     struct frame *top;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bus/check.h"
 #include "bus/hash.h"
 #include "server/graphql/region.h"
 
@@ -57,7 +58,7 @@ static bool grow(struct name_map *map)
     bigger.entries = region_alloc(map->region, bigger.capacity * sizeof *bigger.entries);
     if (bigger.entries == NULL)
         goto fail;
-    if (map->count > 0)
+    if (map->entries != NULL)
         memcpy(bigger.entries, map->entries, map->count * sizeof *map->entries);
     if (bigger.capacity > CAPACITY_MIN) {
         if (map->slots == NULL && hash_seed_make(&bigger.seed) != 0)
@@ -85,6 +86,7 @@ void **name_map_put(struct name_map *map, struct ast_text name)
         return &entry->value;
     if (map->count == map->capacity && !grow(map))
         return NULL;
+    CHECK(map->entries != NULL);
     entry = &map->entries[map->count++];
     entry->name = name;
     if (map->slots != NULL)

@@ -164,12 +164,11 @@ static void resolve(struct execute_call *call)
     struct execute_fixture *f = call->context;
 
     f->call_count++;
-    if (!f->is_late) {
-        answer(call);
-        return;
-    }
     assert_null(f->asked);
-    f->asked = call;
+    if (f->is_late)
+        f->asked = call;
+    else
+        answer(call);
 }
 
 static void on_ready(void *context)
@@ -204,6 +203,7 @@ void execute_fixture_done(struct execute_fixture *f)
 bool execute_fixture_prepare(struct execute_fixture *f, const char *query, const char *variables,
                              const char *operation_name)
 {
+    struct coerce coerce = {f->schema, NULL, &f->base.region, &f->base.errors};
     const struct ast_definition *operation;
 
     execute_free(f->execution);
@@ -214,10 +214,10 @@ bool execute_fixture_prepare(struct execute_fixture *f, const char *query, const
     f->document = graphql_fixture_parse(&f->base, query);
     if (f->document == NULL)
         fail_msg("%s\n%s", query, graphql_fixture_errors(&f->base));
+    coerce.document = f->document;
     operation = execute_select(f->document, schema_fixture_text(operation_name), &f->base.errors);
     return operation != NULL &&
-           coerce_variables(f->schema, f->document, operation, to_span(variables), &f->base.region,
-                            &f->base.errors, &f->variables);
+           coerce_variables(&coerce, operation, to_span(variables), &f->variables);
 }
 
 struct execution *execute_fixture_begin(struct execute_fixture *f, const char *data)
@@ -246,7 +246,8 @@ void execute_fixture_answer(struct execute_fixture *f)
 {
     struct execute_call *call = f->asked;
 
-    assert_non_null(call);
+    if (call == NULL)
+        fail_msg("nothing was asked");
     f->asked = NULL;
     answer(call);
 }

@@ -351,17 +351,22 @@ static void deep_values_are_taken_whole(void **state)
 /* The arguments of the first field, as JSON; or the first error as it is answered. */
 static const char *arguments_of(struct execute_fixture *f, const char *query, const char *variables)
 {
+    struct coerce coerce = {f->schema, NULL, &f->base.region, &f->base.errors};
     const struct ast_selection *selection;
     const struct schema_field *field;
+    struct coerce_call call = {0};
     struct value *values;
 
     assert_true(execute_fixture_prepare(f, query, variables, ""));
     selection = f->variables.operation->selections->first;
     field = schema_find_field(f->schema, f->schema->roots[AST_QUERY], selection->name.text);
     assert_non_null(field);
-    if (!coerce_arguments(field->arguments, field->argument_count, selection->arguments,
-                          &selection->node, f->document, &f->variables, NULL, &f->base.region,
-                          &f->base.errors, &values))
+    coerce.document = f->document;
+    call.inputs = field->arguments;
+    call.input_count = field->argument_count;
+    call.arguments = selection->arguments;
+    call.node = &selection->node;
+    if (!coerce_arguments(&coerce, &call, &f->variables, &values))
         return graphql_fixture_errors(&f->base);
     f->base.out.size = 0;
     for (uint32_t i = 0; i < field->argument_count; i++) {
