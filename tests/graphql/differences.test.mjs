@@ -9,7 +9,24 @@ const SDL = 'type Query { a(b: Float): Int }';
 const README = new URL('../../server/graphql/README.md', import.meta.url);
 const listed = readFileSync(README, 'utf8').split('## Differences from graphql-js')[1];
 
+// Lines of the README that a test of their own is about, or that the judge leaves out.
+const ELSEWHERE = {
+  'A source that is not UTF-8': 'syntax.test.mjs',
+  'Introspection has the October 2021 fields': 'lib/judge.mjs',
+};
+
 const comparison = new Comparison();
+
+test('every line of the README has its example', () => {
+  const lines = listed.split('\n- ').slice(1);
+  const known = [...Object.keys(ELSEWHERE), ...DIFFERENCES.map(({ readme }) => readme)];
+  for (const line of lines.map((text) => text.replace(/\s+/g, ' '))) {
+    assert.ok(
+      known.some((beginning) => line.startsWith(beginning)),
+      `nothing shows: ${line}`,
+    );
+  }
+});
 
 async function compare({ kind, document, sdl = SDL, ...request }) {
   if (kind === 'parse' || kind === 'value' || kind === 'schema') {

@@ -8,6 +8,7 @@
 #include "server/graphql/parser.h"
 #include "server/graphql/print.h"
 #include "server/graphql/schema.h"
+#include "server/graphql/validate.h"
 
 struct ast_document *probe_parse(struct probe *probe, const struct probe_request *request)
 {
@@ -97,19 +98,32 @@ static void on_schema(struct probe *probe, const struct probe_request *request)
         probe_answer_errors(probe);
         return;
     }
+    probe_bind(*schema);
     schema_print(*schema, &printed);
     text_add_string(&probe->out, "{\"print\":");
     answer_text(probe, &printed);
     text_add_string(&probe->out, "}");
 }
 
+static void on_validate(struct probe *probe, const struct probe_request *request)
+{
+    const struct schema *schema = probe_schema(probe, request);
+    const struct ast_document *document = probe_parse(probe, request);
+    bool is_valid;
+
+    if (document == NULL)
+        return;
+    is_valid = validate_document(schema, document, &probe->region, &probe->errors);
+    CHECK(is_valid == (probe->errors.count == 0));
+    probe_answer_errors(probe);
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct probe *probe, const struct probe_request *request);
 } commands[] = {
-    {"parse", on_parse},
-    {"value", on_value},
-    {"schema", on_schema},
+    {"parse", on_parse},       {"value", on_value},        {"schema", on_schema},
+    {"validate", on_validate}, {"execute", probe_execute},
 };
 
 static const struct member {

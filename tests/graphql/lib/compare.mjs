@@ -1,6 +1,6 @@
 // Holds the engine's answers against graphql-js's and keeps what differs without a known reason.
 import assert from 'node:assert';
-import { parse, print } from 'graphql';
+import { getIntrospectionQuery, parse, print } from 'graphql';
 import { DIFFERENCES } from './differences.mjs';
 import { judgeExecute, judgeParse, judgeSchema, judgeValidate, judgeValue } from './judge.mjs';
 import { startProbe } from './probe.mjs';
@@ -8,6 +8,15 @@ import { startProbe } from './probe.mjs';
 const SHOWN_MAX = 5;
 const SHOWN_CHARACTERS_MAX = 1000;
 const SHOWN_DOCUMENT_MAX = 4000;
+
+/** Asks a schema for all that it has. */
+export const INTROSPECTION = getIntrospectionQuery({
+  descriptions: true,
+  specifiedByUrl: true,
+  directiveIsRepeatable: true,
+  schemaDescription: true,
+  inputValueDeprecation: true,
+});
 
 const byText = (a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 

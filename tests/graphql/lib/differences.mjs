@@ -31,7 +31,8 @@ export const DIFFERENCES = [
     readme: 'A message that quotes a wrong escape never cuts a character in half',
     examples: [{ kind: 'parse', document: '{ a(b: "\\\u0000") }' }],
     explains({ judged, ours }) {
-      const cut = judged.errors && withMessages(judged.errors, (text) => text.replace(/\0[^"]*/, ''));
+      const cut =
+        judged.errors && withMessages(judged.errors, (text) => text.replace(/\0[^"]*/, ''));
       return isFailure(judged) && isFailure(ours) && sameText(cut, ours.errors);
     },
   },
@@ -47,17 +48,13 @@ export const DIFFERENCES = [
   {
     name: 'there is no @oneOf',
     readme: 'What graphql-js parses only when an option asks for it',
-    examples: [
-      { kind: 'schema', document: 'type Query { a: Int } input I @oneOf { a: Int }' },
-    ],
+    examples: [{ kind: 'schema', document: 'type Query { a: Int } input I @oneOf { a: Int }' }],
     explains: ({ ours }) => messages(ours).includes('Unknown directive "@oneOf".'),
   },
   {
     name: 'a schema has at most 100 errors',
     readme: '`buildSchema` stops after the rules for the text',
-    examples: [
-      { kind: 'schema', document: `type Query { ${'a: X '.repeat(120)} }` },
-    ],
+    examples: [{ kind: 'schema', document: `type Query { ${'a: X '.repeat(120)} }` }],
     explains: ({ kind, judged, ours }) =>
       kind === 'schema' &&
       ours.errors?.length === 101 &&
@@ -136,7 +133,9 @@ export const DIFFERENCES = [
       const others = ours.errors?.filter(({ message }) => !isInfinite(message));
       return (
         messages(ours).some(isInfinite) &&
-        (isInfinite(judged.throws ?? '') || judged.data !== undefined || sameText(others, judged.errors))
+        (isInfinite(judged.throws ?? '') ||
+          judged.data !== undefined ||
+          sameText(others, judged.errors))
       );
     },
   },
@@ -164,5 +163,26 @@ export const DIFFERENCES = [
     explains: ({ judged, ours }) =>
       /^schema \{\n[^}]*\}\n\n/.test(ours.print) &&
       ours.print.replace(/^schema \{\n[^}]*\}\n\n/, '') === judged.print,
+  },
+  {
+    name: 'an argument of no input type may have a default',
+    readme: 'An argument that has a default and no input type',
+    examples: [{ kind: 'schema', document: 'type Query { a(b: Query = 1): Int }' }],
+    explains: ({ judged, ours }) =>
+      /^Unexpected input type: /.test(judged.throws) &&
+      messages(ours).some((message) => / must be Input Type but got: /.test(message)),
+  },
+  {
+    name: 'a subscription whose root fields cannot be counted',
+    readme: '`@skip` and `@include` at the root of a subscription whose argument',
+    examples: ['$x', '[]', 'null'].map((condition) => ({
+      kind: 'validate',
+      sdl: 'type Query { a: Int } type Subscription { a: Int }',
+      document: `subscription ($x: Boolean!) { a @skip(if: ${condition}) b: a @include(if: $x) }`,
+    })),
+    explains: ({ request, judged, ours }) =>
+      /^Argument "if" /.test(judged.throws) &&
+      /subscription/.test(request.document) &&
+      ours.errors?.length > 0,
   },
 ];
