@@ -293,9 +293,9 @@ static bool look_into(struct validate *validate, struct depth_search *search,
 
     if (selection->node.kind == AST_FRAGMENT_SPREAD) {
         fragment = validate_find_fragment(validate, selection->name.text);
-        if (fragment == NULL || fragment->introspection_depth > depth)
+        if (fragment == NULL || fragment->harmless_depth > depth)
             return false;
-        fragment->introspection_depth = depth + 1;
+        fragment->harmless_depth = depth + 1;
         push_depth(validate, search, fragment->definition->selections, depth);
         return false;
     }
@@ -338,7 +338,7 @@ void rule_max_introspection_depth(struct validate *validate, const struct ast_no
     validate->skipped_field = field;
     /* What was found harmless may have been left before all of it was seen. */
     for (uint32_t i = 0; i < validate->fragment_count; i++)
-        validate->fragments[i].introspection_depth = 0;
+        validate->fragments[i].harmless_depth = 0;
 }
 
 void rule_max_introspection_depth_leave(struct validate *validate, const struct ast_node *node)

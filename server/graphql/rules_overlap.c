@@ -22,10 +22,6 @@ enum {
         ERRORS_MAX + 1, /* of one set: what is told of more than that would not be kept */
 };
 
-/* Values in overlap->compared. An exclusive comparison is not enough for a later, plain one. */
-static char compared_exclusive;
-static char compared_plain;
-
 enum conflict_kind {
     CONFLICT_NAMES,
     CONFLICT_ARGUMENTS,
@@ -286,16 +282,15 @@ static void compare_sets(const struct comparison *comparison, struct overlap_set
     }
 }
 
-/* True: two things have been compared well enough; else it is remembered that now they are. */
-static bool is_compared(const struct comparison *comparison, uintptr_t a, uintptr_t b)
+/* True: two sets have been compared well enough; else it is remembered that now they are. */
+static bool is_done(const struct comparison *comparison, enum overlap_done *done)
 {
-    void **place = validate_pairs_at(&comparison->validate->overlap->compared, a, b);
+    enum overlap_done wanted =
+        comparison->is_exclusive ? OVERLAP_COMPARED_EXCLUSIVE : OVERLAP_COMPARED;
 
-    if (place == NULL)
+    if (*done >= wanted)
         return true;
-    if (*place == &compared_plain || (*place != NULL && comparison->is_exclusive))
-        return true;
-    *place = comparison->is_exclusive ? &compared_exclusive : &compared_plain;
+    *done = wanted;
     return false;
 }
 
@@ -337,12 +332,16 @@ static void visit_fragment(const struct comparison *comparison, struct fragment_
 {
     struct validate *validate = comparison->validate;
     struct fragment_step step = {.a = fragment};
+    struct overlap_pair *pair;
+    int index;
 
-    if (!overlap_spend(validate, 1) || set->group_count == 0 || fragment == NULL ||
-        is_compared(comparison, (uintptr_t)set, (uintptr_t)fragment))
+    if (!overlap_spend(validate, 1) || set->group_count == 0 || fragment == NULL)
         return;
     step.set_a = overlap_set_of_fragment(validate, fragment);
     if (step.set_a == NULL || step.set_a == set)
+        return;
+    pair = overlap_pair_of(validate, set, step.set_a, &index);
+    if (pair == NULL || is_done(comparison, &pair->set_and_fragment[index]))
         return;
     compare_sets(comparison, set, step.set_a);
     push_step(validate, path, &step);
@@ -365,28 +364,22 @@ static void compare_set_and_fragment(const struct comparison *comparison, struct
     }
 }
 
-/* The same for two fragments, whichever of them comes first. */
-static bool are_compared(const struct comparison *comparison, const struct validate_fragment *a,
-                         const struct validate_fragment *b)
-{
-    uintptr_t low = (uintptr_t)(a < b ? a : b);
-    uintptr_t high = (uintptr_t)(a < b ? b : a);
-
-    return is_compared(comparison, low, high);
-}
-
 static void visit_fragments(const struct comparison *comparison, struct fragment_path *path,
                             struct validate_fragment *a, struct validate_fragment *b)
 {
     struct validate *validate = comparison->validate;
     struct fragment_step step = {.a = a, .b = b};
+    struct overlap_pair *pair;
+    int index;
 
-    if (!overlap_spend(validate, 2) || a == b || a == NULL || b == NULL ||
-        are_compared(comparison, a, b))
+    if (!overlap_spend(validate, 2) || a == b || a == NULL || b == NULL)
         return;
     step.set_a = overlap_set_of_fragment(validate, a);
     step.set_b = overlap_set_of_fragment(validate, b);
     if (step.set_a == NULL || step.set_b == NULL)
+        return;
+    pair = overlap_pair_of(validate, step.set_a, step.set_b, &index);
+    if (pair == NULL || is_done(comparison, &pair->fragments))
         return;
     compare_sets(comparison, step.set_a, step.set_b);
     push_step(validate, path, &step);
@@ -521,8 +514,7 @@ static struct overlap *begin_overlap(struct validate *validate)
     if (overlap == NULL)
         return NULL;
     validate_pairs_init(&overlap->sets, &validate->scratch);
-    validate_pairs_init(&overlap->shared, &validate->scratch);
-    validate_pairs_init(&overlap->compared, &validate->scratch);
+    validate_pairs_init(&overlap->pairs, &validate->scratch);
     validate_pairs_init(&overlap->arguments, &validate->scratch);
     validate_pairs_init(&overlap->values, &validate->scratch);
     overlap->work_left = VALIDATE_OVERLAP_WORK_MAX;

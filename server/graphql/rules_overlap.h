@@ -48,11 +48,23 @@ struct overlap_shared {
     } matches[];
 };
 
+/* An exclusive comparison is not enough for a later, plain one. */
+enum overlap_done {
+    OVERLAP_NOT_COMPARED,
+    OVERLAP_COMPARED_EXCLUSIVE,
+    OVERLAP_COMPARED,
+};
+
+/* What is known of two sets. [0]: of the one at the lower address against the other, [1]: reversed. */
+struct overlap_pair {
+    const struct overlap_shared *shared[2]; /* NULL: not asked for yet */
+    enum overlap_done set_and_fragment[2];  /* the second one is a fragment's */
+    enum overlap_done fragments;            /* both are; in any order */
+};
+
 struct overlap {
-    struct validate_pairs sets;   /* selection set and parent type → struct overlap_set */
-    struct validate_pairs shared; /* two sets → struct overlap_shared */
-    struct validate_pairs
-        compared; /* a set and a fragment, two fragments → enum in rules_overlap.c */
+    struct validate_pairs sets;      /* selection set and parent type → struct overlap_set */
+    struct validate_pairs pairs;     /* two sets → struct overlap_pair */
     struct validate_pairs arguments; /* two fields → whether theirs are the same */
     struct validate_pairs values;    /* a literal → struct ast_text: its canonical form */
     uint32_t work_left;
@@ -66,9 +78,12 @@ bool overlap_spend(struct validate *validate, uint32_t work);
 struct overlap_set *overlap_set_of(struct validate *validate, const struct schema_type *parent,
                                    const struct ast_selection_set *selections);
 struct overlap_set *overlap_set_of_fragment(struct validate *validate,
-                                            const struct validate_fragment *fragment);
-const struct overlap_shared *overlap_shared_of(struct validate *validate,
-                                               const struct overlap_set *a, struct overlap_set *b);
+                                            struct validate_fragment *fragment);
+/* *ret_index: which of the pair's is @a against @b. */
+struct overlap_pair *overlap_pair_of(struct validate *validate, struct overlap_set *a,
+                                     struct overlap_set *b, int *ret_index);
+const struct overlap_shared *overlap_shared_of(struct validate *validate, struct overlap_set *a,
+                                               struct overlap_set *b);
 /* Whether two fields of the same name have the same arguments. */
 bool overlap_has_same_arguments(struct validate *validate, struct overlap_field *a,
                                 struct overlap_field *b);

@@ -156,12 +156,30 @@ struct overlap_set *overlap_set_of(struct validate *validate, const struct schem
 }
 
 struct overlap_set *overlap_set_of_fragment(struct validate *validate,
-                                            const struct validate_fragment *fragment)
+                                            struct validate_fragment *fragment)
 {
     const struct ast_definition *definition = fragment->definition;
 
-    return overlap_set_of(validate, validate_condition(validate, definition->type_condition),
-                          definition->selections);
+    if (fragment->overlap_set == NULL)
+        fragment->overlap_set =
+            overlap_set_of(validate, validate_condition(validate, definition->type_condition),
+                           definition->selections);
+    return fragment->overlap_set;
+}
+
+struct overlap_pair *overlap_pair_of(struct validate *validate, struct overlap_set *a,
+                                     struct overlap_set *b, int *ret_index)
+{
+    bool is_reversed = (uintptr_t)a > (uintptr_t)b;
+    void **place = validate_pairs_at(&validate->overlap->pairs, (uintptr_t)(is_reversed ? b : a),
+                                     (uintptr_t)(is_reversed ? a : b));
+
+    *ret_index = is_reversed ? 1 : 0;
+    if (place == NULL)
+        return NULL;
+    if (*place == NULL)
+        *place = region_alloc(&validate->scratch, sizeof(struct overlap_pair));
+    return *place;
 }
 
 static const struct overlap_group *find_group(struct overlap_set *set, struct ast_text key)
@@ -176,29 +194,40 @@ static const struct overlap_group *find_group(struct overlap_set *set, struct as
     return name_map_find(&set->keys, key);
 }
 
-const struct overlap_shared *overlap_shared_of(struct validate *validate,
-                                               const struct overlap_set *a, struct overlap_set *b)
+/* NULL: no memory. */
+static const struct overlap_shared *find_shared(struct validate *validate,
+                                                const struct overlap_set *a, struct overlap_set *b)
 {
+    static const struct overlap_shared none;
     uint32_t count_max = a->group_count < b->group_count ? a->group_count : b->group_count;
-    void **place = validate_pairs_at(&validate->overlap->shared, (uintptr_t)a, (uintptr_t)b);
-    struct overlap_shared *shared;
+    struct overlap_shared *shared = NULL;
 
-    if (place == NULL || *place != NULL)
-        return place == NULL ? NULL : *place;
-    if (!overlap_spend(validate, a->group_count))
-        return NULL;
-    shared =
-        region_alloc(&validate->scratch, sizeof *shared + count_max * sizeof shared->matches[0]);
-    if (shared == NULL)
-        return NULL;
     for (uint32_t i = 0; i < a->group_count; i++) {
         const struct overlap_group *other = find_group(b, a->groups[i].key);
 
-        if (other != NULL)
-            shared->matches[shared->count++] = (struct overlap_match){&a->groups[i], other};
+        if (other == NULL)
+            continue;
+        if (shared == NULL)
+            shared = region_alloc(&validate->scratch,
+                                  sizeof *shared + count_max * sizeof shared->matches[0]);
+        if (shared == NULL)
+            return NULL;
+        shared->matches[shared->count++] = (struct overlap_match){&a->groups[i], other};
     }
-    *place = shared;
-    return shared;
+    return shared == NULL ? &none : shared;
+}
+
+const struct overlap_shared *overlap_shared_of(struct validate *validate, struct overlap_set *a,
+                                               struct overlap_set *b)
+{
+    int index;
+    struct overlap_pair *pair = overlap_pair_of(validate, a, b, &index);
+
+    if (pair == NULL)
+        return NULL;
+    if (pair->shared[index] == NULL && overlap_spend(validate, a->group_count))
+        pair->shared[index] = find_shared(validate, a, b);
+    return pair->shared[index];
 }
 
 static int compare_fields(const void *left, const void *right)

@@ -57,6 +57,7 @@ struct validate_usages {
     uint32_t capacity;
 };
 
+struct overlap_set;
 struct validate_fragment;
 
 struct validate_spread {
@@ -76,12 +77,12 @@ struct validate_fragment {
     uint32_t first; /* the index of the first one of that name: itself, or there are two */
     struct validate_spreads spreads;
     struct validate_usages usages;
-    bool has_usages;      /* they have been collected */
-    bool is_searched;     /* for cycles */
-    uint32_t path_length; /* while it is searched: spreads that led to it, and 1 */
-    uint32_t mark;        /* the last pass that met it: validate_next_mark */
-    uint32_t
-        introspection_depth; /* MaxIntrospectionDepth: deepest at which it is harmless, and 1 */
+    struct overlap_set *overlap_set; /* OverlappingFieldsCanBeMerged: its fields; NULL: not yet */
+    bool has_usages;                 /* they have been collected */
+    bool is_searched;                /* for cycles */
+    uint32_t path_length;            /* while it is searched: spreads that led to it, and 1 */
+    uint32_t mark;                   /* the last pass that met it: validate_next_mark */
+    uint32_t harmless_depth;         /* MaxIntrospectionDepth: of lists around it, and 1 */
 };
 
 /* All fragments that some set of names leads to. */
