@@ -72,7 +72,7 @@ static bool make_room(struct body *body, size_t bytes)
 /* What goes on waiting does so at the budget's expense. */
 static bool charge(struct body *body)
 {
-    size_t bytes = body->capacity + body->limits.beside_bytes;
+    size_t bytes = budget_charge(body->capacity + body->limits.beside_bytes);
 
     if (bytes <= body->charged_bytes)
         return true;

@@ -6,7 +6,8 @@
  * strict lines and thrown away.
  * Limits   bytes_max for the body; BODY_LINES_MAX for all extensions and trailers together. A body
  *          that is not whole when all that has come is fed is charged to the worker's budget
- *          (net/budget.h), until body_done; one that came whole needs nothing of it.
+ *          (net/budget.h) with what is beyond the connection's own bytes, until body_done; one
+ *          that came whole needs nothing of it.
  */
 #ifndef SERVER_HTTP_BODY_H
 #define SERVER_HTTP_BODY_H

@@ -29,6 +29,7 @@
 #include "server/http/exchange.h"
 #include "server/http/head_parse.h"
 #include "server/http/response.h"
+#include "server/net/budget.h"
 #include "server/net/stream.h"
 #include "server/net/timer.h"
 
@@ -72,6 +73,8 @@ struct exchange1 {
     bool is_keep_alive;
     char head[]; /* the request's spans point into it */
 };
+
+static_assert(sizeof(struct exchange1) <= BUDGET_PARSER_BYTES, "it is not charged to the budget");
 
 static struct exchange1 *exchange1_of(const struct http_exchange *exchange)
 {
@@ -457,7 +460,7 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
     struct exchange1 *exchange = connection->exchange;
     const struct body_limits limits = {
         .bytes_max = connection->server->limits->body_bytes_max,
-        .beside_bytes = sizeof *exchange + head_bytes,
+        .beside_bytes = head_bytes,
         .budget = connection->server->budget,
     };
 

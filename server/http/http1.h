@@ -8,8 +8,9 @@
  * came before it.
  * Limits   handshakes_max connections may wait for a request's head (none yet, a part of one, or
  *          idle between two); a newcomer beyond that gets in, and who has waited longest is
- *          closed. So those that send nothing, or ever so slowly, go first. Bodies that are not
- *          whole are charged to the worker's budget; without room for one: 503, and closed.
+ *          closed. So those that send nothing, or ever so slowly, go first. Long
+ *          bodies that are not whole are charged to the worker's budget; without room for one:
+ *          503, and closed.
  */
 #ifndef SERVER_HTTP_HTTP1_H
 #define SERVER_HTTP_HTTP1_H

@@ -12,14 +12,20 @@ enum {
     GROWTH_PARTS = 8,   /* what grows again grows by an 8th more than it must */
 };
 
+/* Of a buffer for so many bytes. */
+static size_t charge_for(size_t capacity)
+{
+    return budget_charge(sizeof(struct held) + capacity);
+}
+
 static size_t charge_of(const struct held *held)
 {
-    return held != NULL ? sizeof *held + held->capacity : 0;
+    return held != NULL ? charge_for(held->capacity) : 0;
 }
 
 static int resize(struct held **held, struct budget *budget, size_t capacity)
 {
-    size_t more_bytes = sizeof **held + capacity - charge_of(*held);
+    size_t more_bytes = charge_for(capacity) - charge_of(*held);
     struct held *grown;
 
     if (capacity > UINT32_MAX / 2 || !budget_take(budget, more_bytes))
@@ -79,7 +85,7 @@ void held_consume(struct held **held, struct budget *budget, size_t size)
     shrunk = realloc(rest, sizeof *rest + rest->size);
     if (shrunk == NULL)
         return; /* it stays as large, and charged, as it was */
-    budget_give(budget, shrunk->capacity - shrunk->size);
+    budget_give(budget, charge_of(shrunk) - charge_for(shrunk->size));
     shrunk->capacity = shrunk->size;
     *held = shrunk;
 }

@@ -1,8 +1,9 @@
 /*
  * server/net/held.h - input that a stream's user has not consumed: the only copy of it.
  *
- * Memory   NULL: nothing is held. What is allocated is charged to the budget and given back as it
- *          is freed; a part that has been consumed, as soon as it is worth it.
+ * Memory   NULL: nothing is held. What is allocated beyond BUDGET_OWN_BYTES is charged to the
+ *          budget and given back as it is freed; a part that has been consumed, as soon as it is
+ *          worth it.
  * Errors   held_append: -ENOBUFS (the budget is used up) or -ENOMEM; nothing has changed then.
  */
 #ifndef SERVER_NET_HELD_H

@@ -16,7 +16,7 @@ struct message {
     struct message *next; /* in the pool */
     struct budget *budget;
     struct message_watch watch;
-    size_t charged_bytes; /* 0: it has not been kept */
+    size_t charged_bytes; /* what the budget knows of capacity; 0 unless it is kept */
     wslay_event_context_ptr context;
     const uint8_t *feed; /* what wslay may take now */
     size_t feed_bytes;
@@ -29,6 +29,7 @@ struct message {
     bool is_begun;    /* the first frame has been, the last one has not */
     bool is_complete; /* until the next frame begins */
     bool is_failed;
+    bool is_kept;
     bool has_no_room;
 };
 
@@ -63,19 +64,22 @@ static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *bytes, si
     return (ssize_t)size;
 }
 
-static bool charge(struct message *message, size_t bytes)
+/* For a buffer of @capacity bytes, which is not less than what has been charged for. */
+static bool charge(struct message *message, size_t capacity)
 {
-    if (!budget_take(message->budget, bytes))
+    size_t bytes = budget_charge(capacity);
+
+    CHECK(bytes >= message->charged_bytes);
+    if (!budget_take(message->budget, bytes - message->charged_bytes))
         return false;
-    message->charged_bytes += bytes;
+    message->charged_bytes = bytes;
     return true;
 }
 
-static void uncharge(struct message *message, size_t bytes)
+static void uncharge(struct message *message)
 {
-    CHECK(message->charged_bytes >= bytes);
-    budget_give(message->budget, bytes);
-    message->charged_bytes -= bytes;
+    budget_give(message->budget, message->charged_bytes);
+    message->charged_bytes = 0;
 }
 
 /* Doubles, but never beyond the longest message. */
@@ -90,9 +94,7 @@ static size_t next_capacity(const struct message *message, size_t needed)
 
 static bool make_room(struct message *message, size_t bytes)
 {
-    bool is_kept = message->charged_bytes > 0;
     size_t needed = message->size + bytes;
-    size_t more_bytes;
     size_t capacity;
     uint8_t *grown;
 
@@ -100,15 +102,11 @@ static bool make_room(struct message *message, size_t bytes)
         return true;
     CHECK(needed <= message->bytes_max);
     capacity = next_capacity(message, needed);
-    more_bytes = capacity - message->capacity;
-    if (is_kept && !charge(message, more_bytes))
+    if (message->is_kept && !charge(message, capacity))
         return false;
     grown = realloc(message->bytes, capacity);
-    if (grown == NULL) {
-        if (is_kept)
-            uncharge(message, more_bytes);
-        return false;
-    }
+    if (grown == NULL)
+        return false; /* the connection ends, and gives back what it was charged */
     message->bytes = grown;
     message->capacity = capacity;
     return true;
@@ -199,7 +197,8 @@ void message_return(struct message_pool *pool, struct message *message)
 {
     if (message == NULL)
         return;
-    uncharge(message, message->charged_bytes);
+    uncharge(message);
+    message->is_kept = false;
     timer_stop(&message->watch.timer);
     message->watch = (struct message_watch){0};
     if (!message_is_idle(message) || pool->count >= MESSAGE_POOL_MAX) {
@@ -228,9 +227,27 @@ size_t message_bytes(const struct message *message)
     return message->size;
 }
 
+/* The buffer may be larger than this message needs: another has made it grow. */
+static void shrink(struct message *message)
+{
+    uint8_t *shrunk;
+
+    if (message->size > BUDGET_OWN_BYTES || message->capacity <= BUDGET_OWN_BYTES)
+        return;
+    shrunk = realloc(message->bytes, BUDGET_OWN_BYTES);
+    if (shrunk == NULL)
+        return;
+    message->bytes = shrunk;
+    message->capacity = BUDGET_OWN_BYTES;
+}
+
 bool message_keep(struct message *message)
 {
-    return message->charged_bytes > 0 || charge(message, MESSAGE_CONTEXT_BYTES + message->capacity);
+    if (message->is_kept)
+        return true;
+    shrink(message);
+    message->is_kept = charge(message, message->capacity);
+    return message->is_kept;
 }
 
 /* --- frames ------------------------------------------------------------------------------------- */

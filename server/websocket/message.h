@@ -9,10 +9,11 @@
  * wslay runs unbuffered (it would allocate what a frame's head claims): the buffer here grows with
  * what has arrived, up to the limit given.
  *
- * Budget   a message that is kept over the turn (message_keep) is charged to the worker's budget
- *          with its context, and from then on before its buffer grows. One that begins and ends
- *          within what has been read is not, nor are the free ones in the pool, which are at most
- *          MESSAGE_POOL_MAX contexts with MESSAGE_BUFFER_KEPT bytes each (1.6 MB).
+ * Budget   what the buffer of a message that is kept over the turn (message_keep) has beyond the
+ *          connection's own bytes (net/budget.h) is charged to the worker's budget, and from then
+ *          on before it grows. One that begins and ends within what has been read is not, nor are
+ *          the free ones in the pool, which are at most MESSAGE_POOL_MAX contexts with
+ *          MESSAGE_BUFFER_KEPT bytes each (1.6 MB).
  * Callers  websocket.c.
  */
 #ifndef SERVER_WEBSOCKET_MESSAGE_H
@@ -29,9 +30,8 @@ struct budget;
 struct message;
 
 enum {
-    MESSAGE_POOL_MAX = 64,            /* free ones kept */
-    MESSAGE_BUFFER_KEPT = 16 * 1024,  /* a larger buffer is freed when it is given back */
-    MESSAGE_CONTEXT_BYTES = 9 * 1024, /* what is charged besides the buffer */
+    MESSAGE_POOL_MAX = 64,           /* free ones kept */
+    MESSAGE_BUFFER_KEPT = 16 * 1024, /* a larger buffer is freed when it is given back */
 };
 
 /* Zeroed but for the budget. */

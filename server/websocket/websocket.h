@@ -7,8 +7,8 @@
  *          frames never reach wslay (websocket.c says why).
  * Input    complete messages by on_message, at most message_bytes_max long (else close 1009; the
  *          buffer grows with what has arrived, never with what a header claims). One that is in
- *          flight is charged to the input budget; no room for it: close 1013. Pings are answered
- *          here; control frames may come between fragments.
+ *          flight is charged to the input budget, all but its first bytes (net/budget.h); no room
+ *          for it: close 1013. Pings are answered here; control frames may come between fragments.
  * Output   by websocket_send_text and websocket_send_binary, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream

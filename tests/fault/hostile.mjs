@@ -145,13 +145,13 @@ function queueBound(share) {
  * What the limits add up to for one worker, if all that may be used is used: its share of the
  * connections (a worker accepts up to 10 % above the average), each
  *   2 KiB   stream, HTTP or WebSocket, session, subscription (idle: 652 bytes measured) and
- *   10 KiB  a message in flight: wslay's context and a first buffer;
+ *   13 KiB  input that has begun: its parser (wslay's context) and a first buffer;
  * the queues of those who do not read; the budget for input that is not whole (README, "Limits");
  * and FIXED_BYTES.
  */
 function memoryBound() {
   const share = 1.1 / WORKERS;
-  const connections = (hostileCount + goodCount) * share * 12 * KIB;
+  const connections = (hostileCount + goodCount) * share * 15 * KIB;
   return connections + queueBound(share) + INPUT_BUDGET + FIXED_BYTES;
 }
 

@@ -280,15 +280,27 @@ static void who_is_evicted_still_gets_its_answer(void **state)
 
 #define NO_ROOM_BEGIN "HTTP/1.1 503 Service Unavailable\r\n"
 
+/* A request whose head is more than a connection's own bytes; the caller goes on. */
+static void feed_long_head(struct http1_fixture *f, const char *more_lines)
+{
+    static char filler[BUDGET_OWN_BYTES + 1];
+
+    f->limits.head_bytes_max = 2 * BUDGET_OWN_BYTES;
+    memset(filler, 'x', sizeof filler - 1);
+    client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nX-Long: ");
+    client_feed(f, filler);
+    client_feed(f, more_lines);
+}
+
 static void a_body_that_waits_needs_room_in_the_budget(void **state)
 {
     struct http1_fixture *f = *state;
     const char *text;
 
     f->server.budget = &f->budget;
-    client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy"); /* whole */
+    feed_long_head(f, "\r\nContent-Length: 2\r\n\r\nxy"); /* whole */
     assert_sent(f, OK("11", "POST /a? xy"));
-    client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx");
+    feed_long_head(f, "\r\nContent-Length: 2\r\n\r\nx");
     text = fake_stream_take(&f->fake, NULL);
     assert_int_equal(strncmp(text, NO_ROOM_BEGIN, sizeof NO_ROOM_BEGIN - 1), 0);
     assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
@@ -303,9 +315,20 @@ static void a_head_that_waits_for_its_body_needs_room_too(void **state)
     struct http1_fixture *f = *state;
 
     f->server.budget = &f->budget;
-    client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
-                   "Expect: 100-continue\r\n\r\n");
+    feed_long_head(f, "\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     assert_sent_begins(f, NO_ROOM_BEGIN);
+}
+
+static void a_short_request_may_come_in_pieces_without_any_room(void **state)
+{
+    struct http1_fixture *f = *state;
+
+    f->server.budget = &f->budget;
+    client_feed(f, "POST /a HTTP/1.1\r\nHo");
+    client_feed(f, "st: h\r\nContent-Length: 2\r\n\r\n");
+    client_feed(f, "x");
+    client_feed(f, "y");
+    assert_sent(f, OK("11", "POST /a? xy"));
 }
 
 static void the_budget_is_used_while_a_body_waits(void **state)
@@ -314,7 +337,7 @@ static void the_budget_is_used_while_a_body_waits(void **state)
 
     f->budget.bytes_max = 65536;
     f->server.budget = &f->budget;
-    client_feed(f, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\nx");
+    feed_long_head(f, "\r\nContent-Length: 500\r\n\r\nx");
     assert_true(f->budget.used_bytes > 0);
     client_feed(f, "GET /"); /* the body goes on */
     fake_stream_reset(&f->fake);
@@ -376,6 +399,7 @@ int main(void)
         TEST(who_is_evicted_still_gets_its_answer),
         TEST(a_body_that_waits_needs_room_in_the_budget),
         TEST(a_head_that_waits_for_its_body_needs_room_too),
+        TEST(a_short_request_may_come_in_pieces_without_any_room),
         TEST(the_budget_is_used_while_a_body_waits),
         TEST(a_head_that_cannot_be_kept_is_503_behind_what_came_before),
         TEST(without_room_while_an_answer_is_due_the_client_is_gone),

@@ -221,7 +221,7 @@ static void what_waits_is_charged_to_the_budget_and_given_back(void **state)
 {
     struct budget budget = {.bytes_max = 1000};
     const struct body_limits charged = {
-        .bytes_max = BYTES_MAX, .beside_bytes = 500, .budget = &budget};
+        .bytes_max = BYTES_MAX, .beside_bytes = BUDGET_OWN_BYTES + 500, .budget = &budget};
     struct body body;
     size_t consumed;
 
@@ -241,7 +241,7 @@ static void a_body_that_comes_whole_needs_no_budget(void **state)
 {
     struct budget budget = {.bytes_max = 0};
     const struct body_limits charged = {
-        .bytes_max = BYTES_MAX, .beside_bytes = 500, .budget = &budget};
+        .bytes_max = BYTES_MAX, .beside_bytes = BUDGET_OWN_BYTES, .budget = &budget};
     struct body body;
     size_t consumed;
 
@@ -253,6 +253,22 @@ static void a_body_that_comes_whole_needs_no_budget(void **state)
     assert_int_equal(feed(&body, "hell", 4, &consumed), BODY_NO_MEMORY);
     body_done(&body);
     assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_short_body_may_be_cut_when_the_budget_is_used_up(void **state)
+{
+    struct budget budget = {.bytes_max = 0};
+    const struct body_limits charged = {
+        .bytes_max = BYTES_MAX, .beside_bytes = 500, .budget = &budget};
+    struct body body;
+    size_t consumed;
+
+    (void)state;
+    body_begin_length(&body, 5, &charged);
+    assert_int_equal(feed(&body, "", 0, &consumed), BODY_MORE);
+    assert_int_equal(feed(&body, "hell", 4, &consumed), BODY_MORE);
+    assert_int_equal(feed(&body, "o", 1, &consumed), BODY_DONE);
+    body_done(&body);
 }
 
 static void many_short_trailers_count_as_one_long_one(void **state)
@@ -290,6 +306,7 @@ int main(void)
         cmocka_unit_test(many_short_trailers_count_as_one_long_one),
         cmocka_unit_test(what_waits_is_charged_to_the_budget_and_given_back),
         cmocka_unit_test(a_body_that_comes_whole_needs_no_budget),
+        cmocka_unit_test(a_short_body_may_be_cut_when_the_budget_is_used_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

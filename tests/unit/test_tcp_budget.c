@@ -5,6 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    LITTLE_BYTES = 2000, /* two of them are its own */
+    MORE_BYTES = BUDGET_OWN_BYTES + 1000,
+};
+
 static struct tcp_fixture *f;
 
 static int begin(void **state)
@@ -53,13 +58,33 @@ static void what_is_kept_is_charged_and_given_back_when_consumed(void **state)
 {
     (void)state;
     f->user.take_max = 10;
-    send_filler(f->peer, 1000);
+    send_filler(f->peer, MORE_BYTES);
     TURN_UNTIL(f, f->user.data_count == 1);
-    assert_in_range(f->budget.used_bytes, 990, 1100);
+    assert_in_range(f->budget.used_bytes, MORE_BYTES - 10 - BUDGET_OWN_BYTES,
+                    MORE_BYTES + 100 - BUDGET_OWN_BYTES);
     f->user.take_max = SIZE_MAX;
     stream_resume(f->user.stream);
-    TURN_UNTIL(f, f->user.bytes == 1000);
+    TURN_UNTIL(f, f->user.bytes == MORE_BYTES);
     assert_int_equal(f->budget.used_bytes, 0);
+}
+
+static void a_little_is_kept_though_others_have_used_it_up(void **state)
+{
+    (void)state;
+    f->budget.bytes_max = 0;
+    f->user.take_max = 0;
+    send_filler(f->peer, LITTLE_BYTES);
+    TURN_UNTIL(f, f->user.data_count == 1);
+    send_filler(f->peer, LITTLE_BYTES);
+    TURN_UNTIL(f, f->user.data_count == 2);
+    f->user.take_max = 2 * LITTLE_BYTES - 1;
+    send_text(f, "y");
+    TURN_UNTIL(f, f->user.bytes == 2 * LITTLE_BYTES - 1);
+    f->user.take_max = SIZE_MAX;
+    send_text(f, "z");
+    TURN_UNTIL(f, f->user.bytes == 2 * LITTLE_BYTES + 2);
+    assert_string_equal(f->user.text + 2 * LITTLE_BYTES - 1, "xyz");
+    assert_int_equal(f->user.no_room_count, 0);
 }
 
 static void what_is_consumed_of_much_is_given_back_before_the_rest(void **state)
@@ -73,7 +98,7 @@ static void what_is_consumed_of_much_is_given_back_before_the_rest(void **state)
     f->user.take_max = MUCH - 100;
     stream_resume(f->user.stream);
     TURN_UNTIL(f, f->user.bytes == MUCH - 100);
-    assert_in_range(f->budget.used_bytes, 100, 200);
+    assert_int_equal(f->budget.used_bytes, 0); /* 100 bytes are its own */
     f->user.take_max = SIZE_MAX;
     send_text(f, "y");
     TURN_UNTIL(f, f->user.bytes == MUCH + 1);
@@ -83,10 +108,10 @@ static void what_is_consumed_of_much_is_given_back_before_the_rest(void **state)
 static void input_that_cannot_be_kept_is_answered_by_its_user(void **state)
 {
     (void)state;
-    f->budget.bytes_max = 500;
+    f->budget.bytes_max = 500; /* and its own bytes */
     f->user.take_max = 10;
     f->user.says_so = true;
-    send_filler(f->peer, 1000);
+    send_filler(f->peer, MORE_BYTES);
     TURN_UNTIL(f, f->user.no_room_count == 1);
     assert_int_equal(f->user.data_count, 1);
     assert_int_equal(f->budget.used_bytes, 0);
@@ -102,7 +127,7 @@ static void a_user_that_does_not_finish_then_is_cut(void **state)
     (void)state;
     f->budget.bytes_max = 500;
     f->user.take_max = 10;
-    send_filler(f->peer, 1000);
+    send_filler(f->peer, MORE_BYTES);
     TURN_UNTIL(f, f->user.close_count == 1);
     assert_int_equal(f->user.no_room_count, 1);
     assert_int_equal(f->user.reason, STREAM_CLOSED_ERROR);
@@ -117,7 +142,7 @@ static void a_user_that_knows_nothing_of_it_is_cut(void **state)
     stream_set_user(f->user.stream, &without, &f->user);
     f->budget.bytes_max = 500;
     f->user.take_max = 10;
-    send_filler(f->peer, 1000);
+    send_filler(f->peer, MORE_BYTES);
     TURN_UNTIL(f, f->user.close_count == 1);
     assert_int_equal(f->user.no_room_count, 0);
 }
@@ -175,7 +200,7 @@ static void whatever_ends_a_stream_gives_back_what_it_kept(void **state)
     (void)state;
     for (int way = 0; way < WAYS; way++) {
         f->user.take_max = 1;
-        send_filler(f->peer, 1000);
+        send_filler(f->peer, MORE_BYTES);
         TURN_UNTIL(f, f->user.data_count == 1);
         assert_true(f->budget.used_bytes > 0);
         if (way == 0)
@@ -196,7 +221,7 @@ static void whatever_ends_a_stream_gives_back_what_it_kept(void **state)
         open_pair(f);
     }
     f->user.take_max = 1;
-    send_filler(f->peer, 1000); /* and the set's end: end() */
+    send_filler(f->peer, MORE_BYTES); /* and the set's end: end() */
     TURN_UNTIL(f, f->user.data_count == 1);
 }
 
@@ -206,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_kept_is_charged_and_given_back_when_consumed),
+        TEST(a_little_is_kept_though_others_have_used_it_up),
         TEST(what_is_consumed_of_much_is_given_back_before_the_rest),
         TEST(input_that_cannot_be_kept_is_answered_by_its_user),
         TEST(a_user_that_does_not_finish_then_is_cut),

@@ -8,20 +8,28 @@
 
 enum {
     COUNT = 40,
-    ROOM = 16, /* messages in flight that there is room for */
-    MESSAGE_CHARGE = MESSAGE_CONTEXT_BYTES + MESSAGE_MAX,
+    ROOM = 16,                          /* messages in flight that there is room for */
+    LONG_MAX = BUDGET_OWN_BYTES + 2000, /* of messages here */
+    LONG_CHARGE = LONG_MAX - BUDGET_OWN_BYTES,
 };
 
 static struct budget budget;
 static struct websocket_fixture *all[COUNT];
 
+static void set_longest(struct websocket_fixture *f, uint32_t bytes)
+{
+    f->options.message_bytes_max = bytes;
+    websocket_set_configure(f->set, &f->options);
+}
+
 static int begin(void **state)
 {
     (void)state;
-    budget = (struct budget){.bytes_max = (uint64_t)ROOM * MESSAGE_CHARGE};
+    budget = (struct budget){.bytes_max = (uint64_t)ROOM * LONG_CHARGE};
     for (int i = 0; i < COUNT; i++) {
         all[i] = websocket_fixture_new(&budget);
         shake_hands(all[i]);
+        set_longest(all[i], LONG_MAX);
     }
     return 0;
 }
@@ -38,7 +46,7 @@ static int end(void **state)
 /* So many have begun a message of which nearly everything has come. */
 static void begin_messages(int count)
 {
-    char text[MESSAGE_MAX - 10];
+    char text[LONG_MAX - 10];
 
     memset(text, 'x', sizeof text);
     for (int i = 0; i < count; i++) {
@@ -73,11 +81,49 @@ static void others_go_on_when_it_is_used_up(void **state)
     for (int i = 0; i < ROOM; i++) {
         feed_text(all[i], FINAL | FRAME_CONTINUATION, "the end");
         assert_non_null(strstr(all[i]->received, "the end\n"));
-        assert_int_equal(budget.used_bytes, (uint64_t)(ROOM - 1 - i) * MESSAGE_CHARGE);
+        assert_int_equal(budget.used_bytes, (uint64_t)(ROOM - 1 - i) * LONG_CHARGE);
     }
     begin_messages(ROOM); /* there is room again */
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(all[i]->closed_with, 0);
+}
+
+static void a_short_message_may_be_cut_when_it_is_used_up(void **state)
+{
+    char half[BUDGET_OWN_BYTES / 2];
+
+    (void)state;
+    memset(half, 'x', sizeof half);
+    budget.bytes_max = 0;
+    for (int i = 0; i < 3; i++) {
+        struct input input = {.size = 0};
+        struct input rest = {.size = 0};
+
+        add_frame(&input, FINAL | FRAME_TEXT, half, sizeof half);
+        add_frame(&input, FINAL | FRAME_TEXT, half, sizeof half);
+        input.size -= sizeof half / 2; /* a read that cuts through the second */
+        add_raw(&rest, input.bytes + input.size, sizeof half / 2);
+        feed_input(all[0], &input);
+        feed_input(all[0], &rest);
+        feed_text(all[0], FRAME_TEXT, "in");
+        feed_text(all[0], FINAL | FRAME_CONTINUATION, " two");
+        assert_int_equal(strlen(all[0]->received), 2 * (sizeof half + 3) + strlen("T:in two\n"));
+        all[0]->received[0] = '\0';
+    }
+    assert_int_equal(all[0]->closed_with, 0);
+}
+
+static void a_large_buffer_from_before_is_no_reason_to_refuse(void **state)
+{
+    (void)state;
+    begin_messages(1);
+    feed_text(all[0], FINAL | FRAME_CONTINUATION, "the end"); /* its buffer is kept for the next */
+    all[0]->received[0] = '\0';
+    budget.bytes_max = 0;
+    feed_text(all[0], FRAME_TEXT, "in");
+    feed_text(all[0], FINAL | FRAME_CONTINUATION, " two");
+    assert_string_equal(all[0]->received, "T:in two\n");
+    assert_int_equal(all[0]->closed_with, 0);
 }
 
 static void whatever_ends_a_websocket_gives_back_what_it_took(void **state)
@@ -93,20 +139,19 @@ static void whatever_ends_a_websocket_gives_back_what_it_took(void **state)
     feed_text(all[4], FINAL | FRAME_TEXT, "another beginning");
     for (int i = 0; i < 5; i++)
         assert_int_not_equal(all[i]->closed_with, 0);
-    assert_int_equal(budget.used_bytes, MESSAGE_CHARGE);
+    assert_int_equal(budget.used_bytes, LONG_CHARGE);
     /* The last is cut off with its message in flight: end(). */
 }
 
 static void a_message_that_cannot_grow_is_told_to_try_later(void **state)
 {
     (void)state;
-    feed_text(all[0], FRAME_TEXT, "begun");
+    begin_messages(1);
     assert_int_equal(all[0]->closed_with, 0);
     budget.bytes_max = budget.used_bytes;
-    all[0]->options.message_bytes_max = 10 * MESSAGE_MAX;
-    websocket_set_configure(all[0]->set, &all[0]->options);
+    set_longest(all[0], 10 * LONG_MAX);
     for (int i = 0; i < 3 && all[0]->closed_with == 0; i++) {
-        char more[MESSAGE_MAX] = {0};
+        char more[LONG_MAX] = {0};
         struct input input = {.size = 0};
 
         add_frame(&input, FRAME_CONTINUATION, more, sizeof more);
@@ -132,6 +177,7 @@ static void assert_too_slow(struct websocket_fixture *f)
 static void a_message_that_stops_coming_is_closed_with_1008(void **state)
 {
     (void)state;
+    set_longest(all[0], MESSAGE_MAX);
     feed_text(all[0], FRAME_TEXT, "begun");
     pass(all[0], (WEBSOCKET_MESSAGE_S - 1) * SECOND);
     feed_text(all[0], FRAME_CONTINUATION, "x");  /* that is too little */
@@ -148,6 +194,7 @@ static void a_message_that_goes_on_has_its_time(void **state)
     char part[PART];
 
     (void)state;
+    set_longest(all[0], MESSAGE_MAX);
     memset(part, 'x', sizeof part);
     feed_text(all[0], FRAME_TEXT, "");
     for (int i = 0; i < WEBSOCKET_MESSAGE_PARTS - 1; i++) {
@@ -190,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_begins_one_message_too_many_is_told_to_try_later),
         TEST(others_go_on_when_it_is_used_up),
+        TEST(a_short_message_may_be_cut_when_it_is_used_up),
+        TEST(a_large_buffer_from_before_is_no_reason_to_refuse),
         TEST(whatever_ends_a_websocket_gives_back_what_it_took),
         TEST(a_message_that_cannot_grow_is_told_to_try_later),
         TEST(a_message_that_stops_coming_is_closed_with_1008),

@@ -29,7 +29,7 @@
 enum {
     FINAL = 0x80,
     MESSAGE_MAX = 300, /* the limit, unless a test sets another */
-    LOG_BYTES = 4096,
+    LOG_BYTES = 16384,
     INPUT_BYTES = 8192,
 };
 
