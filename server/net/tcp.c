@@ -7,17 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
-
-enum {
-    /* What is held up to here is put in front of what comes next; of more a copy would cost. */
-    JOINED_BYTES_MAX = 4096,
-};
 
 static_assert(sizeof(struct tcp_stream) <= 216, "an idle connection is small");
 
@@ -38,7 +32,7 @@ static void add_dirty(struct tcp_stream *tcp)
     list->last = tcp;
 }
 
-static void add_work(struct tcp_stream *tcp)
+void tcp_add_work(struct tcp_stream *tcp)
 {
     struct tcp_list *list = &tcp->set->work;
 
@@ -56,13 +50,8 @@ static void add_work(struct tcp_stream *tcp)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void drop_held(struct tcp_stream *tcp)
-{
-    held_drop(&tcp->held, tcp->set->budget);
-}
-
 /* The only place where a stream becomes closed; tcp_reap does the rest. */
-static void close_stream(struct tcp_stream *tcp, enum stream_close_reason reason, int error)
+void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int error)
 {
     struct tcp_set *set = tcp->set;
 
@@ -76,7 +65,7 @@ static void close_stream(struct tcp_stream *tcp, enum stream_close_reason reason
     (void)close(tcp->source.fd); /* what is lost with it is lost anyway */
     tcp->source.fd = -1;
     if (!tcp->is_giving)
-        drop_held(tcp); /* else on_data is reading it */
+        tcp_drop_held(tcp); /* else on_data is reading it */
     outq_done(&tcp->stream.out);
     set->counts.queued_bytes -= tcp->counted_bytes;
     tcp->counted_bytes = 0;
@@ -88,11 +77,11 @@ static void close_stream(struct tcp_stream *tcp, enum stream_close_reason reason
     set->unreported_count++;
 }
 
-static void close_for_error(struct tcp_stream *tcp, int error)
+void tcp_close_for_error(struct tcp_stream *tcp, int error)
 {
     bool is_peer = error == ECONNRESET || error == EPIPE;
 
-    close_stream(tcp, is_peer ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
+    tcp_close(tcp, is_peer ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
 }
 
 static void start_timer(struct tcp_stream *tcp, int64_t delay_ns)
@@ -114,12 +103,12 @@ static void shut(struct tcp_stream *tcp)
         return;
     tcp->is_shut = true;
     if (tcp->has_ended || shutdown(tcp->source.fd, SHUT_WR) != 0) {
-        close_stream(tcp, tcp->has_ended ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_BY_US, 0);
+        tcp_close(tcp, tcp->has_ended ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_BY_US, 0);
         return;
     }
     linger(tcp);
     if (tcp->is_readable)
-        add_work(tcp); /* unread input would turn our end into a reset */
+        tcp_add_work(tcp); /* unread input would turn our end into a reset */
 }
 
 /* Until the next look at whether the peer takes what waits for it. */
@@ -133,7 +122,7 @@ static void watch_taking(struct tcp_stream *tcp)
 static void give_up(struct tcp_stream *tcp)
 {
     tcp->set->counts.stalled++;
-    close_stream(tcp, STREAM_CLOSED_BY_US, 0);
+    tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
 }
 
 /* It has taken @taken_bytes since the last look. */
@@ -143,7 +132,7 @@ static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, uin
 
     tcp->looks++;
     if (has_all && tcp->is_lingering)
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0); /* its end has not come */
+        tcp_close(tcp, STREAM_CLOSED_BY_US, 0); /* its end has not come */
     else if (has_all)
         linger(tcp);
     else if (tcp->is_lingering ||
@@ -178,179 +167,7 @@ static void on_taking_timer(struct timer *timer)
         look_at_open(tcp, peer, taken_bytes);
 }
 
-/* --- input ------------------------------------------------------------------------------------ */
-
-/* What it has left cannot be kept: its user says so, in whatever way its protocol has. */
-static void turn_away(struct tcp_stream *tcp)
-{
-    struct stream *stream = &tcp->stream;
-
-    if (stream->handlers->on_no_room != NULL)
-        stream->handlers->on_no_room(stream->user);
-    if (!stream->is_finishing)
-        close_stream(tcp, STREAM_CLOSED_ERROR, ENOBUFS);
-}
-
-static void hold(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
-{
-    if (held_append(&tcp->held, tcp->set->budget, bytes, size) != 0)
-        turn_away(tcp);
-}
-
-/* False: it wants no more, and nothing is held. */
-static bool give(struct tcp_stream *tcp, const uint8_t *bytes, size_t size, size_t *ret_consumed)
-{
-    struct stream *stream = &tcp->stream;
-
-    tcp->is_giving = true;
-    *ret_consumed = stream->handlers->on_data(stream->user, bytes, size);
-    tcp->is_giving = false;
-    CHECK(*ret_consumed <= size);
-    if (!stream->is_closed && !stream->is_finishing)
-        return true;
-    drop_held(tcp);
-    return false;
-}
-
-static void give_held(struct tcp_stream *tcp)
-{
-    size_t consumed;
-
-    if (give(tcp, tcp->held->bytes, tcp->held->size, &consumed))
-        held_consume(&tcp->held, tcp->set->budget, consumed);
-}
-
-/*
- * Gives what has come into the read buffer, behind a copy of what is held (@front bytes), so that
- * what is consumed at once is never kept.
- */
-static void give_buffer(struct tcp_stream *tcp, size_t front, size_t size)
-{
-    const uint8_t *bytes = tcp->set->buffer;
-    size_t consumed;
-
-    if (!give(tcp, bytes, front + size, &consumed))
-        return;
-    held_consume(&tcp->held, tcp->set->budget, consumed < front ? consumed : front);
-    if (consumed < front)
-        consumed = front;
-    hold(tcp, bytes + consumed, front + size - consumed);
-}
-
-/* Gives @size bytes of the read buffer, in front of which there are @front bytes of what is held. */
-static void give_input(struct tcp_stream *tcp, size_t front, size_t size)
-{
-    if (tcp->stream.is_finishing)
-        return; /* nobody wants it any more */
-    if (tcp->held == NULL || front > 0) {
-        give_buffer(tcp, front, size);
-        return;
-    }
-    hold(tcp, tcp->set->buffer, size);
-    if (tcp->held != NULL && !tcp->stream.is_finishing)
-        give_held(tcp);
-}
-
-static void on_input_end(struct tcp_stream *tcp)
-{
-    struct stream *stream = &tcp->stream;
-
-    tcp->has_ended = true;
-    tcp->is_readable = false;
-    if (tcp->is_shut)
-        close_stream(tcp, STREAM_CLOSED_BY_US, 0);
-    else if (stream->is_finishing)
-        return; /* closed when the rest has been sent */
-    else if (stream->handlers->on_end != NULL)
-        stream->handlers->on_end(stream->user);
-    else
-        stream_finish(stream);
-}
-
-static bool may_read(const struct tcp_stream *tcp)
-{
-    const struct stream *stream = &tcp->stream;
-
-    if (stream->is_closed || !tcp->is_readable)
-        return false;
-    if (stream->is_finishing)
-        return true;
-    if (stream->is_paused)
-        return false;
-    return held_bytes(tcp->held) <= stream->hold_bytes_max;
-}
-
-static bool is_turn_full(const struct tcp_set *set)
-{
-    return set->turn_bytes >= TCP_TURN_BYTES;
-}
-
-/* All that has arrived is little. It is read whole or not at all: half a message costs budget. */
-static bool has_little(const struct tcp_stream *tcp)
-{
-    int waiting = 0;
-
-    return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES;
-}
-
-/* One read: at most TCP_READ_BYTES. */
-static void read_input(struct tcp_stream *tcp)
-{
-    struct tcp_set *set = tcp->set;
-    size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
-    size_t room = sizeof set->buffer - front;
-    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
-
-    if (got < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            tcp->is_readable = false;
-        else if (errno != EINTR)
-            close_for_error(tcp, errno);
-    } else if (got == 0) {
-        on_input_end(tcp);
-    } else {
-        /* A short read has emptied the socket; the peer's end may stand right behind it. */
-        if ((size_t)got < room && !tcp->has_hung_up)
-            tcp->is_readable = false;
-        set->counts.bytes_in += (uint64_t)got;
-        set->turn_bytes += (size_t)got;
-        if (front > 0)
-            memcpy(set->buffer, tcp->held->bytes, front);
-        give_input(tcp, front, (size_t)got);
-    }
-    if (may_read(tcp))
-        add_work(tcp);
-}
-
-static struct tcp_stream *take_work(struct tcp_set *set)
-{
-    struct tcp_stream *tcp = set->work.first;
-
-    set->work.first = tcp->work_next;
-    tcp->is_working = false;
-    return tcp;
-}
-
-/* Who adds itself again stands behind all others: its turn is a later one. */
-static void on_work(struct loop_task *task)
-{
-    struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
-    const struct tcp_stream *last = set->work.last;
-
-    for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL && !is_turn_full(set); i++) {
-        struct tcp_stream *tcp = take_work(set);
-
-        /* One that is closed is only taken off the list, so that tcp_reap can free it. */
-        if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
-            give_held(tcp);
-        if (may_read(tcp))
-            read_input(tcp);
-        if (tcp == last)
-            break;
-    }
-    if (set->work.first != NULL)
-        loop_defer(set->loop, task);
-}
+/* --- events --------------------------------------------------------------------------------------- */
 
 static int socket_error(int fd)
 {
@@ -379,15 +196,10 @@ static void on_socket(struct loop_source *source, uint32_t events)
     }
     if ((events & EPOLLERR) != 0 && stream->is_paused) {
         /* A reset: nobody is there to be answered, whatever is waiting to be read. */
-        close_for_error(tcp, socket_error(tcp->source.fd));
+        tcp_close_for_error(tcp, socket_error(tcp->source.fd));
         return;
     }
-    if (tcp->is_working || !may_read(tcp))
-        return;
-    if (is_turn_full(tcp->set) && !has_little(tcp))
-        add_work(tcp);
-    else
-        read_input(tcp);
+    tcp_hear(tcp);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -418,7 +230,7 @@ static void send_queue(struct tcp_stream *tcp)
             if (errno == EINTR)
                 continue;
             if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                close_for_error(tcp, errno);
+                tcp_close_for_error(tcp, errno);
                 return;
             }
             tcp->is_writable = false;
@@ -503,7 +315,7 @@ static void tcp_pause(struct stream *stream, bool is_paused)
         return;
     stream->is_paused = is_paused;
     if (!is_paused && (tcp->is_giving || tcp->held != NULL || tcp->is_readable))
-        add_work(tcp);
+        tcp_add_work(tcp);
 }
 
 static void tcp_finish(struct stream *stream)
@@ -515,7 +327,7 @@ static void tcp_finish(struct stream *stream)
     stream->is_finishing = true;
     stream->is_paused = false;
     if (!tcp->is_giving)
-        drop_held(tcp);
+        tcp_drop_held(tcp);
     tcp->looks = 0;
     watch_taking(tcp);
     if (outq_is_empty(&stream->out)) {
@@ -524,12 +336,12 @@ static void tcp_finish(struct stream *stream)
     }
     tcp_dirty(stream);
     if (tcp->is_readable)
-        add_work(tcp);
+        tcp_add_work(tcp);
 }
 
 static void tcp_abort(struct stream *stream)
 {
-    close_stream(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
+    tcp_close(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
 }
 
 static const struct stream_operations tcp_operations = {
@@ -586,7 +398,7 @@ int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_
         return -ENOMEM;
     set->loop = loop;
     set->budget = budget;
-    set->task.on_run = on_work;
+    set->task.on_run = tcp_on_work;
     set->taking_kind = timer_wheel_register(loop_timers(loop), on_taking_timer);
     set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);
     set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not having one is no error */
@@ -607,7 +419,7 @@ static void report_close(struct tcp_stream *tcp)
 static void free_stream(struct tcp_stream *tcp)
 {
     DL_DELETE(tcp->set->closed, tcp);
-    drop_held(tcp);
+    tcp_drop_held(tcp);
     free(tcp);
 }
 
@@ -639,11 +451,11 @@ void tcp_set_close(struct tcp_set *set)
         tcp_listener_close(set->listeners);
     do {
         while (set->open != NULL)
-            close_stream(set->open, STREAM_CLOSED_BY_US, 0);
+            tcp_close(set->open, STREAM_CLOSED_BY_US, 0);
         /* What the lists hold is closed: walking them lets go of it. */
         tcp_flush(set);
         loop_cancel(set->loop, &set->task);
-        on_work(&set->task);
+        tcp_on_work(&set->task);
         (void)tcp_reap(set); /* in steps of TCP_REAP_MAX, until nothing is left */
     } while (set->closed != NULL || set->open != NULL);
     loop_cancel(set->loop, &set->task);

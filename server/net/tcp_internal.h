@@ -1,6 +1,6 @@
 /*
- * server/net/tcp_internal.h - what tcp.c, tcp_info.c and tcp_listener.c share; nobody else includes
- * it.
+ * server/net/tcp_internal.h - what tcp.c, tcp_input.c, tcp_info.c and tcp_listener.c share; nobody
+ * else includes it.
  *
  * Sockets  edge-triggered, registered once for everything: is_readable and is_writable remember
  *          what epoll said until a call says otherwise, so pausing and a full socket cost no
@@ -85,6 +85,24 @@ static inline struct tcp_stream *tcp_of(const struct stream *stream)
 uint64_t tcp_delivered_bytes(const struct stream *stream);
 enum stream_peer tcp_peer_state(const struct stream *stream);
 void tcp_remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address);
+
+/* --- tcp.c --- */
+/* The only place where a stream becomes closed; tcp_reap does the rest. */
+void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int error);
+void tcp_close_for_error(struct tcp_stream *tcp, int error);
+/* It has its turn in tcp_on_work. */
+void tcp_add_work(struct tcp_stream *tcp);
+
+/* --- tcp_input.c --- */
+/* Its socket may have become readable. */
+void tcp_hear(struct tcp_stream *tcp);
+/* The set's task: those in `work`. */
+void tcp_on_work(struct loop_task *task);
+
+static inline void tcp_drop_held(struct tcp_stream *tcp)
+{
+    held_drop(&tcp->held, tcp->set->budget);
+}
 
 /* --- tcp.c, tcp_listener.c --- */
 /* As tcp_stream_open, the peer's address being known. */

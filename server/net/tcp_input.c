@@ -1,0 +1,197 @@
+/*
+ * Input of the streams: reads, keeps what their users have not consumed, takes turns.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "bus/check.h"
+#include "server/net/tcp_internal.h"
+
+enum {
+    /* What is held up to here is put in front of what comes next; of more a copy would cost. */
+    JOINED_BYTES_MAX = 4096,
+};
+
+/* What it has left cannot be kept: its user says so, in whatever way its protocol has. */
+static void turn_away(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->stream;
+
+    if (stream->handlers->on_no_room != NULL)
+        stream->handlers->on_no_room(stream->user);
+    if (!stream->is_finishing)
+        tcp_close(tcp, STREAM_CLOSED_ERROR, ENOBUFS);
+}
+
+static void hold(struct tcp_stream *tcp, const uint8_t *bytes, size_t size)
+{
+    if (held_append(&tcp->held, tcp->set->budget, bytes, size) != 0)
+        turn_away(tcp);
+}
+
+/* False: it wants no more, and nothing is held. */
+static bool give(struct tcp_stream *tcp, const uint8_t *bytes, size_t size, size_t *ret_consumed)
+{
+    struct stream *stream = &tcp->stream;
+
+    tcp->is_giving = true;
+    *ret_consumed = stream->handlers->on_data(stream->user, bytes, size);
+    tcp->is_giving = false;
+    CHECK(*ret_consumed <= size);
+    if (!stream->is_closed && !stream->is_finishing)
+        return true;
+    tcp_drop_held(tcp);
+    return false;
+}
+
+static void give_held(struct tcp_stream *tcp)
+{
+    size_t consumed;
+
+    if (give(tcp, tcp->held->bytes, tcp->held->size, &consumed))
+        held_consume(&tcp->held, tcp->set->budget, consumed);
+}
+
+/*
+ * Gives what has come into the read buffer, behind a copy of what is held (@front bytes), so that
+ * what is consumed at once is never kept.
+ */
+static void give_buffer(struct tcp_stream *tcp, size_t front, size_t size)
+{
+    const uint8_t *bytes = tcp->set->buffer;
+    size_t consumed;
+
+    if (!give(tcp, bytes, front + size, &consumed))
+        return;
+    held_consume(&tcp->held, tcp->set->budget, consumed < front ? consumed : front);
+    if (consumed < front)
+        consumed = front;
+    hold(tcp, bytes + consumed, front + size - consumed);
+}
+
+/* Gives @size bytes of the read buffer, in front of which there are @front bytes of what is held. */
+static void give_input(struct tcp_stream *tcp, size_t front, size_t size)
+{
+    if (tcp->stream.is_finishing)
+        return; /* nobody wants it any more */
+    if (tcp->held == NULL || front > 0) {
+        give_buffer(tcp, front, size);
+        return;
+    }
+    hold(tcp, tcp->set->buffer, size);
+    if (tcp->held != NULL && !tcp->stream.is_finishing)
+        give_held(tcp);
+}
+
+static void on_input_end(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->stream;
+
+    tcp->has_ended = true;
+    tcp->is_readable = false;
+    if (tcp->is_shut)
+        tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
+    else if (stream->is_finishing)
+        return; /* closed when the rest has been sent */
+    else if (stream->handlers->on_end != NULL)
+        stream->handlers->on_end(stream->user);
+    else
+        stream_finish(stream);
+}
+
+static bool may_read(const struct tcp_stream *tcp)
+{
+    const struct stream *stream = &tcp->stream;
+
+    if (stream->is_closed || !tcp->is_readable)
+        return false;
+    if (stream->is_finishing)
+        return true;
+    if (stream->is_paused)
+        return false;
+    return held_bytes(tcp->held) <= stream->hold_bytes_max;
+}
+
+static bool is_turn_full(const struct tcp_set *set)
+{
+    return set->turn_bytes >= TCP_TURN_BYTES;
+}
+
+/* All that has arrived is little. It is read whole or not at all: half a message costs budget. */
+static bool has_little(const struct tcp_stream *tcp)
+{
+    int waiting = 0;
+
+    return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES;
+}
+
+/* One read: at most TCP_READ_BYTES. */
+static void read_input(struct tcp_stream *tcp)
+{
+    struct tcp_set *set = tcp->set;
+    size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
+    size_t room = sizeof set->buffer - front;
+    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
+
+    if (got < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            tcp->is_readable = false;
+        else if (errno != EINTR)
+            tcp_close_for_error(tcp, errno);
+    } else if (got == 0) {
+        on_input_end(tcp);
+    } else {
+        /* A short read has emptied the socket; the peer's end may stand right behind it. */
+        if ((size_t)got < room && !tcp->has_hung_up)
+            tcp->is_readable = false;
+        set->counts.bytes_in += (uint64_t)got;
+        set->turn_bytes += (size_t)got;
+        if (front > 0)
+            memcpy(set->buffer, tcp->held->bytes, front);
+        give_input(tcp, front, (size_t)got);
+    }
+    if (may_read(tcp))
+        tcp_add_work(tcp);
+}
+
+static struct tcp_stream *take_work(struct tcp_set *set)
+{
+    struct tcp_stream *tcp = set->work.first;
+
+    set->work.first = tcp->work_next;
+    tcp->is_working = false;
+    return tcp;
+}
+
+/* Who adds itself again stands behind all others: its turn is a later one. */
+void tcp_on_work(struct loop_task *task)
+{
+    struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
+    const struct tcp_stream *last = set->work.last;
+
+    for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL && !is_turn_full(set); i++) {
+        struct tcp_stream *tcp = take_work(set);
+
+        /* One that is closed is only taken off the list, so that tcp_reap can free it. */
+        if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
+            give_held(tcp);
+        if (may_read(tcp))
+            read_input(tcp);
+        if (tcp == last)
+            break;
+    }
+    if (set->work.first != NULL)
+        loop_defer(set->loop, task);
+}
+
+void tcp_hear(struct tcp_stream *tcp)
+{
+    if (tcp->is_working || !may_read(tcp))
+        return;
+    if (is_turn_full(tcp->set) && !has_little(tcp))
+        tcp_add_work(tcp);
+    else
+        read_input(tcp);
+}
