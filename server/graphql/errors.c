@@ -10,6 +10,7 @@
 
 enum {
     LOCATION_CAPACITY_MIN = 2,
+    MARK_COUNT = 256, /* places in a source that are remembered while errors are shown */
 };
 
 static const char *const code_names[] = {
@@ -28,16 +29,24 @@ static const char *const code_names[] = {
     [GRAPHQL_INTERNAL] = "INTERNAL",
 };
 
-/*
- * A place in a source, with the line and column that were counted up to it. Errors come mostly in
- * the order of the source: who shows many of them goes on from the last one, so that the cost is
- * one walk through the source and not one for each.
- */
+/* A place in a source, with the line and column that were counted up to it. */
 struct place {
-    const struct ast_document *document;
     uint32_t at;
     uint32_t line;
     uint32_t column;
+};
+
+/*
+ * Errors come mostly in the order of the source: who shows many of them goes on from the last place,
+ * so that the cost is one walk through the source and not one for each. For those that do not, the
+ * walk leaves marks behind it, @stride bytes apart, and they begin at the last one before them.
+ */
+struct walk {
+    const struct ast_document *document;
+    struct place place;
+    uint32_t stride;
+    uint32_t mark_count;
+    struct place marks[MARK_COUNT];
 };
 
 void graphql_errors_init(struct graphql_errors *errors, struct region *region)
@@ -122,15 +131,14 @@ const char *graphql_code_name(enum graphql_code code)
 }
 
 /* Over one byte. A line ends with CR, LF or CR LF; between those two is column 0 of the next. */
-static void place_step(struct place *place)
+static void place_step(struct place *place, struct ast_text source)
 {
-    const unsigned char *bytes = (const unsigned char *)place->document->source.bytes;
-    uint32_t size = place->document->source.size;
+    const unsigned char *bytes = (const unsigned char *)source.bytes;
     unsigned char c = bytes[place->at++];
 
     if (c == '\r') {
         place->line++;
-        place->column = place->at < size && bytes[place->at] == '\n' ? 0 : 1;
+        place->column = place->at < source.size && bytes[place->at] == '\n' ? 0 : 1;
     } else if (c == '\n') {
         if (place->at < 2 || bytes[place->at - 2] != '\r')
             place->line++;
@@ -142,33 +150,50 @@ static void place_step(struct place *place)
     }
 }
 
-static void place_move(struct place *place, const struct graphql_location *to)
+static void walk_begin(struct walk *walk, const struct ast_document *document)
 {
-    uint32_t size = to->document->source.size;
-    uint32_t at = to->at < size ? to->at : size;
+    walk->document = document;
+    walk->place = (struct place){.line = 1, .column = 1};
+    walk->stride = document->source.size / MARK_COUNT + 1; /* so many are enough */
+    walk->marks[0] = walk->place;
+    walk->mark_count = 1;
+}
 
-    if (place->document != to->document || at < place->at)
-        *place = (struct place){.document = to->document, .line = 1, .column = 1};
-    while (place->at < at)
-        place_step(place);
+static const struct place *walk_to(struct walk *walk, const struct graphql_location *location)
+{
+    struct ast_text source = location->document->source;
+    uint32_t at = location->at < source.size ? location->at : source.size;
+
+    if (walk->document != location->document)
+        walk_begin(walk, location->document);
+    if (at < walk->place.at)
+        walk->place = walk->marks[at / walk->stride];
+    while (walk->place.at < at) {
+        place_step(&walk->place, source);
+        if (walk->place.at == walk->mark_count * walk->stride && walk->mark_count < MARK_COUNT)
+            walk->marks[walk->mark_count++] = walk->place;
+    }
+    return &walk->place;
 }
 
 void graphql_line_column(const struct graphql_location *location, uint32_t *ret_line,
                          uint32_t *ret_column)
 {
-    struct place place = {0};
+    struct ast_text source = location->document->source;
+    struct place place = {.line = 1, .column = 1};
 
-    place_move(&place, location);
+    while (place.at < location->at && place.at < source.size)
+        place_step(&place, source);
     *ret_line = place.line;
     *ret_column = place.column;
 }
 
-static void write_locations(const struct graphql_error *error, struct place *place,
-                            struct text *out)
+static void write_locations(const struct graphql_error *error, struct walk *walk, struct text *out)
 {
     text_add_string(out, ",\"locations\":[");
     for (uint32_t i = 0; i < error->location_count; i++) {
-        place_move(place, &error->locations[i]);
+        const struct place *place = walk_to(walk, &error->locations[i]);
+
         text_printf(out, "%s{\"line\":%u,\"column\":%u}", i > 0 ? "," : "", place->line,
                     place->column);
     }
@@ -201,12 +226,12 @@ static void write_path(const struct graphql_path *leaf, struct text *out)
     text_add_string(out, "]");
 }
 
-static void write_error(const struct graphql_error *error, struct place *place, struct text *out)
+static void write_error(const struct graphql_error *error, struct walk *walk, struct text *out)
 {
     text_add_string(out, "{\"message\":");
     text_add_quoted(out, error->message, strlen(error->message));
     if (error->location_count > 0)
-        write_locations(error, place, out);
+        write_locations(error, walk, out);
     if (error->path != NULL)
         write_path(error->path, out);
     text_add_string(out, ",\"extensions\":{\"code\":\"");
@@ -216,43 +241,47 @@ static void write_error(const struct graphql_error *error, struct place *place, 
 
 void graphql_error_write(const struct graphql_error *error, struct text *out)
 {
-    struct place place = {0};
+    struct walk walk;
 
-    write_error(error, &place, out);
+    walk.document = NULL;
+    write_error(error, &walk, out);
 }
 
 void graphql_errors_write(const struct graphql_errors *errors, struct text *out)
 {
-    struct place place = {0};
+    struct walk walk;
 
+    walk.document = NULL;
     text_add_string(out, "[");
     for (const struct graphql_error *error = errors->first; error != NULL; error = error->next) {
         if (error != errors->first)
             text_add_string(out, ",");
-        write_error(error, &place, out);
+        write_error(error, &walk, out);
     }
     text_add_string(out, "]");
 }
 
-static void print_place(const struct graphql_location *location, struct place *place,
+static void print_place(const struct graphql_location *location, struct walk *walk,
                         struct text *out)
 {
-    place_move(place, location);
+    const struct place *place = walk_to(walk, location);
+
     text_add_string(out, location->document->name);
     text_printf(out, ":%u:%u: ", place->line, place->column);
 }
 
 void graphql_errors_print(const struct graphql_errors *errors, struct text *out)
 {
-    struct place place = {0};
+    struct walk walk;
 
+    walk.document = NULL;
     for (const struct graphql_error *error = errors->first; error != NULL; error = error->next) {
         if (error->location_count > 0)
-            print_place(&error->locations[0], &place, out);
+            print_place(&error->locations[0], &walk, out);
         text_add_string(out, error->message);
         text_add_string(out, "\n");
         for (uint32_t i = 1; i < error->location_count; i++) {
-            print_place(&error->locations[i], &place, out);
+            print_place(&error->locations[i], &walk, out);
             text_add_string(out, "and here\n");
         }
     }

@@ -119,6 +119,42 @@ static void places_are_right_in_any_order_and_in_many_documents(void **state)
                                                  "two:1:2: third\n");
 }
 
+/* Each of them is also counted from the beginning, without what was seen on the way before. */
+static void many_places_are_right_backwards_and_forwards(void **state)
+{
+    static const char pattern[] = "é\r\n\xF0\x9F\x98\x80x\ry\nlonger line\n\n\r\r\n";
+    enum {
+        SOURCE_BYTES = 3001,
+        PLACE_COUNT = 2000,
+    };
+    struct graphql_fixture *f = *state;
+    struct graphql_error *error = graphql_errors_add(&f->errors, GRAPHQL_INTERNAL, "m");
+    char source[SOURCE_BYTES + 1];
+    struct ast_document document;
+    struct text expected = {0};
+
+    for (uint32_t i = 0; i < SOURCE_BYTES; i++)
+        source[i] = pattern[i % (sizeof pattern - 1)];
+    source[SOURCE_BYTES] = '\0';
+    document = document_of("a", source);
+    text_add_string(&expected, "[{\"message\":\"m\",\"locations\":[");
+    for (uint32_t i = 0; i < PLACE_COUNT; i++) {
+        uint32_t at = i < PLACE_COUNT / 2 ? SOURCE_BYTES - i : i * 1237 % SOURCE_BYTES;
+        struct graphql_location location = {&document, at};
+        uint32_t line;
+        uint32_t column;
+
+        graphql_error_locate(&f->errors, error, &document, at);
+        graphql_line_column(&location, &line, &column);
+        text_printf(&expected, "%s{\"line\":%u,\"column\":%u}", i > 0 ? "," : "", line, column);
+    }
+    text_add_string(&expected, "],\"extensions\":{\"code\":\"INTERNAL\"}}]");
+    text_add(&expected, "", 1);
+    assert_true(text_is_whole(&expected));
+    assert_string_equal(graphql_fixture_errors(f), expected.bytes);
+    text_done(&expected);
+}
+
 static void the_error_behind_the_last_says_that_there_are_more(void **state)
 {
     struct graphql_fixture *f = *state;
@@ -200,6 +236,7 @@ int main(void)
         cmocka_unit_test(lines_end_with_lf_cr_or_both_and_columns_are_utf16),
         cmocka_unit_test_setup_teardown(places_are_right_in_any_order_and_in_many_documents, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(many_places_are_right_backwards_and_forwards, begin, end),
         cmocka_unit_test_setup_teardown(the_error_behind_the_last_says_that_there_are_more, begin,
                                         end),
         cmocka_unit_test_setup_teardown(other_errors_overflow_without_a_word_of_validation, begin,
