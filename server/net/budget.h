@@ -7,7 +7,8 @@
  * protocol's way (HTTP 503, WebSocket 1013, `unavailable` on raw TCP).
  * Own      the first BUDGET_OWN_BYTES that a connection keeps need nothing of the budget, nor does
  *          what parses them (an exchange, a wslay context); and what comes whole and fits the read
- *          buffer is not kept. So those who ask little go on while others have used it up: a
+ *          buffer is not kept; what a paused user leaves stays in its socket while there is no
+ *          room for it. So those who ask little go on while others have used it up: a
  *          batch that a read cuts through, a head in two segments.
  * Bound    bytes_max, and for each connection its own bytes and a parser: BUDGET_OWN_BYTES +
  *          BUDGET_PARSER_BYTES.
@@ -32,14 +33,19 @@ struct budget {
     uint64_t bytes_max;
 };
 
+/* There is so much left. */
+static inline bool budget_has(const struct budget *budget, size_t bytes)
+{
+    return budget == NULL || bytes <= budget->bytes_max - budget->used_bytes;
+}
+
 /* False: there is not so much left, and nothing has been taken. */
 static inline bool budget_take(struct budget *budget, size_t bytes)
 {
-    if (budget == NULL)
-        return true;
-    if (bytes > budget->bytes_max - budget->used_bytes)
+    if (!budget_has(budget, bytes))
         return false;
-    budget->used_bytes += bytes;
+    if (budget != NULL)
+        budget->used_bytes += bytes;
     return true;
 }
 

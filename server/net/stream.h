@@ -11,7 +11,7 @@
  *          some is consumed; a user for whom that can never happen has to close. What is kept
  *          beyond the connection's own bytes comes out of the worker's budget (net/budget.h):
  *          when that has no room, or there is no memory, on_no_room is called, and what was to be
- *          kept is lost.
+ *          kept is lost. (What a paused user leaves waits in the socket then.)
  * Output   push ranges to `out`, then stream_dirty: at the end of the turn every dirty stream is
  *          flushed with one writev of up to STREAM_IOV_MAX ranges (more while the socket takes
  *          them, bounded per turn). on_drained is called after a flush that leaves at most

@@ -1,5 +1,9 @@
 /*
  * Input of the streams: reads, keeps what their users have not consumed, takes turns.
+ *
+ * A user that pauses leaves what is behind, up to a whole read: a pipelining client does nothing
+ * wrong. While the budget has no room for that, sockets are only looked into (MSG_PEEK), and what
+ * a paused user has not consumed stays there. It costs a second call for each read.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -7,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "bus/check.h"
+#include "server/net/budget.h"
 #include "server/net/tcp_internal.h"
 
 enum {
@@ -56,33 +61,39 @@ static void give_held(struct tcp_stream *tcp)
 
 /*
  * Gives what has come into the read buffer, behind a copy of what is held (@front bytes), so that
- * what is consumed at once is never kept.
+ * what is consumed at once is never kept. Returns how much of it need not be given again: all,
+ * unless @may_leave and its user has paused.
  */
-static void give_buffer(struct tcp_stream *tcp, size_t front, size_t size)
+static size_t give_buffer(struct tcp_stream *tcp, size_t front, size_t size, bool may_leave)
 {
     const uint8_t *bytes = tcp->set->buffer;
     size_t consumed;
 
     if (!give(tcp, bytes, front + size, &consumed))
-        return;
+        return size;
     held_consume(&tcp->held, tcp->set->budget, consumed < front ? consumed : front);
     if (consumed < front)
         consumed = front;
+    if (may_leave && tcp->stream.is_paused)
+        return consumed - front;
     hold(tcp, bytes + consumed, front + size - consumed);
+    return size;
 }
 
-/* Gives @size bytes of the read buffer, in front of which there are @front bytes of what is held. */
-static void give_input(struct tcp_stream *tcp, size_t front, size_t size)
+/*
+ * Gives @size bytes of the read buffer, in front of which there are @front bytes of what is held.
+ * Returns as give_buffer.
+ */
+static size_t give_input(struct tcp_stream *tcp, size_t front, size_t size, bool may_leave)
 {
     if (tcp->stream.is_finishing)
-        return; /* nobody wants it any more */
-    if (tcp->held == NULL || front > 0) {
-        give_buffer(tcp, front, size);
-        return;
-    }
+        return size; /* nobody wants it any more */
+    if (tcp->held == NULL || front > 0)
+        return give_buffer(tcp, front, size, may_leave);
     hold(tcp, tcp->set->buffer, size);
     if (tcp->held != NULL && !tcp->stream.is_finishing)
         give_held(tcp);
+    return size;
 }
 
 static void on_input_end(struct tcp_stream *tcp)
@@ -127,13 +138,28 @@ static bool has_little(const struct tcp_stream *tcp)
     return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES;
 }
 
+/* Of what has been looked at. Its place in the read buffer is no longer needed. */
+static void take_out(struct tcp_stream *tcp, size_t size)
+{
+    while (size > 0 && !tcp->stream.is_closed) {
+        ssize_t got = recv(tcp->source.fd, tcp->set->buffer, size, 0);
+
+        if (got > 0)
+            size -= (size_t)got;
+        else
+            tcp_close_for_error(tcp, got < 0 ? errno : ECONNRESET); /* it was there */
+    }
+}
+
 /* One read: at most TCP_READ_BYTES. */
 static void read_input(struct tcp_stream *tcp)
 {
     struct tcp_set *set = tcp->set;
     size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
     size_t room = sizeof set->buffer - front;
-    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, 0);
+    bool is_short = !budget_has(set->budget, sizeof set->buffer);
+    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, is_short ? MSG_PEEK : 0);
+    size_t taken;
 
     if (got < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -146,11 +172,15 @@ static void read_input(struct tcp_stream *tcp)
         /* A short read has emptied the socket; the peer's end may stand right behind it. */
         if ((size_t)got < room && !tcp->has_hung_up)
             tcp->is_readable = false;
-        set->counts.bytes_in += (uint64_t)got;
-        set->turn_bytes += (size_t)got;
         if (front > 0)
             memcpy(set->buffer, tcp->held->bytes, front);
-        give_input(tcp, front, (size_t)got);
+        taken = give_input(tcp, front, (size_t)got, is_short);
+        if (is_short)
+            take_out(tcp, taken);
+        if (taken < (size_t)got)
+            tcp->is_readable = true;
+        set->counts.bytes_in += (uint64_t)taken;
+        set->turn_bytes += (size_t)got;
     }
     if (may_read(tcp))
         tcp_add_work(tcp);

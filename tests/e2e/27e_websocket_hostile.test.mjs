@@ -29,6 +29,65 @@ async function assertServed(server, witness) {
   }
 }
 
+/** Messages are begun, shorter and shorter ones, until there is no room for the shortest either. */
+async function useUpTheRest(server) {
+  for (let size = 60 * KIB; size > 5 * KIB; size /= 2) {
+    let answer;
+    do {
+      const client = await open(server);
+      client.send(binary(Buffer.alloc(size), { fin: false }), ping('still there?'));
+      answer = await client.frame();
+    } while (answer.opcode === OPCODE.PONG);
+    assert.equal(answer.opcode, OPCODE.CLOSE);
+    assert.equal(answer.payload.readUInt16BE(0), 1013);
+  }
+}
+
+/** Short input may come in pieces, and a batch may be longer than what is read at a time. */
+async function assertCutInputServed(server) {
+  const client = await open(server);
+  const short = Buffer.alloc(2000, 's');
+  const bytes = text(short);
+  const send = (part) => sendAndSee(server.port, client.socket, part);
+  await send(bytes.subarray(0, 1));
+  await send(bytes.subarray(1, 1500));
+  await send(bytes.subarray(1500));
+  await client.expect(OPCODE.TEXT, short);
+  client.send(Buffer.concat(Array(200).fill(bytes)));
+  for (let i = 0; i < 200; i++) {
+    await client.expect(OPCODE.TEXT, short);
+  }
+  await client.leave();
+
+  const request =
+    'POST /topics/t HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n' +
+    'Content-Length: 2000\r\n\r\n';
+  const connection = new RawConnection(server.port);
+  server.clients.add(connection);
+  await connection.opened;
+  await sendAndSee(server.port, connection.socket, request.slice(0, 30));
+  await sendAndSee(server.port, connection.socket, request.slice(30));
+  await sendAndSee(server.port, connection.socket, 'x'.repeat(1500));
+  connection.write('x'.repeat(500));
+  assert.equal((await connection.response()).status, 201);
+  connection.write((request + 'x'.repeat(2000)).repeat(100));
+  for (let i = 0; i < 100; i++) {
+    assert.equal((await connection.response()).status, 201);
+  }
+  connection.socket.destroy();
+
+  const publisher = await open(server, { path: '/broker' });
+  const COUNT = 10_000;
+  const publish = text('{"action":"publish","topic":"t","message":"in a long batch"}');
+  publisher.send(Buffer.concat(Array(COUNT).fill(publish)));
+  for (let i = 0; i < COUNT; i++) {
+    const { opcode, payload } = await publisher.frame();
+    assert.equal(opcode, OPCODE.TEXT);
+    assert.equal(JSON.parse(payload).status, 'published');
+  }
+  await publisher.leave();
+}
+
 test('unfinished messages take so much of a worker and no more: 1013 for the rest', async ({
   start,
 }) => {
@@ -50,6 +109,8 @@ test('unfinished messages take so much of a worker and no more: 1013 for the res
     await client.expectClose(1013);
   });
   await assertServed(server, witness);
+  await useUpTheRest(server);
+  await assertCutInputServed(server);
   assert.ok(residentBytes(server) < full + 64 * MIB, 'those that were refused took nothing');
 
   // What had begun can be ended; there is room again.

@@ -87,6 +87,77 @@ static void a_little_is_kept_though_others_have_used_it_up(void **state)
     assert_int_equal(f->user.no_room_count, 0);
 }
 
+static void what_a_paused_user_leaves_waits_when_others_have_used_it_up(void **state)
+{
+    enum { MUCH = 150000 };
+
+    (void)state;
+    f->budget.bytes_max = 0;
+    f->user.take_max = 1000;
+    f->user.pauses = true;
+    send_text(f, "1");
+    send_filler(f->peer, MUCH - 2);
+    send_text(f, "2");
+    for (size_t taken = 1000; taken < MUCH; taken += 1000) {
+        TURN_UNTIL(f, f->user.bytes == taken);
+        settle(f);
+        assert_int_equal(f->user.bytes, taken);
+        stream_resume(f->user.stream);
+    }
+    TURN_UNTIL(f, f->user.bytes == MUCH);
+    assert_int_equal(tcp_counts(f->set)->bytes_in, MUCH);
+    assert_int_equal(f->user.text[0], '1');
+    assert_int_equal(f->user.text[1], 'x');
+    assert_int_equal(f->user.text[MUCH - 1], '2');
+    stream_resume(f->user.stream);
+    close_peer(f);
+    TURN_UNTIL(f, f->user.end_count == 1);
+    assert_int_equal(f->user.no_room_count, 0);
+}
+
+static void a_paused_user_may_leave_some_of_what_is_kept_too(void **state)
+{
+    (void)state;
+    f->budget.bytes_max = 0;
+    f->user.take_max = 0;
+    send_filler(f->peer, LITTLE_BYTES);
+    TURN_UNTIL(f, f->user.data_count == 1);
+    f->user.take_max = LITTLE_BYTES / 2;
+    f->user.pauses = true;
+    send_text(f, "yz");
+    for (int i = 0; i < 3; i++) {
+        TURN_UNTIL(f, f->user.data_count == 2 + i);
+        stream_resume(f->user.stream);
+    }
+    TURN_UNTIL(f, f->user.bytes == LITTLE_BYTES + 2);
+    assert_string_equal(f->user.text + LITTLE_BYTES - 1, "xyz");
+    assert_int_equal(f->user.no_room_count, 0);
+}
+
+static void who_ends_in_the_middle_of_it_when_it_is_used_up_leaves_nothing(void **state)
+{
+    enum { MUCH = 100000 };
+
+    (void)state;
+    f->budget.bytes_max = 0;
+    f->user.finishes = true;
+    f->user.pauses = true;
+    f->user.take_max = 1;
+    send_filler(f->peer, MUCH);
+    expect_text(f, "bye"); /* and no reset, because all has been read */
+    settle(f);
+    assert_int_equal(recv(f->peer, &(char){0}, 1, 0), 0);
+    assert_int_equal(tcp_counts(f->set)->bytes_in, MUCH);
+    close_peer(f);
+    TURN_UNTIL(f, f->user.close_count == 1);
+
+    free(f->user.text);
+    open_pair(f);
+    f->user.aborts = true;
+    send_filler(f->peer, MUCH);
+    TURN_UNTIL(f, f->user.close_count == 1);
+}
+
 static void what_is_consumed_of_much_is_given_back_before_the_rest(void **state)
 {
     enum { MUCH = 60000 };
@@ -232,6 +303,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_kept_is_charged_and_given_back_when_consumed),
         TEST(a_little_is_kept_though_others_have_used_it_up),
+        TEST(what_a_paused_user_leaves_waits_when_others_have_used_it_up),
+        TEST(a_paused_user_may_leave_some_of_what_is_kept_too),
+        TEST(who_ends_in_the_middle_of_it_when_it_is_used_up_leaves_nothing),
         TEST(what_is_consumed_of_much_is_given_back_before_the_rest),
         TEST(input_that_cannot_be_kept_is_answered_by_its_user),
         TEST(a_user_that_does_not_finish_then_is_cut),
