@@ -434,6 +434,8 @@ static void list_type(struct schema_builder *builder, struct schema_type *type)
     type->index = schema->type_count;
     schema->types[schema->type_count++] = type;
     (void)names_add(&builder->tables->types, NULL, type->name, type);
+    for (uint32_t i = 0; i < type->interface_count; i++) /* a mistake if it is built in */
+        list_referred(builder, &type->interfaces[i]->ref);
     for (uint32_t i = 0; i < type->field_count; i++) {
         list_referred(builder, type->fields[i].type);
         list_inputs(builder, type->fields[i].arguments, type->fields[i].argument_count);
@@ -459,8 +461,8 @@ static void list_referred(struct schema_builder *builder, const struct schema_re
 
 /*
  * The types that can be found by clients, in graphql-js's order: those of the SDL, each followed by
- * the built-in ones that it is the first to refer to; then what the directives need, and the
- * introspection types. A scalar that nothing refers to is not there.
+ * the built-in ones that it is the first to refer to; then what the roots and directives need, and
+ * the introspection types. A scalar that nothing refers to is not there.
  */
 static void list_types(struct schema_builder *builder)
 {
@@ -479,6 +481,10 @@ static void list_types(struct schema_builder *builder)
             list_type(builder, build->type);
         else
             list_named(builder, build->name);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (schema->roots[i] != NULL)
+            list_referred(builder, &schema->roots[i]->ref);
     }
     for (uint32_t i = 0; i < schema->directive_count; i++)
         list_inputs(builder, schema->directives[i]->arguments,

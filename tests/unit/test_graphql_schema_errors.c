@@ -145,6 +145,10 @@ static const struct mistakes in_the_schema[] = {
      "Type K cannot implement J because it would create a circular reference. @1:82 @1:118\n"
      "Type A must only implement Interface types, it cannot implement Query. @1:149\n"
      "Type A can only implement I once. @1:157 @1:161\n"},
+    {"type Query { a: Int } interface J implements ID { a: Int } type A implements Float { a: Int "
+     "}",
+     "Type J must only implement Interface types, it cannot implement ID. @1:46\n"
+     "Type A must only implement Interface types, it cannot implement Float. @1:78\n"},
     {"type Query { a: Int } interface A { a: Int } interface B implements A { a: Int } type T "
      "implements B { a: Int }",
      "Type T must implement A because it is implemented by B. @1:69 @1:100\n"},
