@@ -216,6 +216,7 @@ static void run(struct probe *probe, const struct probe_request *request)
 {
     const struct command *command = commands;
 
+    CHECK(request->command.bytes != NULL);
     while (strlen(command->name) != request->command.size ||
            memcmp(command->name, request->command.bytes, request->command.size) != 0) {
         command++;

@@ -66,6 +66,7 @@ static const struct execute_result leaves[] = {
     TEXT("ünïcödé 😀"),
     TEXT("\xE2\x80\xA8\x01\"\\\n\x7F"),
     TEXT("true"),
+    TEXT("0x10"),
     {.kind = EXECUTE_LIST, .list = {.items = NULL, .count = 0}},
 };
 
@@ -74,7 +75,7 @@ static const struct fitting {
     uint8_t first;
     uint8_t count;
 } fitting[] = {
-    [SCHEMA_INT] = {2, 5},     [SCHEMA_FLOAT] = {2, 16}, [SCHEMA_STRING] = {20, 8},
+    [SCHEMA_INT] = {2, 5},     [SCHEMA_FLOAT] = {2, 16}, [SCHEMA_STRING] = {20, 9},
     [SCHEMA_BOOLEAN] = {0, 2}, [SCHEMA_ID] = {20, 7},
 };
 

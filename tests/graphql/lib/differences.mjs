@@ -12,6 +12,9 @@ const withMessages = (errors, change) =>
   errors.map((error) => ({ ...error, message: change(error.message) }));
 const isFailure = ({ errors, data }) => errors?.length > 0 && data === undefined;
 
+// With which a resolver gives "0x10" for { a } of type Int.
+const SEED_OF_HEXADECIMAL = 3939;
+
 export const DIFFERENCES = [
   {
     name: 'a wrong escape is quoted with whole characters',
@@ -184,5 +187,66 @@ export const DIFFERENCES = [
       /^Argument "if" /.test(judged.throws) &&
       /subscription/.test(request.document) &&
       ours.errors?.length > 0,
+  },
+  {
+    name: 'long values in messages are cut',
+    readme: 'Messages show at most 1,000 bytes',
+    examples: [
+      {
+        kind: 'execute',
+        document: 'query ($v: Float) { a(b: $v) }',
+        variables: { v: 'é'.repeat(999) },
+      },
+    ],
+    explains({ judged, ours }) {
+      const theirs = messages(judged);
+      const isCut = (text, i) => {
+        const pieces = text.split('…').map((piece) => theirs[i]?.indexOf(piece) ?? -1);
+        return pieces.length > 1 && pieces[0] === 0 && !pieces.includes(-1) && text.length > 500;
+      };
+      const own = messages(ours);
+      return own.some(isCut) && own.every((text, i) => text === theirs[i] || isCut(text, i));
+    },
+  },
+  {
+    name: 'half a surrogate pair is no String',
+    readme: 'Messages show at most 1,000 bytes',
+    examples: [
+      {
+        kind: 'execute',
+        sdl: 'type Query { a(b: String): Int }',
+        document: 'query ($v: String) { a(b: $v) }',
+        variables: { v: '\uD83D' },
+      },
+    ],
+    explains: ({ request, judged, ours }) =>
+      /\\ud[89a-f]/.test(JSON.stringify(request.variables)) &&
+      !isFailure(judged) &&
+      isFailure(ours),
+  },
+  {
+    name: 'a response has at most 100 field errors',
+    readme: 'At most 100 field errors',
+    examples: [
+      {
+        kind: 'execute',
+        sdl: 'type Query { a(b: Float): ID }',
+        seed: 1,
+        document: `{ ${Array.from({ length: 8000 }, (_, i) => `k${i}: a(b: ${i})`).join(' ')} }`,
+      },
+    ],
+    explains: ({ judged, ours }) =>
+      ours.errors?.length === 101 &&
+      messages(ours)[100] === 'Too many errors, error limit reached.' &&
+      sameText(ours.errors.slice(0, 100), judged.errors?.slice(0, 100)) &&
+      sameText(ours.data, judged.data),
+  },
+  {
+    name: 'hexadecimal strings are no numbers',
+    readme: 'Strings that are no decimal numbers',
+    examples: [{ kind: 'execute', seed: SEED_OF_HEXADECIMAL, document: '{ a }' }],
+    explains: ({ judged, ours }) =>
+      messages(ours).some((message) => / cannot represent non.* value: "0x10"$/.test(message)) &&
+      JSON.stringify(judged.data).includes('16'),
   },
 ];

@@ -50,11 +50,12 @@ const LEAVES = [
   'ünïcödé 😀',
   '\u2028\u0001"\\\n\u007F',
   'true',
+  '0x10',
   [],
 ];
 
 // The first of LEAVES that fit a type, and how many.
-const FITTING = { Int: [2, 5], Float: [2, 16], String: [20, 8], Boolean: [0, 2], ID: [20, 7] };
+const FITTING = { Int: [2, 5], Float: [2, 16], String: [20, 9], Boolean: [0, 2], ID: [20, 7] };
 
 const CUSTOM = [{ a: [1, 2, { b: null }], c: 'd' }, [], 'text', 1.5e300, true, -7, {}];
 
