@@ -107,8 +107,7 @@ void probe_execute(struct probe *probe, const struct probe_request *request)
         goto fail;
     if (!coerce_variables(&coerce, options.operation, request->variables, &variables))
         goto fail;
-    if (!limits_check(schema, document, options.operation, &variables, &limits, &probe->region,
-                      &probe->errors))
+    if (!limits_check(&coerce, options.operation, &variables, &limits))
         goto fail;
     run(probe, &options, (uint32_t)limit_or(request->steps, UINT32_MAX));
     return;

@@ -245,8 +245,7 @@ export const DIFFERENCES = [
     name: 'hexadecimal strings are no numbers',
     readme: 'Strings that are no decimal numbers',
     examples: [{ kind: 'execute', seed: SEED_OF_HEXADECIMAL, document: '{ a }' }],
-    explains: ({ judged, ours }) =>
-      messages(ours).some((message) => / cannot represent non.* value: "0x10"$/.test(message)) &&
-      JSON.stringify(judged.data).includes('16'),
+    explains: ({ ours }) =>
+      messages(ours).some((message) => / cannot represent non.* value: "0x10"$/.test(message)),
   },
 ];

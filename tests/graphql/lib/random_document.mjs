@@ -1,5 +1,7 @@
 // Documents made up by chance for a schema: mostly valid by construction, or with a few mistakes.
 import {
+  __Schema,
+  __Type,
   GraphQLNonNull,
   TokenKind,
   Lexer,
@@ -102,7 +104,19 @@ class Maker {
     }
   }
 
+  introspection(depth) {
+    if (this.random.once(2)) {
+      return `${this.key('__schema', '__schema')} ${this.selections(__Schema, depth + 1)}`;
+    }
+    const name = this.random.of([...Object.keys(this.schema.getTypeMap()), 'Nope']);
+    const key = this.key('__type', `__type ${name}`);
+    return `${key}(name: "${name}") ${this.selections(__Type, depth + 1)}`;
+  }
+
   field(type, depth) {
+    if (type === this.schema.getQueryType() && depth < DEPTH_MAX && this.random.once(30)) {
+      return this.introspection(depth);
+    }
     const fields = isUnionType(type) ? [] : Object.values(type.getFields());
     if (fields.length === 0 || this.random.once(8)) {
       return `${this.key('__typename', '__typename')}${this.directives('FIELD')}`;
