@@ -2,7 +2,8 @@
  * The executor: the first SCRIPT_BYTES choose what the resolvers answer (nulls, errors, values of
  * the wrong kind, lists; at once or later), then come a document, a zero byte, and variables. A
  * document that is valid gives JSON, the same bytes step by step and at once, with late answers and
- * without; it may end at any moment, or for want of memory, and leaves nothing behind.
+ * without, and the same data in its normal form; it may end at any moment, or for want of memory,
+ * and leaves nothing behind.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,14 @@
 #include "bus/check.h"
 #include "server/graphql/document.h"
 #include "server/graphql/execute.h"
+#include "server/graphql/print.h"
 #include "server/json/json.h"
 #include "tests/fuzz/target.h"
 
 enum {
     SCRIPT_BYTES = 32,
     REGION_BYTES = 64 * 1024 * 1024,
+    SOURCE_BYTES_MAX = 64 * 1024,
     DEPTH_MAX = 12,
     CALLS_MAX = 2000, /* then all is null: lists in lists multiply */
     ITEMS_MAX = 3,
@@ -36,6 +39,10 @@ static const char sdl[] =
     "}\n"
     "type Mutation { i: Int t: T! }\n"
     "type Subscription { i: Int t: T }\n";
+
+/* Made once: they stay until the process ends. */
+static struct document_cache *cache;
+static struct schema *schema;
 
 /* --- the resolver ----------------------------------------------------------------------------- */
 
@@ -253,6 +260,65 @@ static void check_ways(const struct execute_options *options, const uint8_t *scr
     text_done(&unused);
 }
 
+/* The same data, byte by byte; errors name other places. */
+static void check_equal_data(const struct text *a, const struct text *b)
+{
+    struct json_span members[2] = {{a->bytes, a->size}, {b->bytes, b->size}};
+    struct json_span data[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct json_span key;
+        size_t offset = 0;
+
+        CHECK(json_object_next(members[i], &offset, &key, &data[i]));
+        CHECK(json_string_equals(key, "data"));
+    }
+    CHECK(data[0].size == data[1].size);
+    CHECK(memcmp(data[0].bytes, data[1].bytes, data[0].size) == 0);
+}
+
+/* Which is valid, and asks for the same: subscriptions with equal ones share one execution. */
+static void check_normal_form(const struct execute_options *options, struct json_span variables,
+                              const uint8_t *script)
+{
+    struct run runs[2] = {{.script = script}, {.script = script}};
+    struct execute_options mine = *options;
+    struct coerce coerce = {mine.schema, NULL, NULL, NULL};
+    const struct document *document;
+    struct coerce_variables coerced;
+    struct graphql_errors errors;
+    struct text text = {0};
+    struct text out[2] = {{0}, {0}};
+    struct region region;
+
+    print_normal_form(options->document, options->operation, &text);
+    CHECK(text_is_whole(&text));
+    document = document_get(cache, text.bytes, text.size);
+    CHECK(document != NULL);
+    if (document->errors->count > 0) {
+        CHECK(text.size > SOURCE_BYTES_MAX); /* escapes are longer than what they stand for */
+        goto done;
+    }
+    region_init(&region, REGION_BYTES);
+    graphql_errors_init(&errors, &region);
+    mine.document = coerce.document = document->tree;
+    mine.operation = document->tree->definitions;
+    mine.variables = &coerced;
+    coerce.region = &region;
+    coerce.errors = &errors;
+    CHECK(coerce_variables(&coerce, mine.operation, variables, &coerced));
+    execute(options, &runs[0], UINT32_MAX, UINT32_MAX, &out[0]);
+    execute(&mine, &runs[1], UINT32_MAX, UINT32_MAX, &out[1]);
+    check_equal_data(&out[0], &out[1]);
+    region_done(&region);
+
+done:
+    text_done(&text);
+    text_done(&out[0]);
+    text_done(&out[1]);
+    document_unref(document);
+}
+
 static void check_operation(const struct execute_options *options, struct json_span variables,
                             const uint8_t *script)
 {
@@ -271,6 +337,7 @@ static void check_operation(const struct execute_options *options, struct json_s
         CHECK(errors.count == 0);
         mine.variables = &coerced;
         check_ways(&mine, script);
+        check_normal_form(&mine, variables, script);
     } else {
         CHECK(errors.count > 0);
         CHECK(errors.count <= COERCE_ERRORS_MAX + 1);
@@ -285,14 +352,12 @@ static void check_operation(const struct execute_options *options, struct json_s
 
 /* --- the target ------------------------------------------------------------------------------- */
 
-/* Made once: it stays until the process ends. */
-static struct document_cache *cache;
-static struct schema *schema;
-
 static void make_schema(void)
 {
     struct document_cache_options options = {
-        .limits = {.source_bytes_max = 64 * 1024, .token_count_max = 10000, .depth_max = DEPTH_MAX},
+        .limits = {.source_bytes_max = SOURCE_BYTES_MAX,
+                   .token_count_max = 10000,
+                   .depth_max = DEPTH_MAX},
         .bytes_max = 1, /* every document is made anew */
     };
     struct graphql_errors errors;
