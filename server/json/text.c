@@ -10,6 +10,7 @@
 
 enum {
     TEXT_CAPACITY_MIN = 512,
+    TEXT_PRINTF_BYTES = 128, /* enough for most lines */
 };
 
 void text_done(struct text *text)
@@ -82,15 +83,23 @@ void text_add_quoted(struct text *text, const char *bytes, size_t size)
 
 void text_printf(struct text *text, const char *format, ...)
 {
-    char line[1024];
-    va_list arguments;
-    int length;
+    size_t room = TEXT_PRINTF_BYTES;
 
-    va_start(arguments, format);
-    length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
+    for (;;) { /* twice at most */
+        char *out = text_reserve(text, room);
+        va_list arguments;
+        int length;
 
-    CHECK(length >= 0);
-    CHECK((size_t)length < sizeof line); /* our own formats: numbers and names of bounded length */
-    text_add(text, line, (size_t)length);
+        if (out == NULL)
+            return;
+        va_start(arguments, format);
+        length = vsnprintf(out, room, format, arguments);
+        va_end(arguments);
+        CHECK(length >= 0);
+        if ((size_t)length < room) {
+            text_grow(text, out + length);
+            return;
+        }
+        room = (size_t)length + 1;
+    }
 }
