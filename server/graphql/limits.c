@@ -12,7 +12,7 @@ enum {
     SCRATCH_BYTES_MAX = 256 * 1024 * 1024,
 };
 
-/* What a set of selections costs where it stands alone; sums end at UINT64_MAX. */
+/* What a set of selections costs where it stands alone. All sums end at UINT64_MAX. */
 struct cost {
     uint64_t complexity;
     uint64_t alias_count;
@@ -34,7 +34,8 @@ struct frame {
     const struct schema_type *type;    /* that it selects from */
     struct limits_fragment *fragment;  /* whose set it is; NULL: none's */
     uint64_t depth;                    /* of the fields around it */
-    uint64_t items;                    /* how often it will be executed for one of its owner */
+    uint64_t items;                    /* how often it will be executed for one of its owner, */
+    uint64_t times;                    /* and in all */
     bool is_root;
     struct cost cost;
 };
@@ -50,6 +51,9 @@ struct check {
     struct frame *frames;      /* in one another; a stack of its own, for fragments may go deep */
     uint32_t count;
     uint32_t capacity;
+    uint64_t complexity; /* up to here, in all */
+    uint64_t alias_count;
+    uint64_t root_field_count;
     bool is_over; /* a limit is passed */
 };
 
@@ -178,28 +182,36 @@ static void refuse(struct check *check, const struct ast_selection *selection, c
     check->is_over = true;
 }
 
-/* Adds what @selection costs to the set that it is in. */
-static void add_cost(struct check *check, struct frame *frame,
-                     const struct ast_selection *selection, const struct cost *cost)
+static void add_to(struct cost *sum, const struct cost *cost)
+{
+    sum->complexity = sum_of(sum->complexity, cost->complexity);
+    sum->alias_count = sum_of(sum->alias_count, cost->alias_count);
+    sum->field_count = sum_of(sum->field_count, cost->field_count);
+    if (cost->depth > sum->depth)
+        sum->depth = cost->depth;
+}
+
+/* @selection, a part of @frame's set, is as much more: is it too much? */
+static void spend(struct check *check, struct frame *frame, const struct ast_selection *selection,
+                  const struct cost *cost)
 {
     const struct limits *limits = check->limits;
     uint64_t depth = sum_of(frame->depth, cost->depth);
 
-    frame->cost.complexity = sum_of(frame->cost.complexity, cost->complexity);
-    frame->cost.alias_count = sum_of(frame->cost.alias_count, cost->alias_count);
-    frame->cost.field_count = sum_of(frame->cost.field_count, cost->field_count);
-    if (cost->depth > frame->cost.depth)
-        frame->cost.depth = cost->depth;
+    add_to(&frame->cost, cost);
+    check->complexity = sum_of(check->complexity, product_of(cost->complexity, frame->times));
+    check->alias_count = sum_of(check->alias_count, cost->alias_count);
+    if (frame->is_root)
+        check->root_field_count = sum_of(check->root_field_count, cost->field_count);
     if (depth > limits->depth_max)
         refuse(check, selection, "depth", depth, limits->depth_max);
-    else if (frame->cost.alias_count > limits->alias_count_max)
-        refuse(check, selection, "number of aliases", frame->cost.alias_count,
-               limits->alias_count_max);
-    else if (frame->is_root && frame->cost.field_count > limits->root_field_count_max)
-        refuse(check, selection, "number of root fields", frame->cost.field_count,
+    else if (check->alias_count > limits->alias_count_max)
+        refuse(check, selection, "number of aliases", check->alias_count, limits->alias_count_max);
+    else if (check->root_field_count > limits->root_field_count_max)
+        refuse(check, selection, "number of root fields", check->root_field_count,
                limits->root_field_count_max);
-    else if (frame->cost.complexity > limits->complexity_max)
-        refuse(check, selection, "complexity", frame->cost.complexity, limits->complexity_max);
+    else if (check->complexity > limits->complexity_max)
+        refuse(check, selection, "complexity", check->complexity, limits->complexity_max);
 }
 
 /* A field alone; what is selected in it comes later. */
@@ -222,13 +234,14 @@ static void enter_field(struct check *check, struct frame *frame,
     struct frame inner = {.owner = selection};
 
     CHECK(field != NULL); /* the document is valid */
-    add_cost(check, frame, selection, &cost);
+    spend(check, frame, selection, &cost);
     if (check->is_over || selection->selections == NULL)
         return;
     inner.next = selection->selections->first;
     inner.type = schema_ref_named(field->type);
     inner.depth = frame->depth + cost.depth;
     inner.items = inner.type->is_built_in ? 1 : items_of(check, field, selection);
+    inner.times = product_of(frame->times, inner.items);
     push_frame(check, &inner);
 }
 
@@ -245,7 +258,7 @@ static void enter_fragment(struct check *check, struct frame *frame,
         CHECK(fragment != NULL); /* the document is valid */
         CHECK(!fragment->is_open);
         if (fragment->is_known) {
-            add_cost(check, frame, selection, &fragment->cost);
+            spend(check, frame, selection, &fragment->cost);
             return;
         }
         fragment->is_open = true;
@@ -262,7 +275,7 @@ static void enter_fragment(struct check *check, struct frame *frame,
     push_frame(check, &inner);
 }
 
-/* A set is done: its cost goes to the one around it. */
+/* A set is done: its cost, which has been spent, is a part of that of the one around it. */
 static void leave_frame(struct check *check)
 {
     struct frame done = check->frames[--check->count];
@@ -280,7 +293,7 @@ static void leave_frame(struct check *check)
         done.cost.field_count = 0;
         done.cost.depth += done.depth - outer->depth;
     }
-    add_cost(check, outer, done.owner, &done.cost);
+    add_to(&outer->cost, &done.cost);
 }
 
 static void add_up(struct check *check)
@@ -303,21 +316,21 @@ static void add_up(struct check *check)
     }
 }
 
-bool limits_check(const struct schema *schema, const struct ast_document *document,
-                  const struct ast_definition *operation, const struct coerce_variables *variables,
-                  const struct limits *limits, struct region *region, struct graphql_errors *errors)
+bool limits_check(const struct coerce *coerce, const struct ast_definition *operation,
+                  const struct coerce_variables *variables, const struct limits *limits)
 {
     struct check check = {
-        .schema = schema,
-        .document = document,
+        .schema = coerce->schema,
+        .document = coerce->document,
         .variables = variables,
         .limits = limits,
-        .errors = errors,
+        .errors = coerce->errors,
     };
     struct frame frame = {
         .next = operation->selections->first,
-        .type = schema->roots[operation->operation],
+        .type = coerce->schema->roots[operation->operation],
         .items = 1,
+        .times = 1,
         .is_root = true,
     };
 
@@ -327,7 +340,7 @@ bool limits_check(const struct schema *schema, const struct ast_document *docume
     name_fragments(&check);
     push_frame(&check, &frame);
     add_up(&check);
-    region->has_failed |= check.scratch.has_failed;
+    coerce->region->has_failed |= check.scratch.has_failed;
     region_done(&check.scratch);
-    return !check.is_over && !region->has_failed;
+    return !check.is_over && !coerce->region->has_failed;
 }

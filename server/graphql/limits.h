@@ -37,12 +37,11 @@ struct limits {
     }
 
 /*
- * True: within all of them. False: one error, or @region has failed. Each selection of the document
- * is looked at once, however often its fragment is spread, and none behind the first excess.
+ * True: within all of them. False: one error, or the region has failed. Each selection of the
+ * document is looked at once, however often its fragment is spread, and none behind the first excess.
+ * @coerce: what the variables were coerced with.
  */
-bool limits_check(const struct schema *schema, const struct ast_document *document,
-                  const struct ast_definition *operation, const struct coerce_variables *variables,
-                  const struct limits *limits, struct region *region,
-                  struct graphql_errors *errors);
+bool limits_check(const struct coerce *coerce, const struct ast_definition *operation,
+                  const struct coerce_variables *variables, const struct limits *limits);
 
 #endif
