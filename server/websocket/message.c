@@ -287,12 +287,31 @@ static int close_code(struct message *message)
                                                          : WEBSOCKET_PROTOCOL_ERROR;
 }
 
+/*
+ * The frame goes on behind these bytes, so the message will have to be kept, and there is no room
+ * for it. Seen before it is unmasked: floods of such messages would cost the others that time.
+ */
+static bool is_hopeless(const struct message *message, size_t size)
+{
+    size_t bytes = message->size + size; /* at least, but for a head */
+
+    if (size == message->frame_left || bytes < FRAME_HEAD_BYTES_MAX)
+        return false;
+    bytes = budget_charge(bytes - FRAME_HEAD_BYTES_MAX);
+    return bytes > message->charged_bytes &&
+           !budget_has(message->budget, bytes - message->charged_bytes);
+}
+
 int message_feed(struct message *message, const uint8_t *bytes, size_t size)
 {
     int rc;
 
     CHECK(size <= message->frame_left);
     CHECK(!message->is_failed);
+    if (is_hopeless(message, size)) {
+        message->is_failed = true;
+        return WEBSOCKET_TRY_LATER;
+    }
     message->feed = bytes;
     message->feed_bytes = size;
     message->frame_left -= size;

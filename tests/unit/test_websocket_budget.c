@@ -143,6 +143,36 @@ static void whatever_ends_a_websocket_gives_back_what_it_took(void **state)
     /* The last is cut off with its message in flight: end(). */
 }
 
+static void what_cannot_be_kept_is_refused_before_it_is_looked_at(void **state)
+{
+    struct input input = {.size = 0};
+    char text[LONG_MAX];
+
+    (void)state;
+    memset(text, '\xFF', sizeof text); /* no UTF-8 */
+    budget.bytes_max = 0;
+    add_frame(&input, FINAL | FRAME_TEXT, text, sizeof text);
+    input.size -= 100;
+    feed_input(all[0], &input);
+    assert_sent_close_because(all[0], WEBSOCKET_TRY_LATER, NO_ROOM);
+
+    /* Nor is it when it has begun; and what can be kept, or is whole, is looked at. */
+    feed_text(all[1], FRAME_TEXT, "begun");
+    input.size = 0;
+    add_frame(&input, FINAL | FRAME_CONTINUATION, text, sizeof text - 100);
+    input.size -= 100;
+    feed_input(all[1], &input);
+    assert_sent_close_because(all[1], WEBSOCKET_TRY_LATER, NO_ROOM);
+    input.size = BUDGET_OWN_BYTES;
+    input.bytes[0] = FINAL | FRAME_TEXT;
+    feed_input(all[2], &input);
+    assert_sent_close(all[2], WEBSOCKET_BAD_TEXT);
+    input.size = 0;
+    add_frame(&input, FINAL | FRAME_TEXT, text, sizeof text);
+    feed_input(all[3], &input);
+    assert_sent_close(all[3], WEBSOCKET_BAD_TEXT);
+}
+
 static void a_message_that_cannot_grow_is_told_to_try_later(void **state)
 {
     (void)state;
@@ -240,6 +270,7 @@ int main(void)
         TEST(a_short_message_may_be_cut_when_it_is_used_up),
         TEST(a_large_buffer_from_before_is_no_reason_to_refuse),
         TEST(whatever_ends_a_websocket_gives_back_what_it_took),
+        TEST(what_cannot_be_kept_is_refused_before_it_is_looked_at),
         TEST(a_message_that_cannot_grow_is_told_to_try_later),
         TEST(a_message_that_stops_coming_is_closed_with_1008),
         TEST(a_message_that_goes_on_has_its_time),
