@@ -330,7 +330,28 @@ static void put_variables(struct printer *printer, const struct ast_variable_def
     put(printer, ")");
 }
 
-static void put_operation(struct printer *printer, const struct ast_definition *operation)
+/* Whether a brace behind this definition (NULL: none) would be taken for its own. */
+static bool may_be_continued(const struct ast_definition *definition)
+{
+    if (definition == NULL)
+        return false;
+    switch ((int)definition->node.kind) {
+    case AST_SCHEMA:
+        return definition->operation_types == NULL;
+    case AST_OBJECT_TYPE:
+    case AST_INTERFACE_TYPE:
+        return definition->fields == NULL;
+    case AST_ENUM_TYPE:
+        return definition->values == NULL;
+    case AST_INPUT_OBJECT_TYPE:
+        return definition->input_values == NULL;
+    default:
+        return false;
+    }
+}
+
+static void put_operation(struct printer *printer, const struct ast_definition *operation,
+                          const struct ast_definition *before)
 {
     static const char *const words[] = {
         [AST_QUERY] = "query",
@@ -342,7 +363,8 @@ static void put_operation(struct printer *printer, const struct ast_definition *
     struct measure measure;
 
     if (operation->operation != AST_QUERY || has_name || operation->variables != NULL ||
-        operation->directives != NULL || operation->description != NULL) {
+        operation->directives != NULL || operation->description != NULL ||
+        may_be_continued(before)) {
         put_description(printer, operation->description);
         put(printer, words[operation->operation]);
         if (has_name || operation->variables != NULL)
@@ -545,11 +567,12 @@ static void put_type_definition(struct printer *printer, const struct ast_defini
 void print_document(const struct ast_document *document, struct text *out)
 {
     struct printer printer = {out, 0};
+    const struct ast_definition *before = NULL;
 
     for (const struct ast_definition *definition = document->definitions; definition != NULL;
          definition = definition->next) {
         if (definition->node.kind == AST_OPERATION)
-            put_operation(&printer, definition);
+            put_operation(&printer, definition, before);
         else if (definition->node.kind == AST_FRAGMENT)
             put_fragment(&printer, definition);
         else if (definition->node.kind == AST_DIRECTIVE_DEFINITION)
@@ -558,6 +581,7 @@ void print_document(const struct ast_document *document, struct text *out)
             put_type_definition(&printer, definition);
         if (definition->next != NULL)
             put(&printer, "\n\n");
+        before = definition;
     }
 }
 

@@ -64,6 +64,15 @@ static const struct {
     {"{f(a:\"\"\"" A60 "aaaaaaaaaaa\"\"\")}",
      "{\n  f(\n    a: \"\"\"\n    " A60 "aaaaaaaaaaa\n    \"\"\"\n  )\n}"},
     /* type system */
+    /* without the word, the fields would be the type's */
+    {"type A query{a}", "type A\n\nquery {\n  a\n}"},
+    {"extend schema@a query{a}", "extend schema @a\n\nquery {\n  a\n}"},
+    {"interface A@b query{a}", "interface A @b\n\nquery {\n  a\n}"},
+    {"enum A query{a}", "enum A\n\nquery {\n  a\n}"},
+    {"input A query{a}", "input A\n\nquery {\n  a\n}"},
+    {"type A{b:B}query{a}", "type A {\n  b: B\n}\n\n{\n  a\n}"},
+    {"scalar A query{a}", "scalar A\n\n{\n  a\n}"},
+    {"directive@a(b:B)on FIELD query{a}", "directive @a(b: B) on FIELD\n\n{\n  a\n}"},
     {"schema@a{query:Q mutation:M subscription:S}",
      "schema @a {\n  query: Q\n  mutation: M\n  subscription: S\n}"},
     {"\"\"\"d\"\"\"scalar S@a scalar T", "\"\"\"d\"\"\"\nscalar S @a\n\nscalar T"},

@@ -76,6 +76,29 @@ export const DIFFERENCES = [
       /^(String cannot represent|Expected value of type "String!")/.test(messages(ours)[0]),
   },
   {
+    name: 'a default that does not fit is a default',
+    readme: 'Defaults and arguments of directives in SDL must fit their types',
+    examples: [
+      { kind: 'schema', document: 'type Query { a(b: Int! = "x" @deprecated): Int }' },
+      {
+        kind: 'schema',
+        document: 'interface I { a: Int } type Query implements I { a(b: Int! = "x"): Int }',
+      },
+    ],
+    explains({ kind, judged, ours }) {
+      const isOfDropped = ({ message }) =>
+        /^Required .* cannot be deprecated\.$| required argument .* missing from /.test(message);
+      return (
+        kind === 'schema' &&
+        ours.errors?.length > 0 &&
+        sameText(
+          judged.errors?.filter((error) => !isOfDropped(error)),
+          ours.errors,
+        )
+      );
+    },
+  },
+  {
     name: '@deprecated and @specifiedBy may be defined anew',
     readme: 'SDL may define `@deprecated` and `@specifiedBy` anew',
     examples: [
@@ -247,5 +270,12 @@ export const DIFFERENCES = [
     examples: [{ kind: 'execute', seed: SEED_OF_HEXADECIMAL, document: '{ a }' }],
     explains: ({ ours }) =>
       messages(ours).some((message) => / cannot represent non.* value: "0x10"$/.test(message)),
+  },
+  {
+    name: 'a query without a name is printed so that it is no body of a type',
+    readme: 'A query without a name that stands behind',
+    examples: [{ kind: 'parse', document: 'type A query { a }' }],
+    explains: ({ kind, judged, ours }) =>
+      kind === 'parse' && judged.print === ours.print?.replace(/^query \{$/gm, '{'),
   },
 ];
