@@ -20,7 +20,7 @@ enum {
  * What large messages, answers and queues took goes back to the system with them, in all processes.
  * Left to itself malloc raises its threshold when the first large block is freed, and from then on
  * puts large ones between small ones, which outlive them: a worker that once had 500 MiB would keep
- * them.
+ * them. Smaller blocks are the worker's affair: trim.h.
  */
 static void give_memory_back(void)
 {

@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -241,6 +242,15 @@ static bool work(struct worker *worker)
     return has_more || tcp_has_work(worker->tcp);
 }
 
+/* What connections that are gone took goes back to the system. */
+static void trim_memory(struct worker *worker, bool is_busy)
+{
+    uint64_t held_bytes = tcp_counts(worker->tcp)->queued_bytes + worker->input_budget.used_bytes;
+
+    if (trim_is_due(&worker->trim, held_bytes, is_busy, loop_now_ns(worker->loop)))
+        (void)malloc_trim(0); /* whether there was something to give back does not matter */
+}
+
 static unsigned wake_reasons(const struct worker *worker)
 {
     unsigned reasons = WAKE_STATE;
@@ -295,6 +305,7 @@ static int run(struct worker *worker)
             spawn_exit(CHILD_EXIT_LOCK_LOST); /* with all its clients: nothing can be published */
         if (drain_worker_is_over(worker))
             return CHILD_EXIT_DONE;
+        trim_memory(worker, has_more);
         rc = rest(worker, has_more);
         if (rc < 0) {
             log_error("cannot wait for events: %s", strerror(-rc));

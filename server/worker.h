@@ -23,6 +23,7 @@
 #include "server/net/loop.h"
 #include "server/net/tcp.h"
 #include "server/protocol/service.h"
+#include "server/trim.h"
 
 struct config;
 struct heritage;
@@ -54,6 +55,7 @@ struct worker {
     struct http_server http_full; /* for those who are one too many */
     struct worker_accept accept;
     struct worker_drain drain;
+    struct trim trim;
     struct tcp_counts reported; /* what the counters in the ring know of */
     uint64_t first_turn;        /* its number in the slot's count */
     uint64_t committed_seq;     /* as the turn saw it */
