@@ -434,7 +434,7 @@ void json_ends_fill(struct json_ends *ends, struct json_span value)
 {
     const char *end = value.bytes + value.size;
     const char *at = value.bytes;
-    uint32_t open[JSON_DEPTH_MAX];
+    uint32_t open[JSON_DEPTH_MAX] = {0};
     uint32_t depth = 0;
 
     ends->bytes = value.bytes;

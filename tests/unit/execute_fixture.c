@@ -246,8 +246,10 @@ void execute_fixture_answer(struct execute_fixture *f)
 {
     struct execute_call *call = f->asked;
 
-    if (call == NULL)
+    if (call == NULL) {
         fail_msg("nothing was asked");
+        return;
+    }
     f->asked = NULL;
     answer(call);
 }
