@@ -271,4 +271,11 @@ export const DIFFERENCES = [
     explains: ({ ours }) =>
       messages(ours).some((message) => / cannot represent non.* value: "0x10"$/.test(message)),
   },
+  {
+    name: 'a query without a name is printed so that it is no body of a type',
+    readme: 'A query without a name that stands behind',
+    examples: [{ kind: 'parse', document: 'type A query { a }' }],
+    explains: ({ kind, judged, ours }) =>
+      kind === 'parse' && judged.print === ours.print?.replace(/^query \{$/gm, '{'),
+  },
 ];
