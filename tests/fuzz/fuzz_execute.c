@@ -2,7 +2,8 @@
  * The executor: the first SCRIPT_BYTES choose what the resolvers answer (nulls, errors, values of
  * the wrong kind, lists; at once or later), then come a document, a zero byte, and variables. A
  * document that is valid gives JSON, the same bytes step by step and at once, with late answers and
- * without, and the same data in its normal form; it may end at any moment, or for want of memory,
+ * without, and the same data in its normal form, and what is in it fits the
+ * types; it may end at any moment, or for want of memory,
  * and leaves nothing behind.
  */
 #include <stdlib.h>
@@ -22,6 +23,8 @@ enum {
     DEPTH_MAX = 12,
     CALLS_MAX = 2000, /* then all is null: lists in lists multiply */
     ITEMS_MAX = 3,
+    PATH_KEYS_MAX = 40,           /* what is deeper is not looked at */
+    SEARCH_STEPS_MAX = 20 * 1000, /* fragments in fragments multiply */
 };
 
 static const char sdl[] =
@@ -29,13 +32,13 @@ static const char sdl[] =
     "enum E { A B C }\n"
     "input I { a: Int = 7 b: Int! c: [String!] d: I e: E j: J f: Float i: ID n: Int! = 3 }\n"
     "interface N { id: ID! n: N }\n"
-    "type T implements N { id: ID! n: N t: T u: U l: [T!] s(a: Int, o: I): String }\n"
+    "type T implements N { id: ID! n: N t: T u: U l: [T!] k: [T!]! s(a: Int, o: I): String }\n"
     "type V implements N { id: ID! n: N w: [[Int!]]! j: J }\n"
     "union U = T | V\n"
     "type Query { i: Int f: Float s(a: Int! = 1, l: [Int!], o: I, e: E = B, d: ID): String b: "
     "Boolean\n"
     "  d: ID e: E j: J x: Int! l: [Int] m: [Int!] w: [[String]!] t: T v: V! n: N u: U q: [U!] r: "
-    "[N]\n"
+    "[N] k: [[Int!]!]!\n"
     "}\n"
     "type Mutation { i: Int t: T! }\n"
     "type Subscription { i: Int t: T }\n";
@@ -231,6 +234,142 @@ static void check_json(const struct text *out)
     free(copy);
 }
 
+/* --- does the data fit the types? -------------------------------------------------------------- */
+
+/* Where in the data, by keys; and what is left of the steps to look for the fields that it is of. */
+struct shape {
+    const struct execute_options *options;
+    struct ast_text path[PATH_KEYS_MAX];
+    uint32_t depth;
+    uint32_t steps;
+};
+
+static const struct ast_selection_set *fragment_of(const struct shape *shape, struct ast_text name,
+                                                   const struct schema_type **type)
+{
+    const struct ast_definition *definition = shape->options->document->definitions;
+
+    while (definition->node.kind != AST_FRAGMENT || !ast_text_equals(definition->name.text, name))
+        definition = definition->next;
+    *type = schema_find_type(schema, definition->type_condition->name);
+    return definition->selections;
+}
+
+/*
+ * The type of a field at the path from its key @at on. All fields there have types of one shape.
+ * NULL: there is none (or no more steps). Recursion: as deep as the document, through fragments.
+ */
+static const struct schema_ref *find_ref(struct shape *shape, const struct ast_selection_set *set,
+                                         const struct schema_type *type, uint32_t at)
+{
+    const struct schema_ref *ref = NULL;
+
+    for (const struct ast_selection *selection = set->first;
+         selection != NULL && ref == NULL && shape->steps > 0; selection = selection->next) {
+        const struct schema_type *inner = type;
+        const struct ast_selection_set *inner_set = selection->selections;
+
+        shape->steps--;
+        if (selection->node.kind == AST_FIELD) {
+            if (!ast_text_equals(ast_response_key(selection), shape->path[at]))
+                continue;
+            ref = schema_find_field(schema, type, selection->name.text)->type;
+            if (at + 1 < shape->depth)
+                ref = find_ref(shape, inner_set, schema_ref_named(ref), at + 1);
+        } else if (selection->node.kind == AST_FRAGMENT_SPREAD) {
+            inner_set = fragment_of(shape, selection->name.text, &inner);
+            ref = find_ref(shape, inner_set, inner, at);
+        } else {
+            if (selection->type_condition != NULL)
+                inner = schema_find_type(schema, selection->type_condition->name);
+            ref = find_ref(shape, inner_set, inner, at);
+        }
+    }
+    return ref;
+}
+
+static void check_object(struct shape *shape, struct json_span object);
+
+static void check_leaf(const struct schema_type *type, struct json_span value)
+{
+    enum json_type kind = json_type(value);
+
+    if (type->kind == SCHEMA_ENUM)
+        CHECK(kind == JSON_STRING);
+    else if (type->scalar == SCHEMA_INT || type->scalar == SCHEMA_FLOAT)
+        CHECK(kind == JSON_NUMBER);
+    else if (type->scalar == SCHEMA_BOOLEAN)
+        CHECK(kind == JSON_TRUE || kind == JSON_FALSE);
+    else if (type->scalar != SCHEMA_CUSTOM)
+        CHECK(kind == JSON_STRING);
+}
+
+/* Recursion: as deep as the data, which is as deep as the document and its types. */
+static void check_value(struct shape *shape, const struct schema_ref *ref, struct json_span value)
+{
+    struct json_span item;
+    size_t offset = 0;
+
+    if (json_type(value) == JSON_NULL) {
+        CHECK(!schema_ref_is_non_null(ref));
+        return;
+    }
+    ref = schema_ref_nullable(ref);
+    if (ref->wrapper == SCHEMA_LIST) {
+        CHECK(json_type(value) == JSON_ARRAY);
+        while (json_array_next(value, &offset, &item))
+            check_value(shape, ref->of, item);
+    } else if (schema_is_leaf(ref->type)) {
+        check_leaf(ref->type, value);
+    } else {
+        CHECK(json_type(value) == JSON_OBJECT);
+        check_object(shape, value);
+    }
+}
+
+static void check_object(struct shape *shape, struct json_span object)
+{
+    const struct execute_options *options = shape->options;
+    const struct schema_type *root = schema->roots[options->operation->operation];
+    struct json_span key;
+    struct json_span value;
+    size_t offset = 0;
+
+    while (shape->depth < PATH_KEYS_MAX && json_object_next(object, &offset, &key, &value)) {
+        const struct schema_ref *ref;
+
+        shape->path[shape->depth++] = (struct ast_text){key.bytes + 1, (uint32_t)key.size - 2};
+        ref = find_ref(shape, options->operation->selections, root, 0);
+        CHECK(ref != NULL || shape->steps == 0);
+        if (ref != NULL)
+            check_value(shape, ref, value);
+        shape->depth--;
+    }
+}
+
+/* The value of "data", which stands first. */
+static struct json_span data_of(const struct text *out)
+{
+    struct json_span key;
+    struct json_span data;
+    size_t offset = 0;
+
+    CHECK(json_object_next((struct json_span){out->bytes, out->size}, &offset, &key, &data));
+    CHECK(json_string_equals(key, "data"));
+    return data;
+}
+
+static void check_shape(const struct execute_options *options, const struct text *out)
+{
+    struct shape shape = {.options = options, .steps = SEARCH_STEPS_MAX};
+    struct json_span data = data_of(out);
+
+    if (json_type(data) != JSON_NULL)
+        check_object(&shape, data);
+}
+
+/* --- all -------------------------------------------------------------------------------------- */
+
 static void check_ways(const struct execute_options *options, const uint8_t *script)
 {
     static const struct {
@@ -249,6 +388,7 @@ static void check_ways(const struct execute_options *options, const uint8_t *scr
         check_json(&out);
         if (i == 0) {
             first = out;
+            check_shape(options, &first);
             continue;
         }
         CHECK(out.size == first.size);
@@ -263,16 +403,8 @@ static void check_ways(const struct execute_options *options, const uint8_t *scr
 /* The same data, byte by byte; errors name other places. */
 static void check_equal_data(const struct text *a, const struct text *b)
 {
-    struct json_span members[2] = {{a->bytes, a->size}, {b->bytes, b->size}};
-    struct json_span data[2];
+    struct json_span data[2] = {data_of(a), data_of(b)};
 
-    for (int i = 0; i < 2; i++) {
-        struct json_span key;
-        size_t offset = 0;
-
-        CHECK(json_object_next(members[i], &offset, &key, &data[i]));
-        CHECK(json_string_equals(key, "data"));
-    }
     CHECK(data[0].size == data[1].size);
     CHECK(memcmp(data[0].bytes, data[1].bytes, data[0].size) == 0);
 }
