@@ -279,15 +279,17 @@ static void enter_fragment(struct check *check, struct frame *frame,
 static void leave_frame(struct check *check)
 {
     struct frame done = check->frames[--check->count];
-    struct frame *outer = check->count == 0 ? NULL : &check->frames[check->count - 1];
+    struct frame *outer;
 
     if (done.fragment != NULL) {
         done.fragment->cost = done.cost;
         done.fragment->is_known = true;
         done.fragment->is_open = false;
     }
-    if (outer == NULL)
+    if (check->count == 0)
         return;
+    outer = &check->frames[check->count - 1];
+    CHECK(done.owner != NULL);
     if (done.owner->node.kind == AST_FIELD) {
         done.cost.complexity = product_of(done.cost.complexity, done.items);
         done.cost.field_count = 0;

@@ -124,7 +124,7 @@ static void check_type_system(struct validate *validate, const struct ast_defini
 
     for (uint32_t i = 0; i < validate->type_system_count; i++)
         count += count_directives(validate->type_system[i]->directives);
-    directives = region_alloc(&validate->scratch, count * sizeof *directives);
+    directives = region_alloc(&validate->scratch, count * sizeof(void *));
     if (directives == NULL)
         return;
     count = 0;
@@ -157,7 +157,7 @@ void rule_unique_directives_per_location(struct validate *validate, const struct
     }
     if (directive->next == NULL)
         return;
-    directives = region_alloc(&validate->scratch, count_directives(directive) * sizeof *directives);
+    directives = region_alloc(&validate->scratch, count_directives(directive) * sizeof(void *));
     if (directives == NULL)
         return;
     for (; directive != NULL; directive = directive->next)

@@ -62,7 +62,7 @@ static void push(struct validate *validate, const struct ast_selection ***array,
     if (*count == *capacity) {
         uint32_t grown_capacity = *capacity == 0 ? 8 : *capacity * 2;
         const struct ast_selection **grown =
-            region_alloc(&validate->scratch, grown_capacity * sizeof *grown);
+            region_alloc(&validate->scratch, grown_capacity * sizeof(void *));
 
         if (grown == NULL)
             return;

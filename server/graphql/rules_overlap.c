@@ -170,7 +170,7 @@ static const struct ast_selection **collect_nodes(struct validate *validate,
         for (uint32_t i = of_count > room ? of_count - room : 0; i < of_count; i++)
             found[count++] = of[i];
     }
-    nodes = region_alloc(&validate->scratch, count * sizeof *nodes);
+    nodes = region_alloc(&validate->scratch, count * sizeof(void *));
     for (uint32_t i = 0; nodes != NULL && i < count; i++)
         nodes[i] = found[i];
     *ret_count = nodes == NULL ? 0 : count;

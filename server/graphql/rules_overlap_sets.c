@@ -110,7 +110,7 @@ static bool make_fragments(struct validate *validate, const struct flat_set *fla
 
     if (flat->spread_count == 0)
         return true;
-    set->fragments = region_alloc(&validate->scratch, flat->spread_count * sizeof *set->fragments);
+    set->fragments = region_alloc(&validate->scratch, flat->spread_count * sizeof(void *));
     has_twins =
         validate_names_group(flat->spreads, flat->spread_count, &validate->scratch, &groups);
     if (validate->scratch.has_failed)
@@ -250,14 +250,14 @@ static void write_fields(struct validate *validate, const struct ast_value *obje
                          struct text *out)
 {
     const struct ast_object_field **fields =
-        region_alloc(&validate->scratch, object->count * sizeof *fields);
+        region_alloc(&validate->scratch, object->count * sizeof(void *));
     uint32_t count = 0;
 
     if (fields == NULL)
         return;
     for (const struct ast_object_field *field = object->fields; field != NULL; field = field->next)
         fields[count++] = field;
-    qsort(fields, count, sizeof *fields, compare_fields);
+    qsort(fields, count, sizeof(void *), compare_fields);
     for (uint32_t i = 0; i < count; i++) {
         text_printf(out, "%.*s:", NAME(fields[i]->name.text));
         write_canonical(validate, fields[i]->value, out);

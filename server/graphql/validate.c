@@ -186,7 +186,7 @@ static bool sort_definitions(struct validate *validate)
     count_definitions(validate);
     operation = region_alloc(&validate->scratch, validate->operation_count * sizeof *operation);
     fragment = region_alloc(&validate->scratch, validate->fragment_count * sizeof *fragment);
-    other = region_alloc(&validate->scratch, validate->type_system_count * sizeof *other);
+    other = region_alloc(&validate->scratch, validate->type_system_count * sizeof(void *));
     if (operation == NULL || fragment == NULL || other == NULL)
         return false;
     validate->operations = operation;

@@ -135,7 +135,7 @@ static void follow(struct validate *validate, struct validate_closure *closure, 
             return;
         while (capacity - closure->count < spreads->count) {
             struct validate_fragment **grown =
-                grow(validate, closure->fragments, closure->count, &capacity, sizeof *grown);
+                grow(validate, closure->fragments, closure->count, &capacity, sizeof(void *));
 
             if (grown == NULL)
                 return;

@@ -145,7 +145,7 @@ static void a_field_is_one_and_a_list_multiplies_what_is_in_it(void **state)
         {"query ($n: Int) { humans(limit: $n) { id } }", "", 1 + 5},
         {"query ($n: Int = 4) { humans(limit: $n) { id } }", "", 1 + 4},
         {"{ all { ...F } ...Q } fragment F on Human { id } fragment Q on Query { all { ...F } }",
-         "", 2 * (1 + 10)},
+         "", 1 + 10 + 1 + 10},
         {"{ __schema { types { fields { name } } } }", "", 4}, /* lists of introspection do not */
         {"query ($y: Boolean!, $n: Boolean!) { all @skip(if: $y) { id } a: all @include(if: $n) { "
          "id } "

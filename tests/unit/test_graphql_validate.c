@@ -370,16 +370,15 @@ static void names_and_values_of_any_length_are_quoted(void **state)
 
 static void errors_end_with_the_one_that_says_so(void **state)
 {
-    enum {
-        FIELD_BYTES = sizeof " a" - 1,
-    };
-    char document[(ERRORS_MAX + 1) * FIELD_BYTES + sizeof "{ }"];
+    static const char field[] = " a";
+    const size_t field_bytes = sizeof field - 1;
+    char document[1024];
     struct validate_fixture *f = *state;
     size_t size = 1;
 
     document[0] = '{';
-    for (int i = 0; i < ERRORS_MAX; i++, size += FIELD_BYTES)
-        memcpy(document + size, " a", FIELD_BYTES);
+    for (int i = 0; i < ERRORS_MAX; i++, size += field_bytes)
+        memcpy(document + size, field, field_bytes);
     memcpy(document + size, "}", sizeof "}");
     (void)validate_fixture_errors(f, document);
     assert_int_equal(f->base.errors.count, ERRORS_MAX);
