@@ -15,6 +15,12 @@ const isFailure = ({ errors, data }) => errors?.length > 0 && data === undefined
 // With which a resolver gives "0x10" for { a } of type Int.
 const SEED_OF_HEXADECIMAL = 3939;
 
+const NESTED = 'type Query { q: Query a: Int }';
+// A query, and F0 to the one before F<count>, with what `body` gives for each.
+const fragments = (count, query, body) =>
+  Array.from({ length: count }, (_, i) => `fragment F${i} on Query { ${body(i)} }`).join('\n') +
+  ` { ${query} }`;
+
 export const DIFFERENCES = [
   {
     name: 'a wrong escape is quoted with whole characters',
@@ -146,6 +152,50 @@ export const DIFFERENCES = [
       [...messages(judged), ...messages(ours)].some((message) =>
         /may not be used on (ARGUMENT|INPUT_FIELD)_DEFINITION\.$/.test(message),
       ),
+  },
+  {
+    name: 'a long cycle is told in part',
+    readme: 'A cycle of more than 100 fragments',
+    examples: [
+      {
+        kind: 'validate',
+        document: fragments(150, '...F0', (i) => `...F${(i + 1) % 150}`),
+        sdl: NESTED,
+      },
+    ],
+    explains({ judged, ours }) {
+      const [told, whole] = [messages(ours)[0], messages(judged)[0]];
+      return told?.endsWith(', ….') && whole?.startsWith(told.slice(0, -', ….'.length));
+    },
+  },
+  {
+    name: 'overlapping fields have a depth',
+    readme: 'Fields that overlap more than 500 deep',
+    examples: [
+      {
+        kind: 'validate',
+        // The even ones lead 600 fields deep, and so do the odd ones.
+        document: fragments(1200, '...F0 ...F1', (i) => (i > 1197 ? 'a' : `q { ...F${i + 2} }`)),
+        sdl: NESTED,
+      },
+    ],
+    explains: ({ judged, ours }) =>
+      judged.errors?.length === 0 && sameText(messages(ours), ['Validation aborted.']),
+  },
+  {
+    name: 'errors end in one way',
+    readme: 'Behind 100 errors a spent budget is told',
+    examples: [
+      {
+        kind: 'validate',
+        document: `query A { ${Array.from({ length: 100 }, (_, i) => `x${i}`).join(' ')} }
+          query B { ${'a '.repeat(1000)} }`,
+        sdl: NESTED,
+      },
+    ],
+    explains: ({ judged, ours }) =>
+      messages(judged)[100] === 'Validation aborted.' &&
+      messages(ours)[100] === 'Too many errors, error limit reached.',
   },
   {
     name: 'no Float is infinite',
