@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -210,6 +211,16 @@ static void refuse(struct http1 *connection, int status, const char *code, const
         stream_write(connection->stream, body, head.body_bytes);
     free(body);
     finish(connection);
+}
+
+static void refuse_size(struct http1 *connection, int status, const char *code, const char *what,
+                        size_t bytes_max)
+{
+    char message[64];
+
+    (void)snprintf(message, sizeof message, "the %s is over the limit of %zu bytes", what,
+                   bytes_max);
+    refuse(connection, status, code, message);
 }
 
 static void begin_idle(struct http1 *connection)
@@ -442,7 +453,8 @@ static size_t take_body(struct http1 *connection, const uint8_t *bytes, size_t s
         refuse(connection, 400, "bad_request", "malformed chunked body");
         break;
     case BODY_TOO_LARGE:
-        refuse(connection, 413, "too_large", "the body is too large");
+        refuse_size(connection, 413, "too_large", "body",
+                    connection->server->limits->body_bytes_max);
         break;
     case BODY_NO_MEMORY:
         refuse(connection, 503, "unavailable", "no room for a body that is not whole");
@@ -466,7 +478,7 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
 
     connection->state = STATE_BODY;
     if (framing->content_length > limits.bytes_max) {
-        refuse(connection, 413, "too_large", "the body is too large");
+        refuse_size(connection, 413, "too_large", "body", limits.bytes_max);
         return;
     }
     if (framing->is_chunked)
@@ -508,10 +520,12 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
         return 0;
     connection->is_used = true;
     set_waiting(connection, false);
+    if (result == HEAD_TOO_LARGE) {
+        refuse_size(connection, 431, "head_too_large", "head", limits->head_bytes_max);
+        return 0;
+    }
     if (result != HEAD_OK) {
-        refuse_head(connection, result,
-                    result == HEAD_BAD ? "a head begins with a method, and its lines end in CR LF"
-                                       : "the head is too large");
+        refuse_head(connection, result, "a head begins with a method, and its lines end in CR LF");
         return 0;
     }
     if (make_exchange(connection, bytes, head_bytes, &framing) == NULL)

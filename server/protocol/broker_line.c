@@ -10,6 +10,8 @@
  *          a stalled one 30 s. A peer that is silent between lines stays while TCP keep-alive finds
  *          it.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,7 +76,11 @@ static size_t refuse_input(struct line_session *line, size_t size)
 
 static size_t refuse_long_line(struct line_session *line, size_t size)
 {
-    broker_send_error(&line->broker, BROKER_TOO_LARGE, "the line is over the limit");
+    char reason[64];
+
+    (void)snprintf(reason, sizeof reason, "the line is over the limit of %" PRIu32 " bytes",
+                   line->broker.session.service->limits.message_bytes_max);
+    broker_send_error(&line->broker, BROKER_TOO_LARGE, reason);
     return refuse_input(line, size);
 }
 

@@ -12,7 +12,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -116,23 +118,17 @@ static void fail_because(struct websocket *websocket, int code, const char *reas
     finish(websocket, code);
 }
 
-/* What our limits have to do with it, which a rule that the peer has broken has not. */
-static const char *reason_of(int code)
-{
-    switch (code) {
-    case WEBSOCKET_TOO_BIG:
-        return "the message is over the limit";
-    case WEBSOCKET_TRY_LATER:
-        return "no room for a message that is not whole";
-    default:
-        return "";
-    }
-}
-
-/* The peer has broken a rule (RFC 6455 section 7.1.7), or asks too much. */
+/* The peer has broken a rule (RFC 6455 section 7.1.7), which the code tells; or asks too much. */
 static void fail(struct websocket *websocket, int code)
 {
-    fail_because(websocket, code, reason_of(code));
+    char reason[64] = "";
+
+    if (code == WEBSOCKET_TOO_BIG)
+        (void)snprintf(reason, sizeof reason, "the message is over the limit of %" PRIu32 " bytes",
+                       websocket->set->options.message_bytes_max);
+    if (code == WEBSOCKET_TRY_LATER)
+        (void)snprintf(reason, sizeof reason, "no room for a message that is not whole");
+    fail_because(websocket, code, reason);
 }
 
 static void send_pong(struct websocket *websocket, const uint8_t *payload, size_t size)

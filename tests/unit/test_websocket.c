@@ -354,13 +354,13 @@ static void a_message_over_the_limit_closes_with_1009_before_it_comes(void **sta
     (void)state;
     fake_stream_feed(&f->fake, claims, sizeof claims - 1);
     fake_stream_run(&f->fake);
-    assert_sent_close_because(f, 1009, "the message is over the limit");
+    assert_sent_close_because(f, 1009, "the message is over the limit of 300 bytes");
     assert_int_equal(f->closed_with, 1009);
 
     reopen(f);
     fake_stream_feed(&f->fake, barely, sizeof barely - 1); /* 301 */
     fake_stream_run(&f->fake);
-    assert_sent_close_because(f, 1009, "the message is over the limit");
+    assert_sent_close_because(f, 1009, "the message is over the limit of 300 bytes");
 
     reopen(f);
     memset(text, 'x', sizeof text);
@@ -368,7 +368,7 @@ static void a_message_over_the_limit_closes_with_1009_before_it_comes(void **sta
     add_text(&input, FRAME_CONTINUATION, "");
     add_text(&input, FINAL | FRAME_CONTINUATION, "x");
     feed_input(f, &input);
-    assert_sent_close_because(f, 1009, "the message is over the limit");
+    assert_sent_close_because(f, 1009, "the message is over the limit of 300 bytes");
     assert_string_equal(f->received, "");
 }
 
