@@ -12,74 +12,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "server/graphql/document.h"
 #include "tests/unit/execute_fixture.h"
+#include "tests/unit/failing_calls.h"
 
 enum {
-    FAILURES_MAX = 10 * 1000, /* more than any scenario has calls */
     BYTES_MAX = 1024 * 1024,
 };
-
-/* --- the system ------------------------------------------------------------------------------- */
-
-/* The linker sends the product's calls here (--wrap). */
-static int until_failure; /* 0: none */
-
-static bool fails(void)
-{
-    return until_failure > 0 && --until_failure == 0;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-ssize_t __real_getrandom(void *out, size_t bytes, unsigned flags);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-    return fails() ? NULL : __real_realloc(memory, bytes);
-}
-
-ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags)
-{
-    if (fails()) {
-        errno = EAGAIN;
-        return -1;
-    }
-    return __real_getrandom(out, bytes, flags);
-}
-
-/* Lets the n-th call fail from now on; until calm. */
-static void arm(int n)
-{
-    assert_true(n < FAILURES_MAX);
-    until_failure = n;
-}
-
-/* Whether a call has failed since arm. */
-static bool calm(void)
-{
-    bool has_failed = until_failure == 0;
-
-    until_failure = 0;
-    return has_failed;
-}
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
@@ -127,9 +67,9 @@ static void coerce_with_failures(struct execute_fixture *f, const char *json, bo
         assert_non_null(f->document);
         graphql_errors_init(&f->base.errors, &f->base.region);
         coerce.document = f->document;
-        arm(n);
+        failing_calls_arm(n);
         is_done = coerce_variables(&coerce, f->document->definitions, span, &variables);
-        was_reached = calm();
+        was_reached = failing_calls_disarm();
         if (is_done)
             assert_false(f->base.region.has_failed);
         else
@@ -181,10 +121,10 @@ static void an_execution_without_memory(void **state)
         for (int n = 1; was_reached; n++) {
             enum execute_state end = EXECUTE_FAILED;
 
-            arm(n);
+            failing_calls_arm(n);
             if (execute_fixture_begin(f, data) != NULL)
                 end = execute_fixture_run(f, 1000);
-            was_reached = calm();
+            was_reached = failing_calls_disarm();
             assert_int_equal(end, was_reached ? EXECUTE_FAILED : EXECUTE_DONE);
             if (was_reached && f->execution != NULL)
                 assert_int_equal(execute_run(f->execution, 1), EXECUTE_FAILED);
@@ -212,11 +152,11 @@ static void a_cache_of_documents_without_memory(void **state)
         int missing_count = 0;
         int rc;
 
-        arm(n);
+        failing_calls_arm(n);
         rc = document_cache_open(&options, &cache);
         for (int i = 0; i < 3 && rc == 0; i++)
             documents[i] = document_get(cache, texts[i], strlen(texts[i]));
-        was_reached = calm();
+        was_reached = failing_calls_disarm();
         assert_true(rc == 0 || rc == -ENOMEM || rc == -EIO);
         for (int i = 0; i < 3 && rc == 0; i++) {
             missing_count += documents[i] == NULL ? 1 : 0;

@@ -12,43 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/failing_calls.h"
 #include "tests/unit/schema_fixture.h"
-
-enum {
-    ALLOCATIONS_MAX = 10 * 1000, /* more than any scenario makes */
-};
-
-/* --- the allocator ---------------------------------------------------------------------------- */
-
-/* The linker sends the product's calls here (--wrap). */
-static int until_failure; /* 0: none */
-
-static bool fails(void)
-{
-    return until_failure > 0 && --until_failure == 0;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-    return fails() ? NULL : __real_realloc(memory, bytes);
-}
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
@@ -60,13 +25,10 @@ static void build_with_failures(const char *sdl, bool is_good, uint32_t error_co
     for (int n = 1; was_reached; n++) {
         struct graphql_fixture f;
         struct schema *schema;
-
-        assert_true(n < ALLOCATIONS_MAX);
         graphql_fixture_init(&f, FIXTURE_REGION_BYTES);
-        until_failure = n;
+        failing_calls_arm(n);
         schema = schema_build(sdl, strlen(sdl), "x", &f.errors);
-        was_reached = until_failure == 0;
-        until_failure = 0;
+        was_reached = failing_calls_disarm();
         if (!was_reached || !f.region.has_failed) {
             assert_int_equal(schema != NULL, is_good);
             assert_int_equal(f.errors.count, error_count);
@@ -122,10 +84,9 @@ static void a_schema_that_cannot_be_printed_says_so(void **state)
         struct text out = {0};
         bool was_reached;
 
-        until_failure = n;
+        failing_calls_arm(n);
         schema_print(schema, &out);
-        was_reached = until_failure == 0;
-        until_failure = 0;
+        was_reached = failing_calls_disarm();
         assert_int_equal(text_is_whole(&out), !was_reached);
         text_done(&out);
         if (!was_reached)

@@ -9,61 +9,13 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "server/graphql/limits.h"
 #include "server/graphql/validate.h"
+#include "tests/unit/failing_calls.h"
 #include "tests/unit/validate_fixture.h"
-
-enum {
-    FAILURES_MAX = 10 * 1000, /* more than any document needs calls */
-};
-
-/* --- the system ------------------------------------------------------------------------------- */
-
-/* The linker sends the product's calls here (--wrap). */
-static int until_failure; /* 0: none */
-
-static bool fails(void)
-{
-    return until_failure > 0 && --until_failure == 0;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-ssize_t __real_getrandom(void *out, size_t bytes, unsigned flags);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-    return fails() ? NULL : __real_realloc(memory, bytes);
-}
-
-ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags)
-{
-    if (fails()) {
-        errno = EAGAIN;
-        return -1;
-    }
-    return __real_getrandom(out, bytes, flags);
-}
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
@@ -92,13 +44,10 @@ static void validate_with_failures(struct validate_fixture *f, const char *docum
 
     for (int n = 1; was_reached; n++) {
         bool is_valid;
-
-        assert_true(n < FAILURES_MAX);
         validate_fixture_parse(f, document);
-        until_failure = n;
+        failing_calls_arm(n);
         is_valid = validate_document(f->schema, f->document, &f->base.region, &f->base.errors);
-        was_reached = until_failure == 0;
-        until_failure = 0;
+        was_reached = failing_calls_disarm();
         if (was_reached && f->base.region.has_failed) {
             assert_false(is_valid);
             assert_true(f->base.errors.count <= error_count);
@@ -159,18 +108,15 @@ static void limits_are_checked_or_not_known(void **state)
     for (int n = 1; was_reached; n++) {
         struct limits limits = LIMITS_DEFAULT;
         bool is_within;
-
-        assert_true(n < FAILURES_MAX);
         limits.depth_max = n % 2 == 0 ? 3 : 15;
         validate_fixture_parse(f, "{ dog { ...F mother { ...F } } } fragment F on Dog { ...G } "
                                   "fragment G on Dog { mother { mother { id } } }");
         coerce.document = f->document;
         coerce.errors = &f->base.errors;
         variables.operation = f->document->definitions;
-        until_failure = n;
+        failing_calls_arm(n);
         is_within = limits_check(&coerce, f->document->definitions, &variables, &limits);
-        was_reached = until_failure == 0;
-        until_failure = 0;
+        was_reached = failing_calls_disarm();
         assert_true(was_reached || !f->base.region.has_failed);
         if (f->base.region.has_failed)
             assert_false(is_within);
