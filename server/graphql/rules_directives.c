@@ -3,33 +3,11 @@
  */
 #include "server/graphql/validate_internal.h"
 
-static const char *const location_names[SCHEMA_LOCATION_COUNT] = {
-    [SCHEMA_ON_QUERY] = "QUERY",
-    [SCHEMA_ON_MUTATION] = "MUTATION",
-    [SCHEMA_ON_SUBSCRIPTION] = "SUBSCRIPTION",
-    [SCHEMA_ON_FIELD] = "FIELD",
-    [SCHEMA_ON_FRAGMENT_DEFINITION] = "FRAGMENT_DEFINITION",
-    [SCHEMA_ON_FRAGMENT_SPREAD] = "FRAGMENT_SPREAD",
-    [SCHEMA_ON_INLINE_FRAGMENT] = "INLINE_FRAGMENT",
-    [SCHEMA_ON_VARIABLE_DEFINITION] = "VARIABLE_DEFINITION",
-    [SCHEMA_ON_SCHEMA] = "SCHEMA",
-    [SCHEMA_ON_SCALAR] = "SCALAR",
-    [SCHEMA_ON_OBJECT] = "OBJECT",
-    [SCHEMA_ON_FIELD_DEFINITION] = "FIELD_DEFINITION",
-    [SCHEMA_ON_ARGUMENT_DEFINITION] = "ARGUMENT_DEFINITION",
-    [SCHEMA_ON_INTERFACE] = "INTERFACE",
-    [SCHEMA_ON_UNION] = "UNION",
-    [SCHEMA_ON_ENUM] = "ENUM",
-    [SCHEMA_ON_ENUM_VALUE] = "ENUM_VALUE",
-    [SCHEMA_ON_INPUT_OBJECT] = "INPUT_OBJECT",
-    [SCHEMA_ON_INPUT_FIELD_DEFINITION] = "INPUT_FIELD_DEFINITION",
-};
-
 void rule_known_directives(struct validate *validate, const struct ast_node *node)
 {
     const struct ast_directive *directive = (const struct ast_directive *)node;
     const struct ast_definition *definition = validate->place.definition;
-    const char *location = location_names[validate->place.location];
+    const char *location = schema_location_name(validate->place.location);
     struct graphql_error *error;
 
     for (uint32_t i = 0; definition != NULL && i < definition->location_count; i++) {

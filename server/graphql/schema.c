@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bus/check.h"
 #include "server/graphql/schema_build.h"
 #include "server/json/text.h"
 
@@ -195,4 +196,32 @@ bool schema_ref_is_subtype(const struct schema_ref *sub, const struct schema_ref
         sub = sub->of;
     }
     return schema_is_possible(super->type, sub->type);
+}
+
+const char *schema_location_name(enum schema_location location)
+{
+    static const char *const names[SCHEMA_LOCATION_COUNT] = {
+        [SCHEMA_ON_QUERY] = "QUERY",
+        [SCHEMA_ON_MUTATION] = "MUTATION",
+        [SCHEMA_ON_SUBSCRIPTION] = "SUBSCRIPTION",
+        [SCHEMA_ON_FIELD] = "FIELD",
+        [SCHEMA_ON_FRAGMENT_DEFINITION] = "FRAGMENT_DEFINITION",
+        [SCHEMA_ON_FRAGMENT_SPREAD] = "FRAGMENT_SPREAD",
+        [SCHEMA_ON_INLINE_FRAGMENT] = "INLINE_FRAGMENT",
+        [SCHEMA_ON_VARIABLE_DEFINITION] = "VARIABLE_DEFINITION",
+        [SCHEMA_ON_SCHEMA] = "SCHEMA",
+        [SCHEMA_ON_SCALAR] = "SCALAR",
+        [SCHEMA_ON_OBJECT] = "OBJECT",
+        [SCHEMA_ON_FIELD_DEFINITION] = "FIELD_DEFINITION",
+        [SCHEMA_ON_ARGUMENT_DEFINITION] = "ARGUMENT_DEFINITION",
+        [SCHEMA_ON_INTERFACE] = "INTERFACE",
+        [SCHEMA_ON_UNION] = "UNION",
+        [SCHEMA_ON_ENUM] = "ENUM",
+        [SCHEMA_ON_ENUM_VALUE] = "ENUM_VALUE",
+        [SCHEMA_ON_INPUT_OBJECT] = "INPUT_OBJECT",
+        [SCHEMA_ON_INPUT_FIELD_DEFINITION] = "INPUT_FIELD_DEFINITION",
+    };
+
+    CHECK(location < SCHEMA_LOCATION_COUNT);
+    return names[location];
 }

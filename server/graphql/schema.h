@@ -150,6 +150,9 @@ enum schema_location { /* of directives; bits of schema_directive.locations */
                        SCHEMA_LOCATION_COUNT,
 };
 
+/* As SDL names it: "FIELD_DEFINITION". */
+const char *schema_location_name(enum schema_location location);
+
 struct schema_directive {
     struct ast_text name;
     const struct ast_text *description;

@@ -369,31 +369,17 @@ static void check_required_arguments(struct sdl_walk *walk, const struct ast_dir
     }
 }
 
-static const char *const location_names[] = {
-    [SCHEMA_ON_SCHEMA] = "SCHEMA",
-    [SCHEMA_ON_SCALAR] = "SCALAR",
-    [SCHEMA_ON_OBJECT] = "OBJECT",
-    [SCHEMA_ON_FIELD_DEFINITION] = "FIELD_DEFINITION",
-    [SCHEMA_ON_ARGUMENT_DEFINITION] = "ARGUMENT_DEFINITION",
-    [SCHEMA_ON_INTERFACE] = "INTERFACE",
-    [SCHEMA_ON_UNION] = "UNION",
-    [SCHEMA_ON_ENUM] = "ENUM",
-    [SCHEMA_ON_ENUM_VALUE] = "ENUM_VALUE",
-    [SCHEMA_ON_INPUT_OBJECT] = "INPUT_OBJECT",
-    [SCHEMA_ON_INPUT_FIELD_DEFINITION] = "INPUT_FIELD_DEFINITION",
-};
-
 static void check_directive_location(struct sdl_walk *walk, const struct ast_directive *directive,
                                      const struct ast_definition *definition,
                                      enum schema_location location)
 {
     for (uint32_t i = 0; i < definition->location_count; i++) {
-        if (ast_text_is(definition->locations[i].text, location_names[location]))
+        if (ast_text_is(definition->locations[i].text, schema_location_name(location)))
             return;
     }
     schema_locate(walk->builder,
                   REPORT(walk->builder, "Directive \"@%.*s\" may not be used on %s.",
-                         NAME(directive->name.text), location_names[location]),
+                         NAME(directive->name.text), schema_location_name(location)),
                   directive->node.at);
 }
 

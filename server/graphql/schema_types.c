@@ -276,39 +276,14 @@ static void make_type(struct schema_builder *builder, struct build_type *build)
     (void)names_add(&builder->tables->types, NULL, type->name, type);
 }
 
-static const struct {
-    const char *name;
-    enum schema_location location;
-} locations[] = {
-    {"QUERY", SCHEMA_ON_QUERY},
-    {"MUTATION", SCHEMA_ON_MUTATION},
-    {"SUBSCRIPTION", SCHEMA_ON_SUBSCRIPTION},
-    {"FIELD", SCHEMA_ON_FIELD},
-    {"FRAGMENT_DEFINITION", SCHEMA_ON_FRAGMENT_DEFINITION},
-    {"FRAGMENT_SPREAD", SCHEMA_ON_FRAGMENT_SPREAD},
-    {"INLINE_FRAGMENT", SCHEMA_ON_INLINE_FRAGMENT},
-    {"VARIABLE_DEFINITION", SCHEMA_ON_VARIABLE_DEFINITION},
-    {"SCHEMA", SCHEMA_ON_SCHEMA},
-    {"SCALAR", SCHEMA_ON_SCALAR},
-    {"OBJECT", SCHEMA_ON_OBJECT},
-    {"FIELD_DEFINITION", SCHEMA_ON_FIELD_DEFINITION},
-    {"ARGUMENT_DEFINITION", SCHEMA_ON_ARGUMENT_DEFINITION},
-    {"INTERFACE", SCHEMA_ON_INTERFACE},
-    {"UNION", SCHEMA_ON_UNION},
-    {"ENUM", SCHEMA_ON_ENUM},
-    {"ENUM_VALUE", SCHEMA_ON_ENUM_VALUE},
-    {"INPUT_OBJECT", SCHEMA_ON_INPUT_OBJECT},
-    {"INPUT_FIELD_DEFINITION", SCHEMA_ON_INPUT_FIELD_DEFINITION},
-};
-
 static uint32_t locations_of(const struct ast_definition *definition)
 {
     uint32_t set = 0;
 
     for (uint32_t i = 0; i < definition->location_count; i++) {
-        for (size_t j = 0; j < sizeof locations / sizeof *locations; j++) {
-            if (ast_text_is(definition->locations[i].text, locations[j].name))
-                set |= 1U << locations[j].location;
+        for (unsigned location = 0; location < SCHEMA_LOCATION_COUNT; location++) {
+            if (ast_text_is(definition->locations[i].text, schema_location_name(location)))
+                set |= 1U << location;
         }
     }
     return set;
