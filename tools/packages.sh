@@ -4,7 +4,7 @@
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libhttp-parser-dev libinih-dev
     liblmdb-dev libssl-dev libsystemd-dev libwslay-dev libxxhash-dev uthash-dev)
 PACKAGES_TEST=(libcmocka-dev)
-PACKAGES_E2E=(chromium)
+PACKAGES_E2E=(chromium curl)
 PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)
 
