@@ -112,8 +112,8 @@ trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 [ $# -gt 0 ] || set -- unit graphql e2e fault fuzz
 case " $*" in
 *" e2e"* | *" fault"* | *" fuzz"*)
+    install_node "$build_dir" e2e # before the next, which may write the certificates anew
     install_missing "${PACKAGES_E2E[@]}"
-    install_node "$build_dir" e2e
     ;;
 esac
 case " $*" in
