@@ -126,7 +126,7 @@ static void of_thousands_that_come_and_go_nothing_is_left(void **state)
         for (uint64_t i = 0; i < AT_ONCE; i++)
             assert_true(hash_counts_add(counts, first_slot, scattered(round * AT_ONCE + i), -1));
     }
-    for (uint64_t i = 0; i < ROUNDS * AT_ONCE; i++)
+    for (uint64_t i = 0; i < (uint64_t)ROUNDS * AT_ONCE; i++)
         assert_int_equal(hash_counts_sum(counts, f->bus, scattered(i)), 0);
 }
 

@@ -83,7 +83,7 @@ static void a_little_is_kept_though_others_have_used_it_up(void **state)
     f->user.take_max = SIZE_MAX;
     send_text(f, "z");
     TURN_UNTIL(f, f->user.bytes == 2 * LITTLE_BYTES + 2);
-    assert_string_equal(f->user.text + 2 * LITTLE_BYTES - 1, "xyz");
+    assert_string_equal(&f->user.text[2 * LITTLE_BYTES - 1], "xyz");
     assert_int_equal(f->user.no_room_count, 0);
 }
 
