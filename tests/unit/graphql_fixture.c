@@ -36,6 +36,21 @@ struct ast_document *graphql_fixture_parse_limited(struct graphql_fixture *fixtu
                         &fixture->region, &fixture->errors);
 }
 
+int graphql_fixture_setup(void **state)
+{
+    static struct graphql_fixture fixture;
+
+    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
+    *state = &fixture;
+    return 0;
+}
+
+int graphql_fixture_teardown(void **state)
+{
+    graphql_fixture_done(*state);
+    return 0;
+}
+
 struct ast_document *graphql_fixture_parse(struct graphql_fixture *fixture, const char *source)
 {
     return graphql_fixture_parse_limited(

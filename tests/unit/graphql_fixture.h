@@ -28,6 +28,9 @@ struct graphql_fixture {
 
 void graphql_fixture_init(struct graphql_fixture *fixture, size_t region_bytes_max);
 void graphql_fixture_done(struct graphql_fixture *fixture);
+/* For cmocka: one fixture of FIXTURE_REGION_BYTES as the test's state. */
+int graphql_fixture_setup(void **state);
+int graphql_fixture_teardown(void **state);
 
 /* NULL: see the errors. A second document may be parsed when the first one's source is not needed. */
 struct ast_document *graphql_fixture_parse(struct graphql_fixture *fixture, const char *source);

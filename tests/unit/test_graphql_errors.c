@@ -10,21 +10,6 @@
 #include "server/graphql/ast.h"
 #include "tests/unit/graphql_fixture.h"
 
-static int begin(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int end(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
 static struct ast_document document_of(const char *name, const char *source)
 {
     return (struct ast_document){.name = name, .source = {source, (uint32_t)strlen(source)}};
@@ -229,18 +214,21 @@ static void without_memory_nothing_is_added_and_the_region_knows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(no_errors_are_an_empty_list, begin, end),
+        cmocka_unit_test_setup_teardown(no_errors_are_an_empty_list, graphql_fixture_setup,
+                                        graphql_fixture_teardown),
         cmocka_unit_test_setup_teardown(errors_are_shown_in_the_order_in_which_they_were_found,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(an_error_has_locations_and_a_path, begin, end),
+                                        graphql_fixture_setup, graphql_fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_error_has_locations_and_a_path, graphql_fixture_setup,
+                                        graphql_fixture_teardown),
         cmocka_unit_test(lines_end_with_lf_cr_or_both_and_columns_are_utf16),
-        cmocka_unit_test_setup_teardown(places_are_right_in_any_order_and_in_many_documents, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(many_places_are_right_backwards_and_forwards, begin, end),
-        cmocka_unit_test_setup_teardown(the_error_behind_the_last_says_that_there_are_more, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(other_errors_overflow_without_a_word_of_validation, begin,
-                                        end),
+        cmocka_unit_test_setup_teardown(places_are_right_in_any_order_and_in_many_documents,
+                                        graphql_fixture_setup, graphql_fixture_teardown),
+        cmocka_unit_test_setup_teardown(many_places_are_right_backwards_and_forwards,
+                                        graphql_fixture_setup, graphql_fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_error_behind_the_last_says_that_there_are_more,
+                                        graphql_fixture_setup, graphql_fixture_teardown),
+        cmocka_unit_test_setup_teardown(other_errors_overflow_without_a_word_of_validation,
+                                        graphql_fixture_setup, graphql_fixture_teardown),
         cmocka_unit_test(each_code_has_its_name),
         cmocka_unit_test(without_memory_nothing_is_added_and_the_region_knows),
     };

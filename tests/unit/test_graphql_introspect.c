@@ -326,22 +326,8 @@ static void without_memory_a_list_is_an_error(void **state)
     schema_free(schema);
 }
 
-static int setup(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, graphql_fixture_setup, graphql_fixture_teardown)
 
 int main(void)
 {

@@ -12,21 +12,6 @@
 #include "server/json/text.h"
 #include "tests/unit/graphql_fixture.h"
 
-static int begin(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int end(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
 static void assert_text(struct ast_text text, const char *wanted)
 {
     assert_int_equal(text.size, strlen(wanted));
@@ -577,7 +562,8 @@ static void a_value_alone_is_constant(void **state)
     }
 }
 
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define WITH_FIXTURE(test)                                                                         \
+    cmocka_unit_test_setup_teardown(test, graphql_fixture_setup, graphql_fixture_teardown)
 
 int main(void)
 {

@@ -345,22 +345,8 @@ static void the_message_board_builds_and_prints(void **state)
     free(sdl);
 }
 
-static int setup(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, graphql_fixture_setup, graphql_fixture_teardown)
 
 int main(void)
 {

@@ -402,22 +402,8 @@ static void a_circle_of_any_length_is_found_without_recursion(void **state)
     build_chain(*state, 20 * 1000, "!", "I0!", false);
 }
 
-static int setup(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, graphql_fixture_setup, graphql_fixture_teardown)
 
 int main(void)
 {

@@ -250,22 +250,8 @@ static void names_are_found_under_their_owner_alone(void **state)
     free(written);
 }
 
-static int setup(void **state)
-{
-    static struct graphql_fixture fixture;
-
-    graphql_fixture_init(&fixture, FIXTURE_REGION_BYTES);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    graphql_fixture_done(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, graphql_fixture_setup, graphql_fixture_teardown)
 
 int main(void)
 {
