@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 
 export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+/** IMF-fixdate: RFC 9110 section 5.6.7. */
+export const HTTP_DATE =
+  /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 export const EPOCH = /^[0-9a-f]{16}$/;
 
 /** An HTTP error: its status, its code, and a message for people. */
