@@ -235,7 +235,8 @@ test('a writer whose loop stands still is replaced', async ({ start }) => {
   const client = await server.broker();
   await client.publish('news', 1, { durable: true });
   const writer = server.writer();
-  // Outside a commit: one that a disk holds up is left alone.
+  // Outside a commit, whose end comes after its answer: one that a disk holds up is left alone.
+  await until(() => fieldOf(writer.pid, 'State').startsWith('S'), { what: 'the writer asleep' });
   kill(writer, 'SIGSTOP');
   await successor(() => server.writer(), writer, { timeout: 40_000 });
   assert.equal((await client.publish('news', 2, { durable: true })).status, 'published');
