@@ -56,7 +56,9 @@ struct bus_process_slot {
     _Atomic uint32_t mark;       /* enum slot_mark. W: owner; R: master */
     _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master */
     _Atomic uint64_t cursor_seq; /* last operation it has delivered / committed. W: owner; R: all */
-    _Atomic uint64_t reserved[4];
+    /* The COMMAND that is being executed; 0: none. W: the writer; R: the next one, after its death */
+    _Atomic uint64_t applying_seq;
+    _Atomic uint64_t reserved[3];
 
     /* By enum stat_id. W: owner (gauges of the dead: master); R: all. O: relaxed */
     alignas(BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX];

@@ -14,16 +14,22 @@ static_assert(offsetof(struct record_head, check) == 48, "hashed up to here");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are stored as they are");
 
 #define RECORD_PAYLOAD_BYTES_MAX (UINT64_C(2) << 30)
-#define RECORD_FLAGS_ALL         (RECORD_FROM_ROOM | RECORD_TICK | RECORD_URGENT | RECORD_FAILED)
+#define RECORD_FLAGS_ALL                                                                           \
+    (RECORD_FROM_ROOM | RECORD_TICK | RECORD_URGENT | RECORD_FAILED | RECORD_APPLIED)
 
 static uint64_t align_up(uint64_t bytes)
 {
     return (bytes + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
 }
 
-static bool is_kind(unsigned kind)
+/* What goes together: an EVENT is on a topic and final as it stands, so no results are in it. */
+static bool is_consistent(unsigned kind, unsigned flags, size_t topic_count, uint32_t table)
 {
-    return kind == RECORD_EVENT || kind == RECORD_COMMAND;
+    if ((flags & ~(unsigned)RECORD_FLAGS_ALL) != 0 || topic_count > RECORD_TOPICS_MAX)
+        return false;
+    if (kind == RECORD_EVENT)
+        return topic_count >= 1 && (flags & RECORD_APPLIED) == 0 && table == 0;
+    return kind == RECORD_COMMAND && ((flags & RECORD_APPLIED) != 0 || table == 0);
 }
 
 /* Everything but seq, time and check. Three hashes, because what is left out lies between. */
@@ -41,8 +47,6 @@ static uint64_t content_hash(const uint8_t *bytes, size_t length)
 
 static bool topics_are_good(const struct record_topic *topics, size_t count)
 {
-    if (count < 1 || count > RECORD_TOPICS_MAX)
-        return false;
     for (size_t i = 0; i < count; i++) {
         if (topics[i].bytes < 1 || topics[i].bytes > RECORD_TOPIC_BYTES_MAX)
             return false;
@@ -66,7 +70,7 @@ static size_t topics_bytes_of(const struct record_spec *spec)
 
 size_t record_encoded_bytes(const struct record_spec *spec)
 {
-    if (!is_kind(spec->kind) || (spec->flags & ~(unsigned)RECORD_FLAGS_ALL) != 0)
+    if (!is_consistent(spec->kind, spec->flags, spec->topic_count, spec->table))
         return 0;
     if (!topics_are_good(spec->topics, spec->topic_count))
         return 0;
@@ -94,6 +98,7 @@ size_t record_encode(void *buf, const struct record_spec *spec)
     head.origin_slot = spec->origin_slot;
     head.topics_bytes = (uint16_t)topics_bytes_of(spec);
     head.payload_bytes = (uint32_t)spec->payload_bytes;
+    head.table = spec->table;
     memcpy(buf, &head, sizeof head);
     for (size_t i = 0; i < spec->topic_count; i++) {
         *at++ = (uint8_t)spec->topics[i].bytes;
@@ -148,9 +153,7 @@ static bool head_is_good(const struct record_head *head)
 {
     uint64_t content = sizeof *head + (uint64_t)head->topics_bytes + head->payload_bytes;
 
-    if (!is_kind(head->kind) || (head->flags & ~(unsigned)RECORD_FLAGS_ALL) != 0)
-        return false;
-    if (head->topic_count < 1 || head->topic_count > RECORD_TOPICS_MAX || head->reserved != 0)
+    if (!is_consistent(head->kind, head->flags, head->topic_count, head->table))
         return false;
     return head->payload_bytes <= RECORD_PAYLOAD_BYTES_MAX && head->length == align_up(content);
 }
@@ -189,6 +192,7 @@ enum record_result record_decode(const void *buf, size_t bytes, struct record *r
         .topics_bytes = head.topics_bytes,
         .payload = topics + head.topics_bytes,
         .payload_bytes = head.payload_bytes,
+        .table = head.table,
     };
     return RECORD_OK;
 }

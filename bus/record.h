@@ -26,7 +26,8 @@ enum record_flag {
     RECORD_FROM_ROOM = 1, /* published by a room client: {"from":…,"data":…} */
     RECORD_TICK = 2,      /* the room's tick: {"tick":true} */
     RECORD_URGENT = 4,    /* somebody waits for its commit */
-    RECORD_FAILED = 8,    /* a COMMAND that was committed as failed */
+    RECORD_FAILED = 8,    /* a COMMAND that was committed as failed; with RECORD_APPLIED */
+    RECORD_APPLIED = 16,  /* a COMMAND as the log has it: its results, not what was asked for */
 };
 
 enum {
@@ -47,7 +48,7 @@ struct record_head {
     uint16_t origin_slot;
     uint16_t topics_bytes; /* of all length bytes and names */
     uint32_t payload_bytes;
-    uint32_t reserved; /* 0 */
+    uint32_t table; /* of an applied COMMAND: whose row its payload is; else 0 */
     uint64_t check;
 };
 
@@ -61,9 +62,10 @@ struct record_spec {
     enum record_kind kind;
     unsigned flags; /* or-ed enum record_flag */
     const struct record_topic *topics;
-    size_t topic_count; /* 1 to RECORD_TOPICS_MAX, no duplicates */
+    size_t topic_count; /* to RECORD_TOPICS_MAX, no duplicates; an EVENT has at least one */
     const void *payload;
     size_t payload_bytes;
+    uint32_t table; /* of an applied COMMAND; else 0 */
     uint16_t origin_slot;
     uint32_t origin_generation;
     uint64_t origin_request;
@@ -84,7 +86,19 @@ struct record {
     size_t topics_bytes;
     const uint8_t *payload;
     size_t payload_bytes;
+    uint32_t table;
 };
+
+/*
+ * Whether subscribers of its topics get it: an EVENT, or what a COMMAND came to. In the ring a COMMAND
+ * has still to be executed, and is not.
+ */
+static inline bool record_is_event(const struct record *record)
+{
+    if ((record->flags & RECORD_FAILED) != 0)
+        return false;
+    return record->kind == RECORD_EVENT || (record->flags & RECORD_APPLIED) != 0;
+}
 
 enum record_result {
     RECORD_OK,

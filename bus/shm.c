@@ -587,3 +587,13 @@ uint64_t bus_slot_cursor(const struct bus *bus, unsigned slot)
 {
     return atomic_load_explicit(&bus_slot_at(bus, slot)->cursor_seq, memory_order_acquire);
 }
+
+void bus_slot_set_applying(struct bus *bus, unsigned slot, uint64_t seq)
+{
+    atomic_store_explicit(&bus_slot_at(bus, slot)->applying_seq, seq, memory_order_relaxed);
+}
+
+uint64_t bus_slot_applying(const struct bus *bus, unsigned slot)
+{
+    return atomic_load_explicit(&bus_slot_at(bus, slot)->applying_seq, memory_order_relaxed);
+}

@@ -102,5 +102,8 @@ void bus_slot_set_mark(struct bus *bus, unsigned slot, enum slot_mark mark);
 enum slot_mark bus_slot_mark(const struct bus *bus, unsigned slot);
 void bus_slot_set_cursor(struct bus *bus, unsigned slot, uint64_t seq);
 uint64_t bus_slot_cursor(const struct bus *bus, unsigned slot);
+/* The COMMAND that its owner executes; 0: none. It stays when the owner dies. */
+void bus_slot_set_applying(struct bus *bus, unsigned slot, uint64_t seq);
+uint64_t bus_slot_applying(const struct bus *bus, unsigned slot);
 
 #endif

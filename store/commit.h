@@ -41,6 +41,19 @@ int commit_operations(struct store *store, const void *records, size_t bytes, ui
 int commit_trim(struct store *store, const struct retention *retention,
                 struct store_meta *ret_meta);
 
+/*
+ * Whether a schema operation with this encoded catalog would succeed: executes it and undoes that.
+ * 0, also when nothing would change (*ret_is_changed); -EINVAL: it would not, store_error_text()
+ * names table and column; else -errno.
+ */
+int commit_schema_try(struct store *store, const void *catalog, size_t bytes, bool *ret_is_changed);
+
+/*
+ * The writer died while it executed the COMMAND at @seq: counts it, on disk. The second time
+ * commit_operations commits that COMMAND as failed.
+ */
+int commit_poison(struct store *store, uint64_t seq, struct store_meta *ret_meta);
+
 /* A new epoch from committed_seq + 1 on; clears the clean mark. Before the first append. */
 int commit_new_epoch(struct store *store, uint64_t epoch, struct store_meta *ret_meta);
 /* Sets or clears the clean mark. */

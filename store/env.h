@@ -32,6 +32,12 @@ struct store_options {
     const char *data_dir;
     uint64_t map_bytes; /* 0: STORE_MAP_BYTES_DEFAULT; an existing store never shrinks */
     bool is_writer;
+    /*
+     * The writer's: where the seq of the COMMAND that is being executed is noted for whoever comes
+     * after its death (bus/slots.h); NULL: nowhere.
+     */
+    struct bus *bus;
+    unsigned slot;
 };
 
 /*

@@ -23,6 +23,12 @@
 int log_block_at(struct store *store, uint64_t seq, struct block *ret_block);
 
 /*
+ * One operation. Asking for ascending seqs walks each block once. -ENOENT: not committed in this
+ * snapshot, or no longer kept.
+ */
+int log_record_at(struct store *store, uint64_t seq, struct record *ret_record);
+
+/*
  * The first seq of the first block that holds an event of this topic with a seq >= @seq.
  * -ENOENT: none.
  */

@@ -27,7 +27,8 @@ NET = BASE + ["server/net"]
 HTTP = NET + ["server/http", "server/json"]
 WEBSOCKET = HTTP + ["server/websocket"]
 TOPICS = WEBSOCKET + ["server/topics"]
-PROTOCOL = TOPICS + ["server/protocol"]
+API = TOPICS + ["server/graphql", "server/api"]
+PROTOCOL = API + ["server/protocol"]
 LAYERS = {
     "bus": [],
     "store": ["bus"],
@@ -37,6 +38,7 @@ LAYERS = {
     "server/websocket": HTTP,
     "server/graphql": ["bus/check.h", "bus/hash.h", "server/json"],
     "server/topics": WEBSOCKET,
+    "server/api": API,
     "server/protocol": PROTOCOL,
     # main, master, child, worker, writer: only they know the configuration and the log.
     "server": PROTOCOL,

@@ -42,6 +42,11 @@ struct publish {
     size_t payload_bytes;
     unsigned flags; /* RECORD_FROM_ROOM, RECORD_TICK */
     bool is_durable;
+    /*
+     * A COMMAND (store/command.h) instead of an event: no topic; answered once it is committed,
+     * which is when its result is in the store, under the seq of the answer (log_record_at).
+     */
+    bool is_command;
     publish_done_function *on_done; /* NULL: nobody waits */
     void *user;
     uint64_t tag;

@@ -8,6 +8,11 @@
  * Turn     topics_turn reads at most 64 KiB of the ring, encodes each event once per encoding that
  *          needs it, and queues ranges; topics_judge, after the flush, makes those whose queue is
  *          over the limit lag; topics_catch_up feeds lagging subscribers within a byte budget.
+ * Kinds    a *row topic* is one that a change of a row may be published to; all others are plain. Two
+ *          cursors read the log: one delivers plain topics up to the ring's tail, one row topics up to
+ *          committed_seq, from the store, where a COMMAND stands as its results. So mutations and slow
+ *          disks hold back row events only, and the order within a topic is the log's. What somebody
+ *          else publishes to a row topic comes with the second one.
  * Order    an event is passed on in seq order; a run of events for the same topic costs one range
  *          per subscriber. Each subscription skips everything at or before its own position.
  * Memory   no per-client copy of a message, nothing allocated per delivered message per client.
@@ -27,6 +32,7 @@ struct store;
 struct stream;
 struct hash_counts;
 struct topics;
+struct topics_encoding; /* an encoding in use: its arena, its runs */
 struct subscriber;
 struct subscription;
 
@@ -39,12 +45,17 @@ struct topics_options {
     const uint32_t *queue_bytes_max;    /* --max-queue; read at each use: a reload may change it */
     const uint32_t *subscriptions_max;  /* --max-subscriptions */
     const bool *deliver_committed_only; /* durability = committed */
+    /* Whether a topic is a row topic; always the same for the same name. NULL: none is. */
+    bool (*is_row_topic)(const void *user, const char *topic, size_t topic_bytes);
+    const void *is_row_topic_user;
 };
 
 int topics_open(const struct topics_options *options, struct topics **ret_topics);
 void topics_close(struct topics *topics);
-/* Returns the encoding's number. At start only. */
-unsigned topics_register_encoding(struct topics *topics, const struct encoding *encoding);
+/* @encoding must stay until it is removed. NULL: no memory. An idle one costs some 100 bytes. */
+struct topics_encoding *topics_add_encoding(struct topics *topics, const struct encoding *encoding);
+/* No subscriber may have it any more. */
+void topics_remove_encoding(struct topics *topics, struct topics_encoding *encoding);
 
 /* --- subscribers -------------------------------------------------------------------------- */
 
@@ -56,21 +67,30 @@ struct subscriber_handlers {
     void (*on_gap)(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
 };
 
-/* Embedded in a protocol's session (48 bytes); zeroed by subscriber_init. */
+/*
+ * Embedded in a protocol's session (48 bytes); zeroed by subscriber_init. A stream may have several
+ * (one per GraphQL operation): each is judged and catches up by itself.
+ */
 struct subscriber {
     struct stream *stream;
     const struct subscriber_handlers *handlers;
     void *user;
     struct subscription *subscriptions; /* list */
     struct catch_up *catch_up; /* its shared cursor while something is lagging; else NULL */
+    struct topics_encoding *encoding;
+    uint32_t judged_index; /* in the list of those to be judged after the flush; UINT32_MAX: not */
     uint16_t subscription_count;
-    uint8_t encoding;
-    bool is_judged;        /* in the list of those to be judged after the flush ... */
-    uint32_t judged_index; /* ... at this place */
 };
 
-void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsigned encoding,
-                     const struct subscriber_handlers *handlers, void *user);
+/* With a spliced encoding: a subscriber with the bytes of its own. The owner keeps their reference. */
+struct spliced_subscriber {
+    struct subscriber subscriber;
+    struct range splice;
+};
+
+void subscriber_init(struct subscriber *subscriber, struct stream *stream,
+                     struct topics_encoding *encoding, const struct subscriber_handlers *handlers,
+                     void *user);
 /* Ends all its subscriptions. Safe when it has none. */
 void subscriber_done(struct topics *topics, struct subscriber *subscriber);
 /* To be called from the stream's on_drained: feeding may go on. */
@@ -120,8 +140,12 @@ bool topics_turn(struct topics *topics);
 void topics_judge(struct topics *topics);
 /* Feeds lagging subscribers, at most @budget_bytes; true when more could be done at once. */
 bool topics_catch_up(struct topics *topics, size_t budget_bytes);
-/* Last operation that the worker's cursor has passed. */
+/* Last operation that the cursor of plain topics has passed. */
 uint64_t topics_cursor_seq(const struct topics *topics);
+/* Whether there is something to deliver now: asked before the worker sleeps. */
+bool topics_has_news(const struct topics *topics);
+/* Or-ed enum wake_reason: what delivery waits for. */
+unsigned topics_wake_reasons(const struct topics *topics);
 
 /* --- questions -------------------------------------------------------------------------------- */
 
@@ -130,6 +154,7 @@ uint64_t topics_cursor_seq(const struct topics *topics);
  * U+009F), not beginning with `$`.
  */
 bool topic_name_is_valid(const char *name, size_t bytes);
+bool topics_is_row_topic(const struct topics *topics, const char *topic, size_t topic_bytes);
 /* Subscribers of it over all workers. */
 uint64_t topics_subscriber_count(const struct topics *topics, const char *topic,
                                  size_t topic_bytes);

@@ -164,6 +164,31 @@ static void what_cannot_be_a_record_takes_no_bytes(void **state)
     assert_int_equal(record_encoded_bytes(&spec), 0);
 }
 
+static void what_a_command_came_to_may_be_on_no_topic_and_names_a_table(void **state)
+{
+    struct record_spec spec = spec_of("{\"id\":1}", 8);
+    struct record record;
+
+    (void)state;
+    spec.kind = RECORD_COMMAND;
+    spec.topic_count = 0;
+    assert_true(record_encoded_bytes(&spec) > 0);
+    spec.table = 7; /* before it is applied it is nobody's row */
+    assert_int_equal(record_encoded_bytes(&spec), 0);
+    spec.flags = RECORD_APPLIED;
+    assert_int_equal(record_encode(buf, &spec), 64);
+    record_stamp(buf, 1, 2);
+    assert_int_equal(record_decode(buf, sizeof buf, &record), RECORD_OK);
+    assert_true(record_verify(buf));
+    assert_int_equal(record.table, 7);
+    assert_int_equal(record.topic_count, 0);
+    assert_true(record_is_event(&record));
+    record.flags |= RECORD_FAILED;
+    assert_false(record_is_event(&record));
+    record.flags = 0;
+    assert_false(record_is_event(&record));
+}
+
 static void encode_nothing(void *user)
 {
     struct record_spec spec = spec_of("x", 1);
@@ -244,7 +269,7 @@ static void lengths_that_do_not_fit_together_are_no_record(void **state)
         {offsetof(struct record_head, payload_bytes), 4, 9},
         {offsetof(struct record_head, payload_bytes), 4, UINT32_MAX},
         {offsetof(struct record_head, payload_bytes), 4, UINT32_MAX - 71},
-        {offsetof(struct record_head, reserved), 4, 1},
+        {offsetof(struct record_head, table), 4, 1},
         {sizeof(struct record_head), 1, 0}, /* the first topic's length */
         {sizeof(struct record_head), 1, 3},
         {sizeof(struct record_head), 1, 255},
@@ -304,6 +329,7 @@ int main(void)
         cmocka_unit_test(the_most_and_longest_topics_fit),
         cmocka_unit_test(a_topic_is_found_by_its_whole_name_only),
         cmocka_unit_test(what_cannot_be_a_record_takes_no_bytes),
+        cmocka_unit_test(what_a_command_came_to_may_be_on_no_topic_and_names_a_table),
         cmocka_unit_test(misuse_is_a_broken_invariant),
         cmocka_unit_test(every_shorter_piece_wants_more),
         cmocka_unit_test(a_record_is_read_from_any_address),

@@ -1,0 +1,58 @@
+/*
+ * server/api/api.h - one worker's GraphQL: documents, operations, groups, for all transports.
+ *
+ * Shape    a struct api per worker. A transport parses a request (request.h), makes an operation of it
+ *          (operation.h) and sends what comes out; a subscription joins a group (group.h).
+ * Turn     api_turn goes on with the operations that have not come to their end, oldest first, within a
+ *          budget of API_STEPS; what mutations wait for comes by the publisher's callbacks.
+ * Callers  one per worker; transports in server/protocol/.
+ */
+#ifndef SERVER_API_API_H
+#define SERVER_API_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/graphql/limits.h"
+
+struct api;
+struct bus;
+struct log_reader;
+struct model;
+struct publisher;
+struct store;
+struct topics;
+
+enum {
+    API_STEPS = 20000,       /* fields and items a turn, of all operations together */
+    API_GROUP_STEPS = 20000, /* of all groups together */
+    API_DOCUMENTS_MAX = 1000,
+    API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,
+};
+
+/* The part of the configuration that the API looks at; a reload replaces the values in place. */
+struct api_limits {
+    struct limits operation;       /* --graphql-depth, --graphql-complexity */
+    uint32_t document_bytes_max;   /* --graphql-document */
+    bool is_introspection_allowed; /* --introspection */
+};
+
+struct api_options {
+    struct model *model; /* not bound yet; api_open loads the catalog and binds it */
+    struct bus *bus;
+    struct store *store;
+    struct topics *topics;
+    struct publisher *publisher;
+    struct log_reader *reader;
+    const struct api_limits *limits;
+};
+
+/* 0; -ESTALE: the store's schema is another one; -ENOMEM; what the store says. */
+int api_open(const struct api_options *options, struct api **ret_api);
+/* No operation and no subscription may be left. */
+void api_close(struct api *api);
+
+/* Once per loop turn, after publisher_turn; true when it wants another turn at once. */
+bool api_turn(struct api *api);
+
+#endif
