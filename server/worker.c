@@ -255,7 +255,7 @@ static unsigned wake_reasons(const struct worker *worker)
 {
     unsigned reasons = WAKE_STATE;
 
-    reasons |= worker->is_awaiting_committed ? (unsigned)WAKE_COMMIT : (unsigned)WAKE_TAIL;
+    reasons |= topics_wake_reasons(worker->service.topics);
     reasons |= publisher_wake_reasons(worker->service.publisher);
     reasons |= service_wake_reasons(&worker->service);
     return reasons;
@@ -264,13 +264,9 @@ static unsigned wake_reasons(const struct worker *worker)
 /* Whether something has changed that this turn has not acted on; after wake_prepare. */
 static bool has_news(const struct worker *worker, unsigned reasons)
 {
-    uint64_t committed_seq = ring_committed(worker->bus).seq;
-    uint64_t deliver_seq =
-        worker->is_awaiting_committed ? committed_seq : ring_tail(worker->bus).seq;
-
-    if (topics_cursor_seq(worker->service.topics) != deliver_seq)
+    if (topics_has_news(worker->service.topics))
         return true;
-    if ((reasons & WAKE_COMMIT) != 0 && committed_seq != worker->committed_seq)
+    if ((reasons & WAKE_COMMIT) != 0 && ring_committed(worker->bus).seq != worker->committed_seq)
         return true;
     return bus_phase(worker->bus) != worker->drain.phase;
 }

@@ -74,9 +74,10 @@ static char *put_room_message(char *out, const struct event *event)
     return put_seq_and_time(out, event);
 }
 
-static size_t websocket_bytes_max(const struct event *event)
+static ptrdiff_t websocket_bytes_max(const struct encoding *encoding, const struct event *event)
 {
-    return WEBSOCKET_HEAD_BYTES_MAX + message_bytes_max(event);
+    (void)encoding;
+    return (ptrdiff_t)(WEBSOCKET_HEAD_BYTES_MAX + message_bytes_max(event));
 }
 
 /*
@@ -96,42 +97,55 @@ static size_t encode_websocket(const struct event *event, uint8_t *out,
     if (head_bytes != likely_bytes)
         memmove(out + head_bytes, text, size);
     memcpy(out, head, head_bytes);
-    CHECK(head_bytes + size <= websocket_bytes_max(event));
     return head_bytes + size;
 }
 
-static size_t encode_room(const struct event *event, uint8_t *out)
+static size_t encode_room(const struct encoding *encoding, const struct event *event, uint8_t *out,
+                          size_t *ret_splice)
 {
+    (void)encoding;
+    (void)ret_splice;
     return encode_websocket(event, out, put_room_message);
 }
 
-static size_t encode_broker(const struct event *event, uint8_t *out)
+static size_t encode_broker(const struct encoding *encoding, const struct event *event,
+                            uint8_t *out, size_t *ret_splice)
 {
+    (void)encoding;
+    (void)ret_splice;
     return encode_websocket(event, out, put_broker_message);
 }
 
-static size_t line_bytes_max(const struct event *event)
+static ptrdiff_t line_bytes_max(const struct encoding *encoding, const struct event *event)
 {
-    return message_bytes_max(event) + 1;
+    (void)encoding;
+    return (ptrdiff_t)message_bytes_max(event) + 1;
 }
 
-static size_t encode_line(const struct event *event, uint8_t *out)
+static size_t encode_line(const struct encoding *encoding, const struct event *event, uint8_t *out,
+                          size_t *ret_splice)
 {
     char *end = put_broker_message((char *)out, event);
 
+    (void)encoding;
+    (void)ret_splice;
     end = put_literal(end, "\n");
     return (size_t)(end - (char *)out);
 }
 
-static size_t event_stream_bytes_max(const struct event *event)
+static ptrdiff_t event_stream_bytes_max(const struct encoding *encoding, const struct event *event)
 {
-    return message_bytes_max(event) + BLOCK_OVERHEAD_BYTES;
+    (void)encoding;
+    return (ptrdiff_t)message_bytes_max(event) + BLOCK_OVERHEAD_BYTES;
 }
 
-static size_t encode_event_stream(const struct event *event, uint8_t *out)
+static size_t encode_event_stream(const struct encoding *encoding, const struct event *event,
+                                  uint8_t *out, size_t *ret_splice)
 {
     char *end = (char *)out;
 
+    (void)encoding;
+    (void)ret_splice;
     end = put_literal(end, "id: ");
     end = put_epoch(end, bus_epoch(frames_bus));
     end = put_literal(end, "-");
@@ -145,10 +159,11 @@ static size_t encode_event_stream(const struct event *event, uint8_t *out)
 const struct encoding *frames_encoding(enum frames_kind kind)
 {
     static const struct encoding encodings[] = {
-        [FRAMES_ROOM] = {"room", websocket_bytes_max, encode_room},
-        [FRAMES_BROKER] = {"broker", websocket_bytes_max, encode_broker},
-        [FRAMES_LINE] = {"line", line_bytes_max, encode_line},
-        [FRAMES_EVENT_STREAM] = {"event-stream", event_stream_bytes_max, encode_event_stream},
+        [FRAMES_ROOM] = {"room", false, websocket_bytes_max, encode_room},
+        [FRAMES_BROKER] = {"broker", false, websocket_bytes_max, encode_broker},
+        [FRAMES_LINE] = {"line", false, line_bytes_max, encode_line},
+        [FRAMES_EVENT_STREAM] = {"event-stream", false, event_stream_bytes_max,
+                                 encode_event_stream},
     };
 
     CHECK((size_t)kind < sizeof encodings / sizeof *encodings);

@@ -78,20 +78,42 @@ static void on_tick_timer(struct timer *timer)
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
+static bool add_encodings(struct service *service)
+{
+    const struct {
+        struct topics_encoding **encoding;
+        enum frames_kind kind;
+    } wanted[] = {
+        {&service->room_encoding, FRAMES_ROOM},
+        {&service->broker_encoding, FRAMES_BROKER},
+        {&service->line_encoding, FRAMES_LINE},
+        {&service->event_stream_encoding, FRAMES_EVENT_STREAM},
+    };
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        *wanted[i].encoding = topics_add_encoding(service->topics, frames_encoding(wanted[i].kind));
+        if (*wanted[i].encoding == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void remove_encodings(const struct service *service)
+{
+    topics_remove_encoding(service->topics, service->room_encoding);
+    topics_remove_encoding(service->topics, service->broker_encoding);
+    topics_remove_encoding(service->topics, service->line_encoding);
+    topics_remove_encoding(service->topics, service->event_stream_encoding);
+}
+
 int service_start(struct service *service)
 {
     CHECK(service->clients.bus != NULL); /* clients_init comes first */
     CHECK(service->limits.message_bytes_max > 0);
 
     frames_init(service->bus);
-    service->room_encoding =
-        topics_register_encoding(service->topics, frames_encoding(FRAMES_ROOM));
-    service->broker_encoding =
-        topics_register_encoding(service->topics, frames_encoding(FRAMES_BROKER));
-    service->line_encoding =
-        topics_register_encoding(service->topics, frames_encoding(FRAMES_LINE));
-    service->event_stream_encoding =
-        topics_register_encoding(service->topics, frames_encoding(FRAMES_EVENT_STREAM));
+    if (!add_encodings(service))
+        return -ENOMEM;
 
     service->waiting = NULL;
     service->waiting_end = &service->waiting;
@@ -115,6 +137,7 @@ void service_stop(struct service *service)
 
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
+    remove_encodings(service);
     free(service->scratch);
     service->scratch = NULL;
     service->scratch_bytes = 0;

@@ -28,6 +28,7 @@ struct publisher;
 struct store;
 struct stream;
 struct topics;
+struct topics_encoding;
 struct websocket_set;
 
 /* The part of the configuration that protocols look at. A reload replaces the values in place. */
@@ -62,10 +63,10 @@ struct service {
     const char *full_reason; /* why the newcomer is one too many (1013 or 503); NULL: it is not */
 
     /* --- of the protocols ----------------------------------------------------------------- */
-    unsigned room_encoding; /* numbers from topics_register_encoding */
-    unsigned broker_encoding;
-    unsigned line_encoding;
-    unsigned event_stream_encoding;
+    struct topics_encoding *room_encoding;
+    struct topics_encoding *broker_encoding;
+    struct topics_encoding *line_encoding;
+    struct topics_encoding *event_stream_encoding;
     uint32_t event_stream_timer; /* kinds */
     uint32_t line_timer;
     struct timer tick_timer;

@@ -10,7 +10,7 @@
 #include "server/topics/publisher.h"
 #include "server/websocket/websocket.h"
 
-static_assert(sizeof(struct session) <= 104, "an idle room client costs little (DESIGN section 6)");
+static_assert(sizeof(struct session) <= 112, "an idle room client costs little (DESIGN section 6)");
 
 void session_init(struct session *session, const struct session_options *options)
 {

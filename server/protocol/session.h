@@ -50,9 +50,9 @@ static inline struct session *session_of_client(struct client *client)
 struct session_options {
     struct service *service;
     struct stream *stream;
-    struct websocket *websocket; /* NULL: a bare stream */
-    unsigned encoding;
-    const struct subscriber_handlers *handlers; /* NULL: it never subscribes */
+    struct websocket *websocket;                /* NULL: a bare stream */
+    struct topics_encoding *encoding;           /* NULL: it never subscribes */
+    const struct subscriber_handlers *handlers; /* NULL: likewise */
     const struct client_operations *operations;
     const char *name; /* for the log; may be NULL */
 };

@@ -22,18 +22,18 @@ int catch_up_set_open(struct catch_up_set *set)
     return frame_cache_open(&set->frames);
 }
 
-static void drop_frames(struct catch_up_set *set)
+static void drop_frames(struct topics *topics)
 {
-    if (set->frames != NULL)
-        frame_cache_clear(set->frames);
-    for (size_t i = 0; i < ENCODINGS_MAX; i++)
-        arena_writer_done(&set->writers[i]);
+    struct topics_encoding *encoding;
+
+    frame_cache_clear(topics->catch_up.frames);
+    DL_FOREACH(topics->encodings, encoding)
+    arena_writer_done(&encoding->replay_writer);
 }
 
 void catch_up_set_close(struct catch_up_set *set)
 {
     CHECK(set->count == 0);
-    drop_frames(set);
     frame_cache_close(set->frames);
     *set = (struct catch_up_set){0};
 }
@@ -330,15 +330,14 @@ static void push_run(struct feed *feed)
 static bool make_frame(struct feed *feed, const struct event *event, size_t topic_offset,
                        struct range *ret_frame)
 {
-    unsigned number = feed->subscriber->encoding;
+    struct topics_encoding *encoding = feed->subscriber->encoding;
     struct catch_up_set *set = &feed->topics->catch_up;
     struct frame_key key = {
-        .seq = event->seq, .topic_offset = (uint16_t)topic_offset, .encoding = (uint8_t)number};
+        .seq = event->seq, .encoding = encoding->number, .topic_offset = (uint16_t)topic_offset};
 
     if (frame_cache_get(set->frames, &key, ret_frame))
         return true;
-    if (!topics_encode(feed->topics->encodings[number].encoding, &set->writers[number], event,
-                       ret_frame))
+    if (!topics_encode(encoding->encoding, &encoding->replay_writer, event, ret_frame))
         return false;
     frame_cache_put(set->frames, &key, *ret_frame);
     return true;
@@ -517,7 +516,7 @@ bool topics_catch_up(struct topics *topics, size_t budget_bytes)
 
     if (set->count == 0) {
         if (set->idle_turns < IDLE_TURNS_MAX && ++set->idle_turns == IDLE_TURNS_MAX)
-            drop_frames(set);
+            drop_frames(topics);
         return false;
     }
     while (set->ready != NULL && spent < budget_bytes)

@@ -50,8 +50,6 @@ struct catch_up_set {
     struct catch_up *fed;
     size_t count; /* of all states */
     struct frame_cache *frames;
-    /* Frames of replays have arenas of their own: mixed with live ones both would be in pieces. */
-    struct arena_writer writers[ENCODINGS_MAX];
     uint32_t idle_turns; /* in a row with nobody lagging */
 };
 

@@ -42,14 +42,15 @@ struct ring_position topics_limit(const struct topics *topics)
 bool topics_encode(const struct encoding *encoding, struct arena_writer *writer,
                    const struct event *event, struct range *ret_frame)
 {
-    size_t bytes_max = encoding->frame_bytes_max(event);
-    uint8_t *out = arena_writer_reserve(writer, bytes_max);
+    ptrdiff_t bytes_max = encoding->frame_bytes_max(encoding, event);
+    uint8_t *out = bytes_max <= 0 ? NULL : arena_writer_reserve(writer, (size_t)bytes_max);
+    size_t splice = 0;
     size_t bytes;
 
     if (out == NULL)
         return false;
-    bytes = encoding->encode(event, out);
-    CHECK(bytes <= bytes_max);
+    bytes = encoding->encode(encoding, event, out, &splice);
+    CHECK(bytes <= (size_t)bytes_max);
     *ret_frame = arena_writer_commit(writer, bytes);
     return true;
 }
@@ -84,13 +85,12 @@ static int grow_judged(struct topics *topics)
 
 static void judge_later(struct topics *topics, struct subscriber *subscriber)
 {
-    if (subscriber->is_judged)
+    if (subscriber->judged_index != UINT32_MAX)
         return;
     if (topics->judged_count == topics->judged_capacity && grow_judged(topics) != 0) {
         stream_abort(subscriber->stream); /* unjudged its queue would have no bound */
         return;
     }
-    subscriber->is_judged = true;
     subscriber->judged_index = (uint32_t)topics->judged_count;
     topics->judged[topics->judged_count++] = subscriber;
 }
@@ -99,13 +99,13 @@ void delivery_forget(struct topics *topics, struct subscriber *subscriber)
 {
     struct subscriber *last;
 
-    if (!subscriber->is_judged)
+    if (subscriber->judged_index == UINT32_MAX)
         return;
     CHECK(topics->judged[subscriber->judged_index] == subscriber);
     last = topics->judged[--topics->judged_count];
     topics->judged[subscriber->judged_index] = last;
     last->judged_index = subscriber->judged_index;
-    subscriber->is_judged = false;
+    subscriber->judged_index = UINT32_MAX;
 }
 
 /* --- queueing --------------------------------------------------------------------------------- */
@@ -138,7 +138,7 @@ static void push_all(struct delivery *delivery, const struct live_list *list, st
     }
 }
 
-static void end_run(struct delivery *delivery, struct encoding_state *state)
+static void end_run(struct delivery *delivery, struct topics_encoding *state)
 {
     if (state->run.frames == 0)
         return;
@@ -154,7 +154,7 @@ static void end_runs(struct delivery *delivery)
     if (delivery->topic == NULL)
         return;
     for (list = delivery->topic->lists; list != NULL; list = list->next)
-        end_run(delivery, &delivery->topics->encodings[list->encoding]);
+        end_run(delivery, list->encoding);
     delivery->topic = NULL;
 }
 
@@ -169,7 +169,7 @@ static void abort_all(const struct live_list *list)
 
 static void deliver_to(struct delivery *delivery, struct live_list *list, const struct event *event)
 {
-    struct encoding_state *state = &delivery->topics->encodings[list->encoding];
+    struct topics_encoding *state = list->encoding;
     bool is_for_all = event->seq > list->position_max;
     struct range frame;
 

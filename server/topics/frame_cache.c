@@ -37,7 +37,7 @@ static uint32_t entry_index(uint32_t at)
 /* Neighbours in seq are to fall into neighbouring buckets: a replay walks them in order. */
 static uint32_t bucket_of(const struct frame_key *key)
 {
-    uint64_t spread = key->seq + (uint64_t)key->topic_offset * 257 + (uint64_t)key->encoding * 1031;
+    uint64_t spread = key->seq + (uint64_t)key->topic_offset * 257 + key->encoding * 1031;
 
     return (uint32_t)spread & (BUCKET_COUNT - 1);
 }

@@ -28,8 +28,8 @@ enum {
 
 struct frame_key {
     uint64_t seq;
+    uint64_t encoding;     /* its number */
     uint16_t topic_offset; /* of the topic in its record: exact, where a hash would not be */
-    uint8_t encoding;
 };
 
 int frame_cache_open(struct frame_cache **ret_cache);

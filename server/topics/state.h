@@ -49,18 +49,23 @@ static inline void frame_run_clear(struct frame_run *run)
     *run = (struct frame_run){0};
 }
 
-struct encoding_state {
+struct topics_encoding {
+    struct topics_encoding *prev; /* utlist, of all in use */
+    struct topics_encoding *next;
     const struct encoding *encoding;
+    uint64_t number;            /* never given again: what its frames are kept by */
     struct arena_writer writer; /* of live frames */
-    struct frame_run run;       /* of the topic that delivery is at, for list */
+    /* Frames of replays have an arena of their own: mixed with live ones both would be in pieces. */
+    struct arena_writer replay_writer;
+    struct frame_run run; /* of the topic that delivery is at, for list */
     struct live_list *list;
 };
 
 struct topics {
     struct topics_options options;
     struct subscription_table table;
-    struct encoding_state encodings[ENCODINGS_MAX];
-    unsigned encoding_count;
+    struct topics_encoding *encodings;
+    uint64_t encoding_number; /* that was given last */
     struct log_cursor cursor; /* the worker's; everything up to it is queued for who is live */
     struct log_reader *reader;
     struct catch_up_set catch_up;

@@ -22,7 +22,7 @@ struct subscription_slab {
 
 static_assert(sizeof(struct subscription) <= 40, "what an idle client costs here");
 static_assert(sizeof(struct live) == 16, "what an idle client costs here");
-static_assert(sizeof(struct subscriber) <= 48, "what an idle client costs here");
+static_assert(sizeof(struct subscriber) <= 56, "what an idle client costs here");
 
 void subscription_table_init(struct subscription_table *table, uint64_t hash_seed)
 {
@@ -198,7 +198,7 @@ void subscription_remove(struct subscription_table *table, struct subscription *
 
 /* --- live lists ------------------------------------------------------------------------------- */
 
-static struct live_list **find_list(struct topic *topic, uint8_t encoding)
+static struct live_list **find_list(struct topic *topic, const struct topics_encoding *encoding)
 {
     struct live_list **link = &topic->lists;
 
@@ -220,7 +220,7 @@ static int resize_list(struct live_list **link, uint32_t capacity)
 }
 
 /* Room for one more entry in the list of @encoding, which is made when there is none. */
-static struct live_list *reserve_live(struct topic *topic, uint8_t encoding)
+static struct live_list *reserve_live(struct topic *topic, struct topics_encoding *encoding)
 {
     struct live_list **link = find_list(topic, encoding);
     struct live_list *list = *link;

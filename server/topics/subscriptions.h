@@ -19,6 +19,7 @@
 #include <uthash.h>
 
 struct stream;
+struct topics_encoding;
 struct subscriber;
 struct subscription;
 
@@ -35,11 +36,11 @@ struct live {
 
 struct live_list {
     struct live_list *next; /* of the topic's other encodings */
-    uint64_t position_max;  /* greatest position of an entry when it was added: events behind it
+    struct topics_encoding *encoding;
+    uint64_t position_max; /* greatest position of an entry when it was added: events behind it
                                are for all of them */
     uint32_t count;
     uint32_t capacity;
-    uint8_t encoding;
     struct live entries[];
 };
 

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "bus/check.h"
 #include "bus/hash_counts.h"
 #include "bus/shm.h"
+#include "bus/wake.h"
 #include "server/topics/state.h"
 #include "store/log.h"
 
@@ -40,8 +42,7 @@ void topics_close(struct topics *topics)
 {
     if (topics == NULL)
         return;
-    for (unsigned i = 0; i < topics->encoding_count; i++)
-        arena_writer_done(&topics->encodings[i].writer);
+    CHECK(topics->encodings == NULL);
     catch_up_set_close(&topics->catch_up);
     log_reader_close(topics->reader);
     subscription_table_done(&topics->table);
@@ -49,21 +50,39 @@ void topics_close(struct topics *topics)
     free(topics);
 }
 
-unsigned topics_register_encoding(struct topics *topics, const struct encoding *encoding)
+struct topics_encoding *topics_add_encoding(struct topics *topics, const struct encoding *encoding)
 {
-    CHECK(topics->encoding_count < ENCODINGS_MAX);
-    topics->encodings[topics->encoding_count].encoding = encoding;
-    return topics->encoding_count++;
+    struct topics_encoding *added = calloc(1, sizeof *added);
+
+    if (added == NULL)
+        return NULL;
+    added->encoding = encoding;
+    added->number = ++topics->encoding_number;
+    DL_APPEND(topics->encodings, added);
+    return added;
+}
+
+void topics_remove_encoding(struct topics *topics, struct topics_encoding *encoding)
+{
+    if (encoding == NULL)
+        return;
+    arena_writer_done(&encoding->writer);
+    arena_writer_done(&encoding->replay_writer);
+    DL_DELETE(topics->encodings, encoding);
+    free(encoding);
 }
 
 /* --- subscribers ------------------------------------------------------------------------------ */
 
-void subscriber_init(struct subscriber *subscriber, struct stream *stream, unsigned encoding,
-                     const struct subscriber_handlers *handlers, void *user)
+void subscriber_init(struct subscriber *subscriber, struct stream *stream,
+                     struct topics_encoding *encoding, const struct subscriber_handlers *handlers,
+                     void *user)
 {
-    CHECK(encoding < ENCODINGS_MAX);
-    *subscriber = (struct subscriber){
-        .stream = stream, .handlers = handlers, .user = user, .encoding = (uint8_t)encoding};
+    *subscriber = (struct subscriber){.stream = stream,
+                                      .handlers = handlers,
+                                      .user = user,
+                                      .encoding = encoding,
+                                      .judged_index = UINT32_MAX};
 }
 
 static void count_subscriber(struct topics *topics, const struct topic *topic, int delta)
@@ -188,7 +207,7 @@ int topics_subscribe(struct topics *topics, struct subscriber *subscriber, const
     struct subscribed answer = {.epoch = bus_epoch(topics->options.bus)};
     int rc = 0;
 
-    CHECK(subscriber->encoding < topics->encoding_count);
+    CHECK(subscriber->encoding != NULL);
     if (find_own(topics, subscriber, &name) != NULL) {
         if (resume->has_since)
             return -EEXIST;
@@ -227,6 +246,22 @@ int topics_unsubscribe(struct topics *topics, struct subscriber *subscriber, con
 uint64_t topics_cursor_seq(const struct topics *topics)
 {
     return topics->cursor.seq;
+}
+
+bool topics_is_row_topic(const struct topics *topics, const char *topic, size_t topic_bytes)
+{
+    return topics->options.is_row_topic != NULL &&
+           topics->options.is_row_topic(topics->options.is_row_topic_user, topic, topic_bytes);
+}
+
+bool topics_has_news(const struct topics *topics)
+{
+    return topics->cursor.seq != topics_limit(topics).seq;
+}
+
+unsigned topics_wake_reasons(const struct topics *topics)
+{
+    return *topics->options.deliver_committed_only ? (unsigned)WAKE_COMMIT : (unsigned)WAKE_TAIL;
 }
 
 uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes)

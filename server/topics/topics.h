@@ -54,7 +54,7 @@ int topics_open(const struct topics_options *options, struct topics **ret_topics
 void topics_close(struct topics *topics);
 /* @encoding must stay until it is removed. NULL: no memory. An idle one costs some 100 bytes. */
 struct topics_encoding *topics_add_encoding(struct topics *topics, const struct encoding *encoding);
-/* No subscriber may have it any more. */
+/* No subscriber may have it any more. NULL is fine. */
 void topics_remove_encoding(struct topics *topics, struct topics_encoding *encoding);
 
 /* --- subscribers -------------------------------------------------------------------------- */
@@ -68,7 +68,7 @@ struct subscriber_handlers {
 };
 
 /*
- * Embedded in a protocol's session (48 bytes); zeroed by subscriber_init. A stream may have several
+ * Embedded in a protocol's session (56 bytes); zeroed by subscriber_init. A stream may have several
  * (one per GraphQL operation): each is judged and catches up by itself.
  */
 struct subscriber {
@@ -88,6 +88,7 @@ struct spliced_subscriber {
     struct range splice;
 };
 
+/* @encoding may be NULL when it never subscribes. */
 void subscriber_init(struct subscriber *subscriber, struct stream *stream,
                      struct topics_encoding *encoding, const struct subscriber_handlers *handlers,
                      void *user);

@@ -34,13 +34,15 @@ static struct event event_of(const char *topic, const char *payload, unsigned fl
 static size_t encode(enum frames_kind kind, const struct event *event)
 {
     const struct encoding *encoding = frames_encoding(kind);
-    size_t bytes_max = encoding->frame_bytes_max(event);
-    uint8_t *out = malloc(bytes_max);
+    ptrdiff_t bytes_max = encoding->frame_bytes_max(encoding, event);
+    uint8_t *out = malloc((size_t)bytes_max);
+    size_t splice = 0;
     size_t size;
 
     assert_non_null(out);
-    size = encoding->encode(event, out);
-    assert_true(size <= bytes_max);
+    assert_false(encoding->is_spliced);
+    size = encoding->encode(encoding, event, out, &splice);
+    assert_true(size <= (size_t)bytes_max);
     assert_true(size <= sizeof frame);
     memcpy(frame, out, size);
     free(out);

@@ -42,8 +42,8 @@ struct topics_fixture {
     struct hash_counts *counts;
     struct store *store;
     struct topics *topics;
-    unsigned text_encoding;  /* "topic seq payload\n" */
-    unsigned short_encoding; /* "topic seq\n" */
+    struct topics_encoding *text_encoding;  /* "topic seq payload\n" */
+    struct topics_encoding *short_encoding; /* "topic seq\n" */
     uint32_t queue_bytes_max;
     uint32_t subscriptions_max;
     bool is_committed_only;
@@ -107,7 +107,8 @@ void topics_fixture_run(struct topics_fixture *fixture);
 /* The value of a stat of this worker. */
 int64_t topics_stat(const struct topics_fixture *fixture, enum stat_id stat);
 
-struct fake_client *fake_client_open(struct topics_fixture *fixture, unsigned encoding);
+struct fake_client *fake_client_open(struct topics_fixture *fixture,
+                                     struct topics_encoding *encoding);
 void fake_client_close(struct fake_client *client);
 /* topics_subscribe that has to succeed. NULL: from now on. */
 struct subscribed fake_client_subscribe(struct fake_client *client, const char *topic,
