@@ -1,0 +1,89 @@
+/*
+ * server/api/api_internal.h - between the files of server/api; for nobody else.
+ *
+ * api.c        opening, the document cache, the turn
+ * request.c    a request's JSON
+ * operation.c  one request, from its text to its answer
+ * live.c       a subscription's selection, executed on one event (for group.c)
+ * group.c      subscriptions that get the same
+ * resolve*.c   answers to fields; mutate*.c: those that change something
+ */
+#ifndef SERVER_API_API_INTERNAL_H
+#define SERVER_API_API_INTERNAL_H
+
+#include "server/api/api.h"
+#include "server/api/model.h"
+#include "server/api/operation.h"
+#include "server/graphql/coerce.h"
+#include "server/graphql/document.h"
+#include "server/graphql/errors.h"
+#include "server/graphql/execute.h"
+#include "server/graphql/region.h"
+
+struct group;
+
+struct api {
+    struct api_options options;
+    struct model *model; /* bound to the catalog */
+    struct catalog *catalog;
+    struct document_cache *documents;
+    uint32_t document_bytes_max; /* that the cache was opened with */
+    struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
+    uint32_t operation_count;    /* that are not freed */
+    int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
+    struct group *groups;        /* group.c's own; NULL: there is none */
+};
+
+/* The snapshot of this turn, for reading rows and results. 0 or what the store says. */
+int api_snapshot(struct api *api);
+
+/*
+ * What resolvers find behind execute_call.context: the first member of struct operation, or of a
+ * struct live.
+ */
+struct resolve_context {
+    struct api *api;
+    struct operation *operation;            /* NULL: a subscription's event */
+    const struct execute_result *delivered; /* ... what its root field answers */
+    uint64_t epoch;                         /* the position when it began to run */
+    uint64_t seq;
+};
+
+/* What a resolver that answers later waits for. */
+enum operation_wait {
+    OPERATION_NO_WAIT,
+    OPERATION_COMMAND, /* the publisher: mutate.c */
+    OPERATION_EVENT,   /* likewise */
+    OPERATION_PAGE,    /* steps of reading the log: resolve_history.c */
+};
+
+struct operation {
+    struct resolve_context context; /* the first member */
+    struct region region;           /* holds this struct, too */
+    const struct document *document;
+    const struct ast_definition *definition; /* NULL: refused before it was found */
+    struct json_span variables_json;         /* the region's */
+    struct coerce_variables variables;
+    struct graphql_errors errors; /* of the request: it is refused, or ended without data */
+    struct execution *execution;  /* NULL: not run, or ended without data */
+    bool is_done;
+
+    struct operation *prev; /* utlist, of api->ready */
+    struct operation *next;
+    bool is_ready;
+    void (*on_done)(void *user);
+    void *user;
+
+    enum operation_wait wait;
+    struct execute_call *call;    /* that is answered later */
+    struct history_read *history; /* OPERATION_PAGE */
+};
+
+/*
+ * The operation is refused from now on (if it was not): its answer has this error and no data. Without
+ * memory it has none, which operation_write says in words.
+ */
+__attribute__((format(printf, 3, 4))) void
+operation_refuse(struct operation *operation, enum graphql_code code, const char *format, ...);
+
+#endif
