@@ -34,6 +34,7 @@ struct config {
     uint64_t ring_size;
     uint64_t map_size;
     char *user;          /* NULL: unchanged */
+    char *schema;        /* NULL: the built-in one */
     uint64_t durability; /* enum durability */
     uint64_t retention_bytes;
     uint64_t retention_age; /* ns; 0: off, as for the other two */
@@ -53,6 +54,10 @@ struct config {
     uint64_t ping_timeout;
     uint64_t handshake_timeout;
     uint64_t max_head;
+    uint64_t graphql_depth;
+    uint64_t graphql_complexity;
+    uint64_t graphql_document; /* bytes */
+    bool introspection;
     struct text_list hosts;
     struct text_list cors_origins;
     bool echo;

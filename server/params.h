@@ -33,6 +33,7 @@
     X("ring-size",         0,   SIZE, ring_size,               "32M",      64 * KIB, 16 * GIB, false, "SIZE", "of the ring; a power of two") \
     X("map-size",          0,   SIZE, map_size,                "64G",      MIB, 64 * TIB, false, "SIZE", "the store's largest size") \
     X("user",              0,   TEXT, user,                    "",         0, 0, false, "NAME", "become this user when started as root") \
+    X("schema",            0,   TEXT, schema,                  "",         0, 0, true, "FILE", "GraphQL schema (SDL); the built-in message board unless set") \
     X("durability",        0,   CHOICE, durability,            "buffered", 0, 0, true, "buffered|committed", "when a publish is acknowledged and delivered") \
     X("retention-bytes",   0,   SIZE, retention_bytes,         "1G",       0, 64 * TIB, true, "SIZE", "log kept; 0 or off: without bound") \
     X("retention-age",     0,   TIME, retention_age,           "off",      0, 36500 * DAY, true, "TIME", "log kept; off: without bound") \
@@ -52,6 +53,10 @@
     X("ping-timeout",      0,   TIME, ping_timeout,            "20s",      100 * MS, DAY, true, "TIME", "for any sign of life after a ping") \
     X("handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", "for a request's head; three times that for a body or a reader that stops") \
     X("max-head",          0,   SIZE, max_head,                "16K",      1 * KIB, MIB, true, "SIZE", "largest HTTP head") \
+    X("graphql-depth",     0,   COUNT, graphql_depth,          "15",       1, 1000, true, "N", "fields in one another in a GraphQL operation") \
+    X("graphql-complexity", 0,  COUNT, graphql_complexity,     "10000",    1, UINT32_MAX, true, "N", "fields of a GraphQL operation, a list's times its limit, else 10") \
+    X("graphql-document",  0,   SIZE, graphql_document,        "256K",     KIB, 16 * MIB, true, "SIZE", "largest GraphQL document") \
+    X("introspection",     0,   SWITCH, introspection,         "on",       0, 0, true, "", "answer __schema and __type; GraphiQL needs it") \
     X("hosts",             0,   TEXT_LIST, hosts,              "",         0, 0, true, "NAME,...", "host names that browsers may use besides IP literals and localhost") \
     X("cors-origins",      0,   TEXT_LIST, cors_origins,       "",         0, 0, true, "ORIGIN,...", "other origins whose pages may connect") \
     X("echo",              0,   SWITCH, echo,                  "off",      0, 0, false, "", "serve /echo, for conformance suites") \

@@ -144,6 +144,11 @@ static void nothing_said_means_the_defaults(void **state)
     assert_int_equal(f->config->log_level, LOG_LEVEL_INFO);
     assert_true(f->config->log_connections);
     assert_false(f->config->echo);
+    assert_null(f->config->schema);
+    assert_int_equal(f->config->graphql_depth, 15);
+    assert_int_equal(f->config->graphql_complexity, 10000);
+    assert_int_equal(f->config->graphql_document, 256 << 10);
+    assert_true(f->config->introspection);
 }
 
 static void sizes_and_times_take_their_units_in_either_case(void **state)
@@ -217,6 +222,9 @@ static void a_switch_alone_means_on_and_takes_a_word(void **state)
     assert_false(f->config->log_connections);
     assert_int_equal(READ(f, "--echo=perhaps"), CONFIG_WRONG);
     assert_says(f, "--echo: \"perhaps\" is neither on nor off");
+    assert_int_equal(READ(f, "--introspection", "off", "--schema", "a.graphql"), CONFIG_RUN);
+    assert_false(f->config->introspection);
+    assert_string_equal(f->config->schema, "a.graphql");
 }
 
 static void a_list_is_repeated_or_separated_by_commas(void **state)
@@ -381,6 +389,9 @@ static void a_wrong_value_is_named_with_its_option_and_reason(void **state)
         {"--max-rate", "1000001", "--max-rate: 1000001 is out of range (0 to 1000000)"},
         {"--max-byte-rate", "64KB", "--max-byte-rate: \"64KB\" is not a size"},
         {"--max-byte-rate", "2T", "--max-byte-rate: 2T is out of range (0 to 1T)"},
+        {"--graphql-depth", "0", "--graphql-depth: 0 is out of range (1 to 1000)"},
+        {"--graphql-complexity", "off", "--graphql-complexity: \"off\" is not a whole number"},
+        {"--graphql-document", "17M", "--graphql-document: 17M is out of range (1K to 16M)"},
         {"--max-connections", "0", "--max-connections: 0 is out of range (1 to 4294967295)"},
         {"--max-connections", "off", "--max-connections: \"off\" is not a whole number"},
         {"--listen", "nowhere", "--listen: \"nowhere\" is no address: "},
@@ -425,7 +436,7 @@ static void what_the_command_line_cannot_mean_is_refused(void **state)
 
 static void an_option_that_this_version_does_not_have_is_not_swallowed(void **state)
 {
-    static const char *const later[] = {"--tls-cert", "--schema", "--proxy-protocol", "--ktls"};
+    static const char *const later[] = {"--tls-cert", "--proxy-protocol", "--ktls"};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
