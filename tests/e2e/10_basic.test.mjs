@@ -1,38 +1,8 @@
 // The server starts, says so, serves a room over two workers, and ends.
-import { spawn } from 'node:child_process';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Inbox } from './lib/client.mjs';
 import { EPOCH, TIME, assertError } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
-
-const here = path.dirname(fileURLToPath(import.meta.url));
-
-/** wscat as a person runs it: lines go in, lines come out. */
-function wscat(url, cleanup) {
-  const program = path.join(here, 'node_modules/wscat/bin/wscat');
-  const child = spawn(process.execPath, [program, '--no-color', '-c', url], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  cleanup(() => child.kill('SIGKILL'));
-  const lines = new Inbox();
-  let partial = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    const parts = (partial + text).split('\n');
-    partial = parts.pop();
-    parts.forEach((line) => lines.push(line));
-  });
-  child.once('close', () => lines.end('wscat ended'));
-  return {
-    type: (line) => child.stdin.write(`${line}\n`),
-    /** The next message that wscat shows and that matches. */
-    shown: async (pattern, options) => {
-      const line = await lines.next(pattern, options);
-      return JSON.parse(line.slice(line.indexOf('{'))); // behind a prompt
-    },
-  };
-}
+import { wscat } from './lib/wscat.mjs';
 
 test('the log says that the server is ready, where, with how many workers, on which data', async ({
   start,

@@ -137,13 +137,15 @@ export class RawConnection {
 export class EventStream {
   #inbox = new Inbox();
 
-  constructor(port, path, headers = {}) {
+  /** A GET, unless a body is given to POST. */
+  constructor(port, path, headers = {}, body = undefined) {
     this.opened = new Promise((resolve, reject) => {
       this.request = http.request(
         {
           host: '127.0.0.1',
           port,
           path,
+          method: body === undefined ? 'GET' : 'POST',
           headers: { accept: 'text/event-stream', ...headers },
           agent: false,
         },
@@ -159,7 +161,7 @@ export class EventStream {
         this.#inbox.end(error.message);
       });
       this.request.on('socket', (socket) => (this.socket = socket));
-      this.request.end();
+      this.request.end(body);
     });
     this.opened.catch(() => {});
   }
@@ -208,7 +210,7 @@ function parseBlock(text) {
     const value = line.slice(colon + 1).replace(/^ /, '');
     block[name] = name in block ? `${block[name]}\n${value}` : value;
   }
-  if (block.data !== undefined) {
+  if (block.data) {
     block.message = JSON.parse(block.data);
   }
   return block;

@@ -350,8 +350,8 @@ export class Server {
     return connection;
   }
 
-  async events(target, headers) {
-    const stream = this.#own(new EventStream(this.port, target, headers));
+  async events(target, headers, body) {
+    const stream = this.#own(new EventStream(this.port, target, headers, body));
     await within(stream.opened, `an event stream of ${target}`);
     return stream;
   }
