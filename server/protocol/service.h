@@ -4,8 +4,8 @@
  * One struct service per worker, made by worker.c; protocols keep a pointer to it. Each protocol is
  * a pair of files with one or two entry points, named at the end; the router calls them.
  * Callers  the worker: service_start before its first client; once per turn, after publisher_turn and
- *          before the flush, service_turn; service_stop when all clients are gone. It ends
- *          the store's snapshot at the end of each turn: history and the list of topics begin one.
+ *          before the flush, service_turn (and in it api_turn); service_stop when all clients are gone.
+ *          It ends the store's snapshot at the end of each turn: history and others begin one.
  * Memory   the worker owns the struct (zeroed before it is filled); what is below the line in it
  *          belongs to service.c.
  */
@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/api/api.h"
 #include "server/http/http.h"
 #include "server/net/rate.h"
 #include "server/net/timer.h"
@@ -44,6 +45,8 @@ struct service_limits {
     size_t host_count;
     const char *const *cors_origins;
     size_t cors_origin_count;
+    int64_t handshake_timeout_ns; /* also of a WebSocket's connection_init */
+    struct api_limits api;        /* api_options.limits points here */
 };
 
 struct service {
@@ -56,6 +59,7 @@ struct service {
     struct publisher *publisher;
     struct log_reader *reader;
     struct websocket_set *websockets;
+    struct api *api; /* opened before service_start, closed after service_stop; NULL: no /graphql */
     struct clients clients;
     unsigned slot;
     unsigned worker_index;
@@ -69,6 +73,8 @@ struct service {
     struct topics_encoding *event_stream_encoding;
     uint32_t event_stream_timer; /* kinds */
     uint32_t line_timer;
+    uint32_t graphql_stream_timer;
+    uint32_t graphql_socket_timer;
     struct timer tick_timer;
     char *scratch; /* for one message at a time: service_scratch */
     size_t scratch_bytes;
@@ -78,6 +84,8 @@ struct service {
     struct waiting_request **waiting_end;
     struct waiting_request *commit_waiting; /* ... that wait for a commit first */
     struct waiting_request **commit_waiting_end;
+    struct graphql_exchange *graphql_done; /* answered, to be freed at the end of the turn */
+    uint32_t graphql_waiting_count;        /* operations that will be answered later */
 };
 
 /* Registers encodings and timers; once, before the first client. 0 or -ENOMEM. */
@@ -123,6 +131,7 @@ void topics_http_serve(struct service *service, struct http_exchange *exchange,
                        struct http_text rest);
 void event_stream_serve(struct service *service, struct http_exchange *exchange, const char *topic,
                         size_t topic_bytes);
+void graphql_http_serve(struct service *service, struct http_exchange *exchange);
 void health_serve(struct service *service, struct http_exchange *exchange, bool is_live_only);
 void metrics_serve(struct service *service, struct http_exchange *exchange);
 
