@@ -160,30 +160,6 @@ static enum broker_error parse_action(struct json_span action, enum broker_actio
     return BROKER_UNKNOWN_ACTION;
 }
 
-bool broker_epoch_parse(const char *text, size_t bytes, uint64_t *ret_epoch)
-{
-    uint64_t epoch = 0;
-
-    if (bytes != PUT_EPOCH_BYTES)
-        return false;
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned digit = (unsigned char)text[i];
-        unsigned value;
-
-        if (digit >= '0' && digit <= '9')
-            value = digit - '0';
-        else if (digit >= 'a' && digit <= 'f')
-            value = digit - 'a' + 10;
-        else if (digit >= 'A' && digit <= 'F')
-            value = digit - 'A' + 10;
-        else
-            return false;
-        epoch = epoch << 4 | value;
-    }
-    *ret_epoch = epoch;
-    return true;
-}
-
 static enum broker_error parse_resume(const struct members *members, struct resume *resume,
                                       const char **ret_reason)
 {
@@ -200,7 +176,7 @@ static enum broker_error parse_resume(const struct members *members, struct resu
     if (!is_absent(members->epoch)) {
         if (!is_string(members->epoch) ||
             json_string_decode(members->epoch, epoch, sizeof epoch) != sizeof epoch ||
-            !broker_epoch_parse(epoch, sizeof epoch, &resume->epoch)) {
+            !event_epoch_parse(epoch, sizeof epoch, &resume->epoch)) {
             *ret_reason = "`epoch` must be a string of 16 hex digits";
             return BROKER_BAD_REQUEST;
         }

@@ -71,9 +71,6 @@ struct broker_message {
 enum broker_error broker_message_parse(const char *in, size_t in_bytes, char *compact,
                                        struct broker_message *ret, const char **ret_reason);
 
-/* 16 hex digits of either case, without quotes. */
-bool broker_epoch_parse(const char *text, size_t bytes, uint64_t *ret_epoch);
-
 /* --- answers: each writes at most BROKER_REPLY_BYTES_MAX and returns how many -------------- */
 
 size_t broker_write_subscribed(char *out, const struct broker_context *context,

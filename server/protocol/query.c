@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "server/protocol/broker_message.h"
 #include "server/protocol/put.h"
 #include "server/topics/topics.h"
 
@@ -87,7 +86,7 @@ const char *query_resume(struct http_text query, struct resume *ret_resume)
     ret_resume->has_since = rc > 0;
 
     rc = query_text(query, "epoch", word, sizeof word, &size);
-    if (rc < 0 || (rc > 0 && !broker_epoch_parse(word, size, &ret_resume->epoch)))
+    if (rc < 0 || (rc > 0 && !event_epoch_parse(word, size, &ret_resume->epoch)))
         return "`epoch` must be 16 hex digits";
     ret_resume->has_epoch = rc > 0;
     return NULL;
@@ -99,6 +98,6 @@ void query_event_id(struct http_text id, struct resume *ret_resume)
     if (id.size > PUT_EPOCH_BYTES + 1 && id.bytes[PUT_EPOCH_BYTES] == '-' &&
         query_decimal(id.bytes + PUT_EPOCH_BYTES + 1, id.size - PUT_EPOCH_BYTES - 1,
                       &ret_resume->since) &&
-        !broker_epoch_parse(id.bytes, PUT_EPOCH_BYTES, &ret_resume->epoch))
+        !event_epoch_parse(id.bytes, PUT_EPOCH_BYTES, &ret_resume->epoch))
         ret_resume->since = 0;
 }

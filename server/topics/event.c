@@ -88,3 +88,27 @@ void event_epoch(char *out, uint64_t epoch)
     for (int i = EVENT_EPOCH_BYTES; i-- > 0; epoch >>= 4)
         out[i] = hex[epoch & 15];
 }
+
+bool event_epoch_parse(const char *text, size_t bytes, uint64_t *ret_epoch)
+{
+    uint64_t epoch = 0;
+
+    if (bytes != EVENT_EPOCH_BYTES)
+        return false;
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned digit = (unsigned char)text[i];
+        unsigned value;
+
+        if (digit >= '0' && digit <= '9')
+            value = digit - '0';
+        else if (digit >= 'a' && digit <= 'f')
+            value = digit - 'a' + 10;
+        else if (digit >= 'A' && digit <= 'F')
+            value = digit - 'A' + 10;
+        else
+            return false;
+        epoch = epoch << 4 | value;
+    }
+    *ret_epoch = epoch;
+    return true;
+}

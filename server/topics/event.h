@@ -54,5 +54,7 @@ void event_time(char *out, int64_t time_ns);
 size_t event_decimal(char *out, uint64_t value);
 /* EVENT_EPOCH_BYTES hex digits, as epochs are written. */
 void event_epoch(char *out, uint64_t epoch);
+/* The reverse: EVENT_EPOCH_BYTES hex digits of either case. */
+bool event_epoch_parse(const char *text, size_t bytes, uint64_t *ret_epoch);
 
 #endif
