@@ -179,18 +179,51 @@ static int parse_quality(struct http_text text)
     return quality <= HTTP_QUALITY_MAX ? quality : 0;
 }
 
-/* Of `token;parameter=value;q=…`; -1: it is another token. */
-static int element_quality(struct http_text element, const char *token)
+bool http_element_next(struct http_text *list, struct http_element *ret_element)
 {
     struct http_text part;
 
-    if (!next_part(&element, ';', &part) || !equals_any_case(part, token))
-        return -1;
-    while (next_part(&element, ';', &part)) {
-        if (part.size >= 2 && strncasecmp(part.bytes, "q=", 2) == 0)
-            return parse_quality((struct http_text){part.bytes + 2, part.size - 2});
+    if (!next_part(list, ',', &part))
+        return false;
+    if (!next_part(&part, ';', &ret_element->token))
+        ret_element->token = part; /* an empty one: `a,,b` */
+    ret_element->parameters = part;
+    return true;
+}
+
+bool http_element_is(const struct http_element *element, const char *token)
+{
+    return equals_any_case(element->token, token);
+}
+
+bool http_element_parameter(const struct http_element *element, const char *name,
+                            struct http_text *ret_value)
+{
+    struct http_text rest = element->parameters;
+    size_t name_bytes = strlen(name);
+    struct http_text part;
+
+    while (next_part(&rest, ';', &part)) {
+        if (part.size <= name_bytes || part.bytes[name_bytes] != '=' ||
+            strncasecmp(part.bytes, name, name_bytes) != 0)
+            continue;
+        part.bytes += name_bytes + 1;
+        part.size -= name_bytes + 1;
+        if (part.size >= 2 && part.bytes[0] == '"' && part.bytes[part.size - 1] == '"') {
+            part.bytes++;
+            part.size -= 2;
+        }
+        *ret_value = part;
+        return true;
     }
-    return HTTP_QUALITY_MAX;
+    return false;
+}
+
+int http_element_quality(const struct http_element *element)
+{
+    struct http_text text;
+
+    return http_element_parameter(element, "q", &text) ? parse_quality(text) : HTTP_QUALITY_MAX;
 }
 
 int http_header_quality(const struct http_request *request, const char *name, const char *token)
@@ -199,13 +232,16 @@ int http_header_quality(const struct http_request *request, const char *name, co
 
     for (size_t i = 0; i < request->header_count; i++) {
         struct http_text rest = request->headers[i].value;
-        struct http_text element;
+        struct http_element element;
 
         if (!http_text_equals(request->headers[i].name, name))
             continue;
-        while (next_part(&rest, ',', &element)) {
-            int quality = element_quality(element, token);
+        while (http_element_next(&rest, &element)) {
+            int quality;
 
+            if (!http_element_is(&element, token))
+                continue;
+            quality = http_element_quality(&element);
             best = quality > best ? quality : best;
         }
     }

@@ -123,6 +123,20 @@ int http_header_quality(const struct http_request *request, const char *name, co
 bool http_accepts(const struct http_request *request, const char *media_type);
 bool http_text_equals(struct http_text text, const char *string);
 
+/* A media type, or an element of a list header: `token;name=value;q=0.5`. */
+struct http_element {
+    struct http_text token;
+    struct http_text parameters; /* behind the first `;` */
+};
+/* Takes the next one off the front of a comma list; false: nothing is left. */
+bool http_element_next(struct http_text *list, struct http_element *ret_element);
+bool http_element_is(const struct http_element *element, const char *token); /* in any case */
+/* The value of a parameter (name in any case), without quotes around it; false: absent. */
+bool http_element_parameter(const struct http_element *element, const char *name,
+                            struct http_text *ret_value);
+/* 0 to HTTP_QUALITY_MAX, which it is when nothing is said. */
+int http_element_quality(const struct http_element *element);
+
 /*
  * Percent-decodes @text once into @buf. Returns the length, -EILSEQ for a bad `%` or bad UTF-8,
  * -ENOBUFS when @buf_bytes are too few. `+` is itself.

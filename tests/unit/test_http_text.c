@@ -152,6 +152,34 @@ static void wishes_are_weighed(void **state)
                      400);
 }
 
+static void an_element_is_a_token_and_its_parameters(void **state)
+{
+    struct http_text list =
+        text_of(" Text/HTML;q=0.5 , ,application/json; Charset=\"UTF-8\";x=\",\"");
+    struct http_element element;
+    struct http_text value;
+
+    (void)state;
+    assert_true(http_element_next(&list, &element));
+    assert_true(http_element_is(&element, "text/html"));
+    assert_int_equal(http_element_quality(&element), HTTP_QUALITY_MAX / 2);
+    assert_false(http_element_parameter(&element, "charset", &value));
+
+    assert_true(http_element_next(&list, &element));
+    assert_true(http_element_is(&element, ""));
+
+    assert_true(http_element_next(&list, &element));
+    assert_true(http_element_is(&element, "application/json"));
+    assert_int_equal(http_element_quality(&element), HTTP_QUALITY_MAX);
+    assert_true(http_element_parameter(&element, "charset", &value));
+    assert_true(http_text_equals(value, "UTF-8"));
+    assert_true(http_element_parameter(&element, "x", &value));
+    assert_true(http_text_equals(value, ","));
+    assert_false(http_element_parameter(&element, "chars", &value));
+
+    assert_false(http_element_next(&list, &element));
+}
+
 static void percent_signs_are_decoded_once(void **state)
 {
     static const struct {
@@ -229,6 +257,7 @@ int main(void)
         cmocka_unit_test(tokens_are_found_in_lists_over_all_lines),
         cmocka_unit_test(a_media_type_is_accepted_only_by_name),
         cmocka_unit_test(wishes_are_weighed),
+        cmocka_unit_test(an_element_is_a_token_and_its_parameters),
         cmocka_unit_test(percent_signs_are_decoded_once),
         cmocka_unit_test(a_query_parameter_is_found_by_its_whole_name),
         cmocka_unit_test(error_bodies_are_json_whatever_the_message),
