@@ -61,6 +61,12 @@ static void entry_unref(struct entry *entry)
     free(entry);
 }
 
+const struct document *document_ref(const struct document *document)
+{
+    entry_of(document)->ref_count++;
+    return document;
+}
+
 void document_unref(const struct document *document)
 {
     if (document != NULL)

@@ -44,6 +44,8 @@ void document_cache_close(struct document_cache *cache);
  * A reference, from the cache or made now; NULL: out of memory. The text, below 4 GiB, is copied.
  */
 const struct document *document_get(struct document_cache *cache, const char *text, size_t bytes);
+/* One more reference. */
+const struct document *document_ref(const struct document *document);
 void document_unref(const struct document *document);
 
 #endif

@@ -318,8 +318,12 @@ static void advance(struct execution *execution)
 
 static bool has_failed(const struct execution *execution)
 {
-    return execution->region.has_failed || !text_is_whole(&execution->text) ||
-           execution->text.size > EXECUTE_RESULT_BYTES_MAX;
+    return execution->region.has_failed || !text_is_whole(&execution->text);
+}
+
+static bool is_too_large(const struct execution *execution)
+{
+    return execution->text.size > EXECUTE_RESULT_BYTES_MAX;
 }
 
 void execute_answer(struct execution *execution, const struct execute_result *result)
@@ -336,7 +340,7 @@ enum execute_state execute_run(struct execution *execution, uint32_t steps)
 {
     CHECK(!execution->is_running);
     CHECK(steps > 0);
-    if (execution->state == EXECUTE_DONE || execution->state == EXECUTE_FAILED)
+    if (execution->state != EXECUTE_MORE && execution->state != EXECUTE_WAITING)
         return execution->state;
     if (execution->state == EXECUTE_WAITING && !execution->has_answer)
         return EXECUTE_WAITING;
@@ -345,13 +349,20 @@ enum execute_state execute_run(struct execution *execution, uint32_t steps)
     do
         advance(execution);
     while (execution->top != NULL && execution->state == EXECUTE_MORE && execution->budget > 0 &&
-           !has_failed(execution));
+           !has_failed(execution) && !is_too_large(execution));
     execution->is_running = false;
     if (has_failed(execution))
         execution->state = EXECUTE_FAILED;
+    else if (is_too_large(execution))
+        execution->state = EXECUTE_TOO_LARGE;
     else if (execution->top == NULL)
         execution->state = EXECUTE_DONE;
     return execution->state;
+}
+
+uint32_t execute_steps_left(const struct execution *execution)
+{
+    return execution->budget > 0 ? (uint32_t)execution->budget : 0;
 }
 
 void execute_write(const struct execution *execution, struct text *out)

@@ -10,8 +10,8 @@
  *          themselves.
  * Budget   execute_run does at most about @steps fields and list items (long strings count for more)
  *          then returns EXECUTE_MORE: its caller goes back to the loop and calls again.
- * Limits   EXECUTE_REGION_BYTES_MAX of working memory, EXECUTE_RESULT_BYTES_MAX of result: beyond
- *          them it fails as without memory. ERRORS_MAX field errors.
+ * Limits   EXECUTE_REGION_BYTES_MAX of working memory: beyond it it fails as without memory;
+ *          EXECUTE_RESULT_BYTES_MAX of result: EXECUTE_TOO_LARGE. ERRORS_MAX field errors.
  * Memory   one region per execution; execute_free frees all of it at any moment. Resolvers must
  *          not answer after that. What the options point to must live as long.
  * Errors   field errors are collected with their paths; the result has them behind "data".
@@ -32,7 +32,7 @@
 
 enum {
     EXECUTE_REGION_BYTES_MAX = 256 * 1024 * 1024,
-    EXECUTE_RESULT_BYTES_MAX = 256 * 1024 * 1024,
+    EXECUTE_RESULT_BYTES_MAX = 32 * 1024 * 1024,
 };
 
 struct execution;
@@ -107,9 +107,10 @@ struct execute_options {
 
 enum execute_state {
     EXECUTE_DONE,
-    EXECUTE_MORE,    /* call again */
-    EXECUTE_WAITING, /* for a resolver */
-    EXECUTE_FAILED,  /* out of memory: nothing was written */
+    EXECUTE_MORE,      /* call again */
+    EXECUTE_WAITING,   /* for a resolver */
+    EXECUTE_FAILED,    /* out of memory: nothing was written */
+    EXECUTE_TOO_LARGE, /* the result: likewise */
 };
 
 /* The operation to run: by name, or the only one. NULL: a request error was added. */
@@ -124,6 +125,8 @@ void execute_free(struct execution *execution);
  * Goes on for about @steps. EXECUTE_DONE: execute_write may be called.
  */
 enum execute_state execute_run(struct execution *execution, uint32_t steps);
+/* What was left of them when the last run ended. */
+uint32_t execute_steps_left(const struct execution *execution);
 /*
  * {"data":…,"errors":[…]} without the closing brace, so that `extensions` can follow; "errors" only
  * if there are any.
