@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus/check.h"
 
@@ -71,6 +72,21 @@ void arena_unref(struct arena *arena)
     entry->next = pool.first;
     pool.first = entry;
     pool.count++;
+}
+
+struct arena *arena_copy(const void *bytes, size_t size)
+{
+    struct arena *arena;
+
+    CHECK(size > 0);
+    CHECK(size < STANDARD_CAPACITY); /* it is nothing for the pool */
+    arena = malloc(sizeof *arena + size);
+    if (arena == NULL)
+        return NULL;
+    arena->refs = 1;
+    arena->capacity = (uint32_t)size;
+    memcpy(arena->bytes, bytes, size);
+    return arena;
 }
 
 uint8_t *arena_writer_reserve(struct arena_writer *writer, size_t bytes)

@@ -41,6 +41,12 @@ void arena_ref(struct arena *arena);
 void arena_unref(struct arena *arena); /* NULL is fine */
 
 /*
+ * A copy of @bytes (a few: at least one, and no arena's worth) that is an arena of its own, with one
+ * reference; NULL: no memory.
+ */
+struct arena *arena_copy(const void *bytes, size_t size);
+
+/*
  * Room for @bytes in one piece; NULL: no memory. What is written there becomes a range by
  * arena_writer_commit, which may take fewer bytes than were asked for.
  */

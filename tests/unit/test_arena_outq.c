@@ -121,6 +121,21 @@ static void a_free_arena_is_used_again(void **state)
     assert_ptr_equal(write_range("y", 1).arena, first);
 }
 
+static void a_copy_is_an_arena_of_its_own(void **state)
+{
+    struct arena *id = arena_copy("\"a\"", 3);
+    struct range range = {.arena = id, .offset = 0, .length = 3};
+
+    (void)state;
+    assert_non_null(id);
+    assert_int_equal(id->capacity, 3);
+    assert_int_equal(outq_push(&queue, range), 0);
+    arena_unref(id);
+    assert_int_equal(id->refs, 1);
+    assert_memory_equal(id->bytes, "\"a\"", 3);
+    outq_consume(&queue, 3);
+}
+
 static void the_pool_keeps_a_bounded_number(void **state)
 {
     enum { COUNT = ARENA_POOL_MAX + 5 };
@@ -318,6 +333,7 @@ int main(void)
         TEST(a_full_arena_is_left_to_its_ranges),
         TEST(a_large_frame_has_an_arena_of_its_own_size),
         TEST(a_free_arena_is_used_again),
+        TEST(a_copy_is_an_arena_of_its_own),
         TEST(the_pool_keeps_a_bounded_number),
         TEST(neighbouring_ranges_become_one),
         TEST(ranges_that_are_no_neighbours_stay_apart),
