@@ -313,7 +313,7 @@ int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_
     int reasons;
     int rc;
 
-    ROLE_CHECK(ROLE_WORKER);
+    ROLE_CHECK(ROLE_WORKER | ROLE_WRITER);
     CHECK(bus_is_recovered(bus));
     batch_check(records, bytes);
     if (length_at(records) > bus_record_bytes_max(bus))

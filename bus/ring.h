@@ -5,7 +5,8 @@
  *          to tail. Positions are byte counts that never go back (bus/layout.h).
  * Units    _pos are positions, _seq operation numbers, _bytes bytes, _ns nanoseconds.
  * Callers  ring_append, ring_request_commit: workers (and the bridge), once the writer has taken the
- *          ring over (bus_is_recovered). What stands under "the writer's part": the writer.
+ *          ring over (bus_is_recovered); ring_append: the writer too, for a new schema, before them.
+ *          What stands under "the writer's part": the writer.
  *          Positions and ring_read: every process.
  * Memory   the caller owns buffers; nothing is allocated; nothing blocks longer than 2 ms.
  * Limits   a record is at most a quarter of the ring; an append needs
