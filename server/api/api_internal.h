@@ -20,7 +20,7 @@
 #include "server/graphql/execute.h"
 #include "server/graphql/region.h"
 
-struct group;
+struct group_set;
 
 struct api {
     struct api_options options;
@@ -31,7 +31,7 @@ struct api {
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
     uint32_t operation_count;    /* that are not freed */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
-    struct group *groups;        /* group.c's own; NULL: there is none */
+    struct group_set *groups;    /* group.c's own; NULL: there is none */
 };
 
 /* The snapshot of this turn, for reading rows and results. 0 or what the store says. */

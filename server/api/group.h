@@ -10,7 +10,9 @@
  * over     frames at all.
  * Errors   field errors are part of the result. An execution that fails for want of memory aborts its
  *          members' streams: who comes back resumes.
- * Memory   a group goes with its last member.
+ * Memory   a group goes with its last member. It keeps the result of one event, so that all its styles
+ *          execute it once; of all groups together GROUP_RESULTS_BYTES_MAX, the oldest are dropped. A
+ *          member keeps a reference on its id, and so does what is queued with it.
  * Limits   GROUP_ID_BYTES_MAX of id; API_GROUP_STEPS a turn for all groups.
  * Callers  transports, in the worker's thread.
  */
@@ -23,6 +25,7 @@
 
 #include "server/topics/topics.h"
 
+struct arena;
 struct group_style;
 struct operation;
 struct stream;
@@ -30,6 +33,7 @@ struct text;
 
 enum {
     GROUP_ID_BYTES_MAX = 256, /* as JSON, quotes included */
+    GROUP_RESULTS_BYTES_MAX = 16 * 1024 * 1024,
 };
 
 /* What stands around a result. */
@@ -48,8 +52,7 @@ struct group_member {
 struct group_join_options {
     struct stream *stream;
     enum group_style_kind style;
-    const char *id; /* JSON string with its quotes, copied; NULL: GROUP_EVENT_STREAM has none */
-    size_t id_bytes;
+    struct arena *id; /* all of it is one JSON string or number; NULL: GROUP_EVENT_STREAM has none */
     const struct subscriber_handlers *handlers;
     void *user;
     const struct resume *resume;
