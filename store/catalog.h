@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct store;
 
@@ -25,6 +26,7 @@ enum {
     CATALOG_COLUMNS_MAX = 250,   /* of one table, dropped ones included */
     CATALOG_INDEXES_MAX = 10000, /* of all tables */
     CATALOG_INDEX_COLUMNS_MAX = 8,
+    CATALOG_NAME_BYTES_MAX = 255,
     CATALOG_TEXT_BYTES_MAX = 16 * 1024, /* of a default, or of all names of an enum */
 };
 
@@ -49,6 +51,11 @@ struct catalog_text {
     const char *bytes; /* not terminated */
     size_t size;
 };
+
+static inline bool catalog_text_is_equal(struct catalog_text a, struct catalog_text b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
+}
 
 struct catalog_column {
     struct catalog_text name;
@@ -98,7 +105,7 @@ struct catalog {
 
 /*
  * In a schema operation numbers are the schema's own (tables from 1 on, columns and indexes from 0
- * on, in its order): catalog_merge gives the lasting ones.
+ * on, in its order; tables_used and indexes_used count them): catalog_merge gives the lasting ones.
  */
 size_t catalog_encoded_bytes(const struct catalog *catalog);
 void catalog_encode(const struct catalog *catalog, uint8_t *out);
@@ -118,8 +125,15 @@ const struct catalog_column *catalog_column(const struct catalog_table *table, u
 /* The index with exactly these columns (the equal ones in any order). NULL: none. */
 const struct catalog_index *catalog_find_index(const struct catalog_table *table,
                                                const struct catalog_index *like);
+/* The index of @column alone, by which what is_unique is found. NULL: none. */
+const struct catalog_index *catalog_unique_index(const struct catalog_table *table,
+                                                 uint16_t column);
+int catalog_copy(const struct catalog *catalog, struct catalog **ret_copy);
 
-/* Whether one schema's catalog is the other's, but for the lasting numbers, version and SDL. */
+/*
+ * Whether one schema's catalog is the other's, but for the lasting numbers, version and SDL. False
+ * too when memory is short: a schema operation that changes nothing does no harm.
+ */
 bool catalog_is_same(const struct catalog *catalog, const struct catalog *wanted);
 
 enum {

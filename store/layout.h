@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "store/block.h"
+#include "store/catalog.h"
 #include "store/env.h"
 #include "store/topic_index.h"
 
@@ -29,7 +30,8 @@ enum {
 #define STORE_DIR          "store"
 #define STORE_FILE_DATA    STORE_DIR "/data.mdb"
 
-#define STORE_META_KEY "state"
+#define STORE_META_KEY    "state"
+#define STORE_CATALOG_KEY "catalog"
 
 /* Value of `meta`'s key "state". */
 struct meta_value {
@@ -86,6 +88,8 @@ void store_check(const struct store *store);
 /* Reads and checks the meta record. 0 or -errno (with text); -ENOENT when there is none yet. */
 int store_meta_read(const struct store *store, MDB_txn *txn, struct store_meta *ret_meta);
 int store_meta_write(const struct store *store, MDB_txn *txn, const struct store_meta *meta);
+/* The catalog as @txn has it; empty when there is none yet. 0 or -errno (with text). */
+int catalog_read(const struct store *store, MDB_txn *txn, struct catalog **ret_catalog);
 /* Makes store->block hold at least @bytes; what it held is lost. 0 or -ENOMEM. */
 int store_block_reserve(struct store *store, size_t bytes);
 
