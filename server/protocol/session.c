@@ -1,14 +1,20 @@
 #include "server/protocol/session.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "bus/stats.h"
+#include "server/http/http.h"
 #include "server/net/stream.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/broker_message.h"
 #include "server/protocol/service.h"
 #include "server/topics/publisher.h"
 #include "server/websocket/websocket.h"
+
+enum {
+    PROTOCOL_BYTES_MAX = 64, /* of a subprotocol's name, terminated */
+};
 
 static_assert(sizeof(struct session) <= 112, "an idle room client costs little (DESIGN section 6)");
 
@@ -131,18 +137,36 @@ static void on_refused_close(void *user, int code)
     (void)code;
 }
 
-/* Browsers do not show a refused upgrade's status to the page; a close code they do. */
-static void refuse(struct service *service, struct http_exchange *exchange, int code,
-                   const char *reason)
+/* The first subprotocol that is offered; empty: none, or one that is too long to be any. */
+static void first_offer(const struct http_exchange *exchange, char out[PROTOCOL_BYTES_MAX])
+{
+    const struct http_text *header = http_header(http_request(exchange), "sec-websocket-protocol");
+    struct http_text offers = {0};
+    struct http_element offer;
+
+    out[0] = '\0';
+    if (header != NULL)
+        offers = *header;
+    if (!http_element_next(&offers, &offer) || offer.token.size >= PROTOCOL_BYTES_MAX)
+        return;
+    memcpy(out, offer.token.bytes, offer.token.size);
+    out[offer.token.size] = '\0';
+}
+
+void session_refuse(struct service *service, struct http_exchange *exchange, int code,
+                    const char *reason)
 {
     static const struct websocket_handlers handlers = {
         .on_message = on_refused_message,
         .on_close = on_refused_close,
     };
-    struct websocket *websocket =
-        websocket_accept(service->websockets, exchange, NULL, &handlers, NULL);
+    char protocol[PROTOCOL_BYTES_MAX];
+    struct websocket *websocket;
 
     stat_add(service->bus, service->slot, STAT_REFUSED, 1);
+    first_offer(exchange, protocol);
+    websocket = websocket_accept(service->websockets, exchange,
+                                 protocol[0] != '\0' ? protocol : NULL, &handlers, NULL);
     if (websocket != NULL)
         websocket_close(websocket, code, reason);
 }
@@ -159,11 +183,11 @@ bool session_check_upgrade(struct service *service, struct http_exchange *exchan
         return false;
     }
     if (service->is_refusing) {
-        refuse(service, exchange, WEBSOCKET_GOING_AWAY, "server is shutting down");
+        session_refuse(service, exchange, WEBSOCKET_GOING_AWAY, "server is shutting down");
         return false;
     }
     if (service->full_reason != NULL) {
-        refuse(service, exchange, WEBSOCKET_TRY_LATER, service->full_reason);
+        session_refuse(service, exchange, WEBSOCKET_TRY_LATER, service->full_reason);
         return false;
     }
     return true;

@@ -78,6 +78,13 @@ void session_close(struct client *client);
 void session_send_gap(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
 
 /*
+ * Accepts a newcomer and closes with @code at once: browsers do not show a refused upgrade's status to
+ * the page, a close code they do. Of those that offer subprotocols they show it only where one was
+ * chosen, so the first one is.
+ */
+void session_refuse(struct service *service, struct http_exchange *exchange, int code,
+                    const char *reason);
+/*
  * The common beginning of all WebSocket endpoints: false when the request has been answered here,
  * because it is none (426), malformed, or a newcomer that is refused (closed with 1001 or 1013).
  */
