@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus/check.h"
+#include "server/graphql/errors.h"
 #include "server/json/text.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
@@ -30,8 +31,8 @@ void answer_headers(const struct service *service, const struct http_exchange *e
     CHECK(length < ANSWER_HEADERS_BYTES_MAX); /* ours are short, and so are trusted origins */
 }
 
-static void answer_whole(struct service *service, struct http_exchange *exchange,
-                         struct http_response response, const struct text *body)
+void answer_body(struct service *service, struct http_exchange *exchange, int status,
+                 const char *content_type, const struct text *body, const char *headers)
 {
     char lines[ANSWER_HEADERS_BYTES_MAX];
 
@@ -39,59 +40,95 @@ static void answer_whole(struct service *service, struct http_exchange *exchange
         answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
-    answer_headers(service, exchange, response.headers, lines);
-    response.headers = lines;
-    response.body = body->bytes;
-    response.body_bytes = body->size;
-    http_respond(exchange, &response);
+    answer_headers(service, exchange, headers, lines);
+    http_respond(exchange, &(struct http_response){.status = status,
+                                                   .content_type = content_type,
+                                                   .headers = lines,
+                                                   .body = body->bytes,
+                                                   .body_bytes = body->size});
 }
 
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers)
 {
-    const struct http_response response = {
-        .status = 200, .content_type = content_type, .headers = headers};
-
-    answer_whole(service, exchange, response, body);
+    answer_body(service, exchange, 200, content_type, body, headers);
 }
 
 void answer_json(struct service *service, struct http_exchange *exchange, int status,
                  const struct text *body, const char *headers)
 {
-    const struct http_response response = {
-        .status = status, .content_type = "application/json", .headers = headers};
-
-    answer_whole(service, exchange, response, body);
+    answer_body(service, exchange, status, "application/json", body, headers);
 }
 
-void answer_error(struct service *service, struct http_exchange *exchange,
-                  enum answer_refusal refusal, const char *message, const char *headers)
+static const struct refusal_answer {
+    int status;
+    const char *code;
+    enum graphql_code graphql_code;
+} refusals[] = {
+    [ANSWER_BAD_REQUEST] = {400, "bad_request", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_BAD_JSON] = {400, "bad_json", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_BAD_TOPIC] = {400, "bad_topic", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_FORBIDDEN] = {403, "forbidden", GRAPHQL_FORBIDDEN},
+    [ANSWER_NOT_FOUND] = {404, "not_found", GRAPHQL_NOT_FOUND},
+    [ANSWER_METHOD_NOT_ALLOWED] = {405, "method_not_allowed", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_NOT_ACCEPTABLE] = {406, "not_acceptable", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_TOO_LARGE] = {413, "too_large", GRAPHQL_LIMIT_EXCEEDED},
+    [ANSWER_UNSUPPORTED_TYPE] = {415, "unsupported_media_type", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_UPGRADE_REQUIRED] = {426, "upgrade_required", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_RATE_LIMITED] = {429, "rate_limited", GRAPHQL_RATE_LIMITED},
+    [ANSWER_UNAVAILABLE] = {503, "unavailable", GRAPHQL_UNAVAILABLE},
+    [ANSWER_STORAGE_FULL] = {507, "storage_full", GRAPHQL_STORAGE_FULL},
+};
+
+static const struct refusal_answer *refusal_answer(enum answer_refusal refusal)
 {
-    static const struct {
-        int status;
-        const char *code;
-    } refusals[] = {
-        [ANSWER_BAD_REQUEST] = {400, "bad_request"},
-        [ANSWER_BAD_JSON] = {400, "bad_json"},
-        [ANSWER_BAD_TOPIC] = {400, "bad_topic"},
-        [ANSWER_FORBIDDEN] = {403, "forbidden"},
-        [ANSWER_NOT_FOUND] = {404, "not_found"},
-        [ANSWER_METHOD_NOT_ALLOWED] = {405, "method_not_allowed"},
-        [ANSWER_TOO_LARGE] = {413, "too_large"},
-        [ANSWER_UNSUPPORTED_TYPE] = {415, "unsupported_media_type"},
-        [ANSWER_UPGRADE_REQUIRED] = {426, "upgrade_required"},
-        [ANSWER_RATE_LIMITED] = {429, "rate_limited"},
-        [ANSWER_UNAVAILABLE] = {503, "unavailable"},
-        [ANSWER_STORAGE_FULL] = {507, "storage_full"},
-    };
-    char lines[ANSWER_HEADERS_BYTES_MAX];
+    CHECK((size_t)refusal < sizeof refusals / sizeof *refusals);
+    return &refusals[refusal];
+}
+
+/* All lines of a refusal. */
+static void refusal_headers(const struct service *service, const struct http_exchange *exchange,
+                            enum answer_refusal refusal, const char *headers,
+                            char out[ANSWER_HEADERS_BYTES_MAX])
+{
     char more[ANSWER_HEADERS_BYTES_MAX / 2];
     int length = snprintf(more, sizeof more, "%s%s", headers == NULL ? "" : headers,
                           refusal == ANSWER_UNAVAILABLE ? RETRY_AFTER : "");
 
     CHECK(length >= 0);
     CHECK((size_t)length < sizeof more);
-    CHECK((size_t)refusal < sizeof refusals / sizeof *refusals);
-    answer_headers(service, exchange, more, lines);
-    http_respond_error(exchange, refusals[refusal].status, refusals[refusal].code, message, lines);
+    answer_headers(service, exchange, more, out);
+}
+
+void answer_error(struct service *service, struct http_exchange *exchange,
+                  enum answer_refusal refusal, const char *message, const char *headers)
+{
+    const struct refusal_answer *answer = refusal_answer(refusal);
+    char lines[ANSWER_HEADERS_BYTES_MAX];
+
+    refusal_headers(service, exchange, refusal, headers, lines);
+    http_respond_error(exchange, answer->status, answer->code, message, lines);
+}
+
+void answer_graphql_error(struct service *service, struct http_exchange *exchange,
+                          enum answer_refusal refusal, const char *content_type,
+                          const char *message, const char *headers)
+{
+    const struct refusal_answer *answer = refusal_answer(refusal);
+    const struct graphql_error error = {.code = answer->graphql_code, .message = message};
+    char lines[ANSWER_HEADERS_BYTES_MAX];
+    struct http_response response = {.status = answer->status, .headers = lines};
+    struct text body = {0};
+
+    refusal_headers(service, exchange, refusal, headers, lines);
+    text_add_string(&body, "{\"errors\":[");
+    graphql_error_write(&error, &body);
+    text_add_string(&body, "]}");
+    if (text_is_whole(&body)) { /* without memory for the text the status must do */
+        response.content_type = content_type;
+        response.body = body.bytes;
+        response.body_bytes = body.size;
+    }
+    http_respond(exchange, &response);
+    text_done(&body);
 }

@@ -35,6 +35,7 @@ enum answer_refusal {
     ANSWER_FORBIDDEN,
     ANSWER_NOT_FOUND,
     ANSWER_METHOD_NOT_ALLOWED,
+    ANSWER_NOT_ACCEPTABLE,
     ANSWER_TOO_LARGE,
     ANSWER_UNSUPPORTED_TYPE,
     ANSWER_UPGRADE_REQUIRED,
@@ -43,14 +44,21 @@ enum answer_refusal {
     ANSWER_STORAGE_FULL,
 };
 
-/* Answers 200 with @body; 503 when that has not become whole. @body stays the caller's. */
+/* Answers with @body, which stays the caller's; 503 when it has not become whole. */
+void answer_body(struct service *service, struct http_exchange *exchange, int status,
+                 const char *content_type, const struct text *body, const char *headers);
+/* The same with 200. */
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers);
-/* The same as JSON, with a @status. */
+/* The same as JSON. */
 void answer_json(struct service *service, struct http_exchange *exchange, int status,
                  const struct text *body, const char *headers);
 /* PROTOCOLS section 1; @message in plain words. What is unavailable carries Retry-After. */
 void answer_error(struct service *service, struct http_exchange *exchange,
                   enum answer_refusal refusal, const char *message, const char *headers);
+/* The same in the shape of GraphQL's errors: {"errors":[{"message":…,"extensions":{"code":…}}]}. */
+void answer_graphql_error(struct service *service, struct http_exchange *exchange,
+                          enum answer_refusal refusal, const char *content_type,
+                          const char *message, const char *headers);
 
 #endif

@@ -9,6 +9,8 @@
 #include "server/http/assets.h"
 #include "server/json/text.h"
 #include "server/protocol/answer.h"
+#include "server/protocol/graphql_http.h"
+#include "server/protocol/graphql_socket.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
 
@@ -22,6 +24,7 @@ enum route_kind {
     ROUTE_ECHO,
     ROUTE_TOPICS, /* /topics, and /topics/{topic} with another row */
     ROUTE_TOPIC,
+    ROUTE_GRAPHQL, /* WebSockets, too */
     ROUTE_HEALTH,
     ROUTE_LIVE,
     ROUTE_METRICS,
@@ -46,6 +49,7 @@ static const struct route {
     {"/echo", ROUTE_ECHO, IS_WEBSOCKET},
     {"/topics", ROUTE_TOPICS, 0},
     {"/topics/", ROUTE_TOPIC, IS_PREFIX | TAKES_POST},
+    {"/graphql", ROUTE_GRAPHQL, TAKES_POST},
     {"/health", ROUTE_HEALTH, IS_MONITOR},
     {"/health/live", ROUTE_LIVE, IS_MONITOR},
     {"/metrics", ROUTE_METRICS, IS_MONITOR},
@@ -53,6 +57,13 @@ static const struct route {
 
 /* Pages and what belongs to them: the paths are the assets'. */
 static const struct route asset_route = {"", ROUTE_ASSET, 0};
+
+static bool is_served(const struct service *service, const struct route *route)
+{
+    if (route->kind == ROUTE_ECHO)
+        return service->limits.is_echo_served;
+    return route->kind != ROUTE_GRAPHQL || service->api != NULL;
+}
 
 static const struct route *find_route(const struct service *service, struct http_text path)
 {
@@ -64,7 +75,7 @@ static const struct route *find_route(const struct service *service, struct http
 
         if (!is_long_enough || memcmp(path.bytes, route->path, size) != 0)
             continue;
-        return route->kind == ROUTE_ECHO && !service->limits.is_echo_served ? NULL : route;
+        return is_served(service, route) ? route : NULL;
     }
     return asset_find(path) != NULL ? &asset_route : NULL;
 }
@@ -96,6 +107,17 @@ static void answer_options(struct service *service, struct http_exchange *exchan
     text_done(&more);
 }
 
+/* @route: NULL if there is none. */
+static void refuse(struct service *service, struct http_exchange *exchange,
+                   const struct route *route, enum answer_refusal refusal, const char *message,
+                   const char *headers)
+{
+    if (route != NULL && route->kind == ROUTE_GRAPHQL)
+        graphql_http_refuse(service, exchange, refusal, message, headers);
+    else
+        answer_error(service, exchange, refusal, message, headers);
+}
+
 static bool is_allowed(const struct route *route, enum http_method method)
 {
     return method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD ||
@@ -105,9 +127,9 @@ static bool is_allowed(const struct route *route, enum http_method method)
 static void answer_wrong_method(struct service *service, struct http_exchange *exchange,
                                 const struct route *route)
 {
-    answer_error(service, exchange, ANSWER_METHOD_NOT_ALLOWED, "this path has other methods",
-                 (route->flags & TAKES_POST) != 0 ? "Allow: GET, HEAD, POST, OPTIONS\r\n"
-                                                  : "Allow: GET, HEAD, OPTIONS\r\n");
+    refuse(service, exchange, route, ANSWER_METHOD_NOT_ALLOWED, "this path has other methods",
+           (route->flags & TAKES_POST) != 0 ? "Allow: GET, HEAD, POST, OPTIONS\r\n"
+                                            : "Allow: GET, HEAD, OPTIONS\r\n");
 }
 
 static void serve_asset(struct service *service, struct http_exchange *exchange)
@@ -118,14 +140,30 @@ static void serve_asset(struct service *service, struct http_exchange *exchange)
     asset_respond(exchange, asset_find(http_request(exchange)->path), lines);
 }
 
+/* /graphql serves both: with the header that asks for it, a GET is an upgrade. */
+static bool is_websocket(const struct route *route, const struct http_request *request)
+{
+    return (route->flags & IS_WEBSOCKET) != 0 ||
+           (route->kind == ROUTE_GRAPHQL && request->method == HTTP_METHOD_GET &&
+            http_header_has_token(request, "upgrade", "websocket"));
+}
+
+static bool is_event_stream(const struct route *route, const struct http_request *request)
+{
+    if (route->kind == ROUTE_GRAPHQL)
+        return graphql_http_wants_stream(request);
+    return route->kind == ROUTE_TOPIC && request->method != HTTP_METHOD_POST &&
+           http_accepts(request, "text/event-stream");
+}
+
 /* Whether what browsers guard by Origin is asked for by a page that may not. */
 static bool is_foreign(const struct service *service, const struct http_exchange *exchange,
                        const struct route *route)
 {
+    const struct http_request *request = http_request(exchange);
     struct http_text origin;
 
-    return (http_request(exchange)->method == HTTP_METHOD_POST ||
-            (route->flags & IS_WEBSOCKET) != 0) &&
+    return (request->method == HTTP_METHOD_POST || is_websocket(route, request)) &&
            origin_judge(&service->limits, exchange, &origin) == ORIGIN_FOREIGN;
 }
 
@@ -134,13 +172,11 @@ static bool is_turned_away(const struct service *service, const struct http_exch
                            const struct route *route)
 {
     const struct http_request *request = http_request(exchange);
-    bool is_event_stream = route->kind == ROUTE_TOPIC && request->method != HTTP_METHOD_POST &&
-                           http_accepts(request, "text/event-stream");
 
-    if ((route->flags & (IS_MONITOR | IS_WEBSOCKET)) != 0)
+    if ((route->flags & IS_MONITOR) != 0 || is_websocket(route, request))
         return false;
     if (service->is_refusing)
-        return !is_event_stream && !http_exchange_is_old(exchange);
+        return !is_event_stream(route, request) && !http_exchange_is_old(exchange);
     return service->full_reason != NULL;
 }
 
@@ -158,8 +194,8 @@ static bool is_over_rate(struct service *service, struct http_exchange *exchange
         return false;
     (void)snprintf(retry_after, sizeof retry_after, "Retry-After: %" PRId64 "\r\n",
                    (wait_ns + SECOND_NS - 1) / SECOND_NS);
-    answer_error(service, exchange, ANSWER_RATE_LIMITED,
-                 "requests come faster than this connection may send them", retry_after);
+    refuse(service, exchange, route, ANSWER_RATE_LIMITED,
+           "requests come faster than this connection may send them", retry_after);
     return true;
 }
 
@@ -189,6 +225,12 @@ static void dispatch(struct service *service, struct http_exchange *exchange,
     case ROUTE_TOPICS:
     case ROUTE_TOPIC:
         topics_http_serve(service, exchange, rest);
+        break;
+    case ROUTE_GRAPHQL:
+        if (is_websocket(route, http_request(exchange)))
+            graphql_socket_serve(service, exchange);
+        else
+            graphql_http_serve(service, exchange);
         break;
     case ROUTE_HEALTH:
         health_serve(service, exchange, false);
@@ -232,14 +274,14 @@ void router_on_request(void *user, struct http_exchange *exchange)
     } else if (!is_allowed(route, request->method)) {
         answer_wrong_method(service, exchange, route);
     } else if (is_foreign(service, exchange, route)) {
-        answer_error(service, exchange, ANSWER_FORBIDDEN,
-                     "pages of this origin may not do that, unless cors_origins lists it or hosts "
-                     "this server's name",
-                     NULL);
+        refuse(service, exchange, route, ANSWER_FORBIDDEN,
+               "pages of this origin may not do that, unless cors_origins lists it or hosts "
+               "this server's name",
+               NULL);
     } else if (is_turned_away(service, exchange, route)) {
         stat_add(service->bus, service->slot, STAT_REFUSED, 1);
-        answer_error(service, exchange, ANSWER_UNAVAILABLE,
-                     service->is_refusing ? "server is shutting down" : service->full_reason, NULL);
+        refuse(service, exchange, route, ANSWER_UNAVAILABLE,
+               service->is_refusing ? "server is shutting down" : service->full_reason, NULL);
     } else {
         dispatch(service, exchange, route);
     }

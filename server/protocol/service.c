@@ -13,6 +13,8 @@
 #include "server/protocol/broker.h"
 #include "server/protocol/event_stream.h"
 #include "server/protocol/frames.h"
+#include "server/protocol/graphql_http.h"
+#include "server/protocol/graphql_socket.h"
 #include "server/protocol/room.h"
 #include "server/protocol/waiting.h"
 #include "server/topics/topics.h"
@@ -124,6 +126,7 @@ int service_start(struct service *service)
 
     event_stream_start(service);
     broker_line_start(service);
+    graphql_socket_start(service);
     timer_init(&service->tick_timer, timer_wheel_register(service->timers, on_tick_timer));
     tick_timer_start(service);
     return 0;
@@ -134,7 +137,9 @@ void service_stop(struct service *service)
     CHECK(service->clients.count == 0);
     CHECK(service->waiting == NULL);
     CHECK(service->commit_waiting == NULL);
+    CHECK(service->graphql_waiting_count == 0);
 
+    graphql_http_turn(service); /* frees what was answered last */
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
     remove_encodings(service);
@@ -154,8 +159,13 @@ static void scratch_shrink(struct service *service)
 
 bool service_turn(struct service *service, int64_t now_ns)
 {
+    bool has_more = waiting_turn(service, now_ns);
+
     scratch_shrink(service);
-    return waiting_turn(service, now_ns);
+    if (service->api != NULL)
+        has_more |= api_turn(service->api);
+    graphql_http_turn(service);
+    return has_more;
 }
 
 unsigned service_wake_reasons(const struct service *service)

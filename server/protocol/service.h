@@ -73,7 +73,6 @@ struct service {
     struct topics_encoding *event_stream_encoding;
     uint32_t event_stream_timer; /* kinds */
     uint32_t line_timer;
-    uint32_t graphql_stream_timer;
     uint32_t graphql_socket_timer;
     struct timer tick_timer;
     char *scratch; /* for one message at a time: service_scratch */
@@ -129,7 +128,7 @@ void echo_serve(struct service *service, struct http_exchange *exchange);
 /* @rest: the path behind `/topics` (empty, or `/name`), raw. */
 void topics_http_serve(struct service *service, struct http_exchange *exchange,
                        struct http_text rest);
-void event_stream_serve(struct service *service, struct http_exchange *exchange, const char *topic,
+void topic_stream_serve(struct service *service, struct http_exchange *exchange, const char *topic,
                         size_t topic_bytes);
 void graphql_http_serve(struct service *service, struct http_exchange *exchange);
 void health_serve(struct service *service, struct http_exchange *exchange, bool is_live_only);

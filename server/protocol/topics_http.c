@@ -206,7 +206,7 @@ void topics_http_serve(struct service *service, struct http_exchange *exchange,
     } else if (request->method == HTTP_METHOD_POST) {
         serve_post(service, exchange, topic, (size_t)size);
     } else if (http_accepts(request, "text/event-stream")) {
-        event_stream_serve(service, exchange, topic, (size_t)size);
+        topic_stream_serve(service, exchange, topic, (size_t)size);
     } else {
         history_serve(service, exchange, topic, (size_t)size);
     }
