@@ -1,7 +1,11 @@
 #include "server/protocol/graphql_message.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "server/json/text.h"
+#include "server/topics/event.h"
 
 enum {
     /* A character of an id becomes at most six in JSON: \u001f. */
@@ -177,4 +181,114 @@ const char *graphql_message_parse(enum graphql_protocol protocol, const char *in
     ret->type = rule->type;
     ret->payload = members.payload;
     return check_rest(protocol, ret);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void begin(struct json_span id, const char *type, struct text *out)
+{
+    text_add_string(out, "{\"id\":");
+    text_add(out, id.bytes, id.size);
+    text_add_string(out, ",\"type\":\"");
+    text_add_string(out, type);
+    text_add_string(out, "\"");
+}
+
+void graphql_message_begin_result(enum graphql_protocol protocol, struct json_span id,
+                                  struct text *out)
+{
+    begin(id, protocol == GRAPHQL_OLD_WS ? "data" : "next", out);
+    text_add_string(out, ",\"payload\":");
+}
+
+void graphql_message_write_complete(struct json_span id, struct text *out)
+{
+    begin(id, "complete", out);
+    text_add(out, "}", 1);
+}
+
+static void add_old_error(struct json_span errors, struct text *out)
+{
+    struct json_span first;
+    struct json_span second;
+    size_t offset = 0;
+
+    if (!json_array_next(errors, &offset, &first)) {
+        text_add_string(out, "{}");
+    } else if (!json_array_next(errors, &offset, &second)) {
+        text_add(out, first.bytes, first.size);
+    } else {
+        text_add(out, first.bytes, first.size - 1);
+        text_add_string(out, ",\"errors\":");
+        text_add(out, errors.bytes, errors.size);
+        text_add(out, "}", 1);
+    }
+}
+
+void graphql_message_write_errors(enum graphql_protocol protocol, struct json_span id,
+                                  struct json_span answer, struct text *out)
+{
+    struct json_span errors = {"[]", 2};
+    struct json_span key;
+    struct json_span value;
+    size_t offset = 0;
+
+    while (json_object_next(answer, &offset, &key, &value)) {
+        if (json_string_equals(key, "errors"))
+            errors = value;
+    }
+    begin(id, "error", out);
+    text_add_string(out, ",\"payload\":");
+    if (protocol == GRAPHQL_OLD_WS)
+        add_old_error(errors, out);
+    else
+        text_add(out, errors.bytes, errors.size);
+    text_add(out, "}", 1);
+}
+
+void graphql_message_write_error(enum graphql_protocol protocol, struct json_span id,
+                                 enum graphql_code code, const char *message, struct text *out)
+{
+    bool is_array = protocol == GRAPHQL_TRANSPORT_WS;
+
+    begin(id, "error", out);
+    text_add_string(out, is_array ? ",\"payload\":[{\"message\":" : ",\"payload\":{\"message\":");
+    text_add_quoted(out, message, strlen(message));
+    text_printf(out, ",\"extensions\":{\"code\":\"%s\"}}%s}", graphql_code_name(code),
+                is_array ? "]" : "");
+}
+
+void graphql_message_write_connection_error(const char *message, struct text *out)
+{
+    text_add_string(out, "{\"type\":\"connection_error\",\"payload\":{\"message\":");
+    text_add_quoted(out, message, strlen(message));
+    text_add_string(out, "}}");
+}
+
+void graphql_message_write_acknowledgement(uint64_t epoch, uint64_t seq, struct text *out)
+{
+    char digits[EVENT_EPOCH_BYTES];
+
+    event_epoch(digits, epoch);
+    text_add_string(out, "{\"type\":\"connection_ack\",\"payload\":{\"epoch\":\"");
+    text_add(out, digits, sizeof digits);
+    text_printf(out, "\",\"seq\":\"%" PRIu64 "\"}}", seq);
+}
+
+void graphql_message_write_pong(struct json_span payload, struct text *out)
+{
+    text_add_string(out, "{\"type\":\"pong\"");
+    if (is_of(payload, JSON_OBJECT)) {
+        text_add_string(out, ",\"payload\":");
+        text_add(out, payload.bytes, payload.size);
+    }
+    text_add(out, "}", 1);
+}
+
+void graphql_message_write_shutdown(uint32_t remaining_seconds, struct text *out)
+{
+    text_printf(out,
+                "{\"type\":\"ping\",\"payload\":{\"type\":\"shutdown\","
+                "\"remaining_seconds\":%" PRIu32 "}}",
+                remaining_seconds);
 }

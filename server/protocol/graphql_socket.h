@@ -15,8 +15,10 @@
 struct http_exchange;
 struct service;
 
-/* The service's start: registers the timer of connections that have not begun. */
+/* The service's start: registers a timer. */
 void graphql_socket_start(struct service *service);
+/* The service's turn, and its stop: frees the operations that have ended. */
+void graphql_socket_turn(struct service *service);
 /* An upgrade of /graphql: answers the request, whatever it is. */
 void graphql_socket_serve(struct service *service, struct http_exchange *exchange);
 

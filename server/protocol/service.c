@@ -140,6 +140,7 @@ void service_stop(struct service *service)
     CHECK(service->graphql_waiting_count == 0);
 
     graphql_http_turn(service); /* frees what was answered last */
+    graphql_socket_turn(service);
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
     remove_encodings(service);
@@ -165,6 +166,7 @@ bool service_turn(struct service *service, int64_t now_ns)
     if (service->api != NULL)
         has_more |= api_turn(service->api);
     graphql_http_turn(service);
+    graphql_socket_turn(service);
     return has_more;
 }
 

@@ -84,6 +84,7 @@ struct service {
     struct waiting_request *commit_waiting; /* ... that wait for a commit first */
     struct waiting_request **commit_waiting_end;
     struct graphql_exchange *graphql_done; /* answered, to be freed at the end of the turn */
+    struct graphql_operation *graphql_ended; /* over WebSocket, likewise */
     uint32_t graphql_waiting_count;        /* operations that will be answered later */
 };
 
