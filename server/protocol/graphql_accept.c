@@ -94,8 +94,10 @@ enum graphql_media graphql_accept_choose(const struct http_request *request, boo
 
         if (!http_text_equals(request->headers[i].name, "accept"))
             continue;
-        while (http_element_next(&list, &element))
-            take_element(wishes, &element, count++);
+        while (http_element_next(&list, &element)) {
+            if (element.token.size > 0)
+                take_element(wishes, &element, count++);
+        }
     }
     if (count == 0)
         return GRAPHQL_MEDIA_JSON;
