@@ -275,15 +275,21 @@ static bool should_append_now(const struct publisher *publisher)
            publisher->batch_end - publisher->batch_start >= BATCH_BYTES_EAGER;
 }
 
+/* What a COMMAND comes to is known when it is committed, and not before. */
+static bool waits_for_commit(const struct publisher *publisher, const struct publish *publish)
+{
+    return publish->is_durable || publish->is_command || *publisher->options.always_durable;
+}
+
 static int gather(struct publisher *publisher, const struct publish *publish)
 {
     const struct record_topic topic = {.name = publish->topic, .bytes = publish->topic_bytes};
-    bool is_durable = publish->is_durable || *publisher->options.always_durable;
+    bool is_durable = waits_for_commit(publisher, publish);
     const struct record_spec spec = {
-        .kind = RECORD_EVENT,
+        .kind = publish->is_command ? RECORD_COMMAND : RECORD_EVENT,
         .flags = publish->flags | (is_durable ? (unsigned)RECORD_URGENT : 0),
         .topics = &topic,
-        .topic_count = 1,
+        .topic_count = publish->is_command ? 0 : 1,
         .payload = publish->payload,
         .payload_bytes = publish->payload_bytes,
         .origin_slot = (uint16_t)publisher->options.slot,

@@ -2,8 +2,8 @@
  * server/topics/publisher.h - publishing: one append per loop turn, answered by callback.
  *
  * Shape    publisher_publish encodes the record into the turn's batch and remembers who waits;
- *          publisher_turn appends the batch and answers. A durable publish is answered when
- *          committed_seq has passed it.
+ *          publisher_turn appends the batch and answers. A durable publish, and a COMMAND, is
+ *          answered when committed_seq has passed it.
  * Full     when the ring is full the batch stays and is tried again when the writer has moved;
  *          publisher_is_blocked is then true and protocols stop reading from a connection that
  *          publishes (its stream is paused by publisher_publish's caller, resumed in on_done).

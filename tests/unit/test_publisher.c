@@ -291,6 +291,82 @@ static void durable_publishes_are_answered_as_far_as_they_are_committed(void **s
         assert_int_equal(fixture->answers->tags[i], i + 1);
 }
 
+/* --- COMMANDs --------------------------------------------------------------------------------- */
+
+static int publish_command(struct publisher_fixture *fixture, uint64_t tag)
+{
+    struct publish publish = publish_of(fixture->answers, "a change of a row");
+
+    publish.topic = NULL;
+    publish.topic_bytes = 0;
+    publish.is_command = true;
+    publish.tag = tag;
+    return publisher_publish(fixture->publisher, &publish);
+}
+
+static void a_command_has_no_topic_and_is_urgent(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+    uint64_t buf[128];
+    uint64_t pos = 0;
+    size_t needed;
+    ptrdiff_t bytes;
+    struct record record;
+
+    assert_int_equal(publish_command(fixture, 1), 0);
+    publisher_turn(fixture->publisher, SECOND);
+    assert_true(ring_is_commit_urgent(fixture->base->bus));
+    bytes = ring_read(fixture->base->bus, &pos, ring_tail(fixture->base->bus).pos, buf, sizeof buf,
+                      &needed);
+    assert_true(bytes > 0);
+    assert_int_equal(record_decode(buf, (size_t)bytes, &record), RECORD_OK);
+    assert_int_equal(record.kind, RECORD_COMMAND);
+    assert_int_equal(record.flags, RECORD_URGENT);
+    assert_int_equal(record.topic_count, 0);
+    assert_int_equal(record.payload_bytes, strlen("a change of a row"));
+    assert_memory_equal(record.payload, "a change of a row", record.payload_bytes);
+    assert_int_equal(record.origin_slot, TOPICS_SLOT);
+    assert_int_equal(record.origin_request, 1);
+}
+
+static void a_command_is_answered_when_it_is_committed(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+
+    assert_int_equal(publish_tag(fixture, 1, false), 0);
+    assert_int_equal(publish_command(fixture, 2), 0);
+    publisher_turn(fixture->publisher, SECOND);
+    assert_int_equal(fixture->answers->count, 1);
+    assert_int_equal(fixture->answers->tags[0], 1);
+    assert_false(publisher_is_idle(fixture->publisher));
+    assert_int_equal(publisher_wake_reasons(fixture->publisher), WAKE_COMMIT);
+    publisher_turn(fixture->publisher, 20 * SECOND); /* however long the disk takes */
+    assert_int_equal(fixture->answers->count, 1);
+    topics_commit(fixture->base, NULL);
+    publisher_turn(fixture->publisher, 21 * SECOND);
+    assert_int_equal(fixture->answers->count, 2);
+    assert_int_equal(fixture->answers->tags[1], 2);
+    assert_int_equal(fixture->answers->results[1].error, 0);
+    assert_int_equal(fixture->answers->results[1].seq, 2);
+    assert_true(publisher_is_idle(fixture->publisher));
+}
+
+static void a_command_of_who_has_left_is_executed_all_the_same(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+
+    assert_int_equal(publish_command(fixture, 1), 0);
+    publisher_cancel(fixture->publisher, fixture->answers);
+    assert_int_equal(publish_command(fixture, 2), 0);
+    publisher_turn(fixture->publisher, SECOND);
+    publisher_cancel(fixture->publisher, fixture->answers);
+    assert_int_equal(ring_tail(fixture->base->bus).seq, 2);
+    topics_commit(fixture->base, NULL);
+    publisher_turn(fixture->publisher, SECOND);
+    assert_int_equal(fixture->answers->count, 0);
+    assert_true(publisher_is_idle(fixture->publisher));
+}
+
 /* --- a full ring ------------------------------------------------------------------------------ */
 
 /* Publishes until something has to wait; how many in all. */
@@ -357,6 +433,40 @@ static void after_five_seconds_each_that_waits_is_refused(void **state)
     assert_false(publisher_is_blocked(fixture->publisher));
 }
 
+static void a_command_waits_for_room_like_the_others(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+    uint64_t count = fill(fixture, SECOND);
+    size_t answered = fixture->answers->count;
+
+    assert_int_equal(publish_command(fixture, count), 0);
+    publisher_turn(fixture->publisher, 2 * SECOND);
+    assert_int_equal(fixture->answers->count, answered);
+    topics_commit(fixture->base, NULL);
+    publisher_turn(fixture->publisher, 3 * SECOND); /* appended now ... */
+    assert_int_equal(fixture->answers->count, count);
+    topics_commit(fixture->base, NULL);
+    publisher_turn(fixture->publisher, 4 * SECOND); /* ... and committed */
+    assert_int_equal(fixture->answers->count, count + 1);
+    assert_int_equal(fixture->answers->tags[count], count);
+    assert_int_equal(fixture->answers->results[count].error, 0);
+    assert_int_equal(fixture->answers->results[count].seq, count + 1);
+}
+
+static void a_command_that_found_no_room_expires(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+    uint64_t count = fill(fixture, SECOND);
+
+    assert_int_equal(publish_command(fixture, count), 0);
+    publisher_turn(fixture->publisher, 2 * SECOND);
+    publisher_turn(fixture->publisher, 7 * SECOND);
+    assert_int_equal(fixture->answers->count, count + 1);
+    assert_int_equal(fixture->answers->tags[count], count);
+    assert_int_equal(fixture->answers->results[count].error, -ETIMEDOUT);
+    assert_true(publisher_is_idle(fixture->publisher));
+}
+
 static void the_last_one_waiting_expires_too(void **state)
 {
     struct publisher_fixture *fixture = *state;
@@ -402,20 +512,21 @@ static void a_full_storage_is_answered_at_once(void **state)
 
     assert_int_equal(publish_tag(fixture, 1, false), 0);
     assert_int_equal(publish_tag(fixture, 2, true), 0);
+    assert_int_equal(publish_command(fixture, 3), 0);
     set_refusal(fixture->base->bus, BUS_STORAGE_FULL);
     publisher_turn(fixture->publisher, SECOND);
-    assert_int_equal(fixture->answers->count, 2);
-    for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(fixture->answers->count, 3);
+    for (size_t i = 0; i < 3; i++) {
         assert_int_equal(fixture->answers->tags[i], 1 + i);
         assert_int_equal(fixture->answers->results[i].error, -ENOSPC);
     }
     assert_false(publisher_is_blocked(fixture->publisher));
     assert_true(publisher_is_idle(fixture->publisher));
-    assert_int_equal(stat_of(fixture, STAT_PUBLISH_REFUSED), 2);
+    assert_int_equal(stat_of(fixture, STAT_PUBLISH_REFUSED), 3);
     set_refusal(fixture->base->bus, BUS_ACCEPTS);
-    assert_int_equal(publish_tag(fixture, 3, false), 0);
+    assert_int_equal(publish_tag(fixture, 4, false), 0);
     publisher_turn(fixture->publisher, SECOND);
-    assert_int_equal(fixture->answers->results[2].seq, 1);
+    assert_int_equal(fixture->answers->results[3].seq, 1);
 }
 
 struct retrier {
@@ -531,6 +642,11 @@ int main(void)
         TEST(a_durable_publish_is_answered_when_it_is_committed),
         TEST(with_committed_durability_every_publish_is_durable),
         TEST(durable_publishes_are_answered_as_far_as_they_are_committed),
+        TEST(a_command_has_no_topic_and_is_urgent),
+        TEST(a_command_is_answered_when_it_is_committed),
+        TEST(a_command_of_who_has_left_is_executed_all_the_same),
+        TEST(a_command_waits_for_room_like_the_others),
+        TEST(a_command_that_found_no_room_expires),
         TEST(what_a_full_ring_cannot_take_waits_for_the_writer),
         TEST(after_five_seconds_each_that_waits_is_refused),
         TEST(the_last_one_waiting_expires_too),
