@@ -9,6 +9,8 @@
 
 enum {
     CAPACITY_MIN = 4,
+    /* So far back a range looks for its arena: A b A b A, as splicing makes it, pins A once. */
+    NEIGHBOURS = 2,
 };
 
 static_assert((CAPACITY_MIN & (CAPACITY_MIN - 1)) == 0, "indices are masked");
@@ -24,14 +26,34 @@ static struct range *range_at(const struct outq *queue, unsigned index)
     return &queue->ranges[(queue->head + index) & (queue->capacity - 1u)];
 }
 
-/* What @range pins when @neighbour (before or behind it; NULL: none) is queued too. */
-static uint32_t pinned_by(const struct range *range, const struct range *neighbour)
+static uint32_t arena_bytes(const struct arena *arena)
+{
+    return (uint32_t)sizeof *arena + arena->capacity;
+}
+
+/* What @range would pin at the end of the queue. */
+static uint32_t pinned_at_end(const struct outq *queue, const struct range *range)
 {
     uint32_t bytes = sizeof *range;
 
-    if (neighbour == NULL || neighbour->arena != range->arena)
-        bytes += (uint32_t)sizeof *range->arena + range->arena->capacity;
-    return bytes;
+    for (unsigned back = 1; back <= NEIGHBOURS && back <= queue->count; back++) {
+        if (range_at(queue, queue->count - back)->arena == range->arena)
+            return bytes;
+    }
+    return bytes + arena_bytes(range->arena);
+}
+
+/* What is no longer pinned when the first range leaves: less what its neighbours then pin themselves. */
+static uint32_t pinned_by_first(const struct outq *queue)
+{
+    const struct arena *first = range_at(queue, 0)->arena;
+    uint32_t bytes = sizeof(struct range);
+
+    for (unsigned i = 1; i <= NEIGHBOURS && i < queue->count; i++) {
+        if (range_at(queue, i)->arena == first)
+            return bytes; /* it pins the arena now: none between them has it */
+    }
+    return bytes + arena_bytes(first);
 }
 
 void outq_done(struct outq *queue)
@@ -88,7 +110,7 @@ int outq_push(struct outq *queue, struct range range)
         queue->bytes += range.length;
         return 0;
     }
-    pinned = pinned_by(&range, last);
+    pinned = pinned_at_end(queue, &range);
     if (pinned > UINT32_MAX - queue->pinned_bytes)
         return -ENOBUFS;
     if (queue->count == queue->capacity) {
@@ -103,6 +125,19 @@ int outq_push(struct outq *queue, struct range range)
     queue->bytes += range.length;
     queue->pinned_bytes += pinned;
     return 0;
+}
+
+int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned piece_count,
+                      struct range splice)
+{
+    int rc = outq_push(queue, pieces[0]);
+
+    for (unsigned i = 1; i < piece_count && rc == 0; i++) {
+        rc = outq_push(queue, splice);
+        if (rc == 0)
+            rc = outq_push(queue, pieces[i]);
+    }
+    return rc;
 }
 
 int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size)
@@ -134,9 +169,8 @@ int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count)
 static void pop_front(struct outq *queue)
 {
     struct range front = *range_at(queue, 0);
-    const struct range *next = queue->count > 1 ? range_at(queue, 1) : NULL;
 
-    queue->pinned_bytes -= pinned_by(&front, next);
+    queue->pinned_bytes -= pinned_by_first(queue);
     queue->head = (uint16_t)((queue->head + 1u) & (queue->capacity - 1u));
     queue->count--;
     arena_unref(front.arena);

@@ -4,9 +4,9 @@
  * Shape    a growing ring of struct range. A range that begins where the last one ends is joined
  *          to it, so a burst for one subscriber is one iovec. An empty queue owns no memory.
  * Limits   the queue itself refuses nothing: its owner judges outq_pinned_bytes after a flush.
- *          That is what the queue keeps alive (whole arenas, counted once per run of neighbours,
- *          and 16 bytes per range), not only what it will send, so that a bound on it bounds
- *          memory. At most OUTQ_RANGES_MAX ranges.
+ *          That is what the queue keeps alive (whole arenas, counted once per run of neighbours and
+ *          ranges spliced between them, and 16 bytes per range), not only what it will send, so
+ *          that a bound on it bounds memory. At most OUTQ_RANGES_MAX ranges.
  * Memory   outq_push takes a reference on the arena; outq_consume and outq_done drop them.
  */
 #ifndef SERVER_NET_OUTQ_H
@@ -41,6 +41,12 @@ void outq_done(struct outq *queue);
  * too long). An empty range is nothing.
  */
 int outq_push(struct outq *queue, struct range range);
+/*
+ * Queues @piece_count ranges (at least one) with @splice between each two of them. As outq_push;
+ * after an error what is queued is in pieces.
+ */
+int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned piece_count,
+                      struct range splice);
 /* Copies @bytes into @writer's arena and queues them: single replies, control frames. */
 int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size);
 /* Fills up to @iov_count entries from the front; returns how many. */

@@ -41,6 +41,18 @@ void stream_push(struct stream *stream, struct range range)
     stream_dirty(stream);
 }
 
+void stream_push_spliced(struct stream *stream, const struct range *pieces, unsigned piece_count,
+                         struct range splice)
+{
+    if (!is_open(stream))
+        return;
+    if (outq_push_spliced(&stream->out, pieces, piece_count, splice) != 0) {
+        stream_abort(stream);
+        return;
+    }
+    stream_dirty(stream);
+}
+
 void stream_copies_clear(void)
 {
     arena_writer_done(&copies);

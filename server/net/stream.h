@@ -170,6 +170,9 @@ static inline enum stream_peer stream_peer(const struct stream *stream)
 void stream_write(struct stream *stream, const void *bytes, size_t size);
 /* Queues a shared range likewise. */
 void stream_push(struct stream *stream, struct range range);
+/* Queues shared ranges with @splice between each two of them likewise. */
+void stream_push_spliced(struct stream *stream, const struct range *pieces, unsigned piece_count,
+                         struct range splice);
 /* Lets go of the arena that stream_write is filling: tests, and a worker that ends. */
 void stream_copies_clear(void);
 

@@ -215,6 +215,7 @@ static void pinned_bytes_count_an_arena_once_per_run(void **state)
     struct range a = write_range("aa", 2);
     struct range a_later;
     struct range b;
+    struct range c;
 
     (void)state;
     (void)write_range("--", 2);
@@ -222,6 +223,9 @@ static void pinned_bytes_count_an_arena_once_per_run(void **state)
     arena_ref(a.arena);
     arena_writer_done(&writer);
     b = write_range("bb", 2);
+    arena_ref(b.arena);
+    arena_writer_done(&writer);
+    c = write_range("cc", 2);
 
     assert_int_equal(outq_push(&queue, a), 0);
     assert_int_equal(outq_pinned_bytes(&queue), ARENA_BYTES + RANGE_COST);
@@ -229,18 +233,72 @@ static void pinned_bytes_count_an_arena_once_per_run(void **state)
     assert_int_equal(outq_pinned_bytes(&queue), ARENA_BYTES + 2 * RANGE_COST);
     assert_int_equal(outq_push(&queue, b), 0);
     assert_int_equal(outq_pinned_bytes(&queue), 2 * ARENA_BYTES + 3 * RANGE_COST);
-    assert_int_equal(outq_push(&queue, a), 0); /* a run of its own */
+    assert_int_equal(outq_push(&queue, c), 0);
     assert_int_equal(outq_pinned_bytes(&queue), 3 * ARENA_BYTES + 4 * RANGE_COST);
+    assert_int_equal(outq_push(&queue, a), 0); /* a run of its own */
+    assert_int_equal(outq_pinned_bytes(&queue), 4 * ARENA_BYTES + 5 * RANGE_COST);
 
     outq_consume(&queue, 1);
-    assert_int_equal(outq_pinned_bytes(&queue), 3 * ARENA_BYTES + 4 * RANGE_COST);
+    assert_int_equal(outq_pinned_bytes(&queue), 4 * ARENA_BYTES + 5 * RANGE_COST);
     outq_consume(&queue, 1);
-    assert_int_equal(outq_pinned_bytes(&queue), 3 * ARENA_BYTES + 3 * RANGE_COST);
+    assert_int_equal(outq_pinned_bytes(&queue), 4 * ARENA_BYTES + 4 * RANGE_COST);
     outq_consume(&queue, 2);
-    assert_int_equal(outq_pinned_bytes(&queue), 2 * ARENA_BYTES + 2 * RANGE_COST);
-    outq_consume(&queue, 4);
+    assert_int_equal(outq_pinned_bytes(&queue), 3 * ARENA_BYTES + 3 * RANGE_COST);
+    outq_consume(&queue, 6);
     assert_int_equal(outq_pinned_bytes(&queue), 0);
     arena_unref(a.arena);
+    arena_unref(b.arena);
+}
+
+static void splicing_costs_each_arena_once(void **state)
+{
+    struct arena *own = arena_copy("<>", 2);
+    struct range splice = {.arena = own, .length = 2};
+    struct range frames = write_range("abcdefgh", 8);
+    struct range pieces[4];
+    uint32_t pinned = (uint32_t)(ARENA_BYTES + sizeof *own + 2 + 7 * RANGE_COST);
+    char text[32];
+
+    (void)state;
+    assert_non_null(own);
+    for (uint32_t i = 0; i < 4; i++)
+        pieces[i] =
+            (struct range){.arena = frames.arena, .offset = frames.offset + 2 * i, .length = 2};
+    assert_int_equal(outq_push_spliced(&queue, pieces, 4, splice), 0);
+    assert_int_equal(queued_text(text, sizeof text, 64), 14);
+    assert_memory_equal(text, "ab<>cd<>ef<>gh", 14);
+    assert_int_equal(outq_pinned_bytes(&queue), pinned);
+    assert_int_equal(own->refs, 4);
+    assert_int_equal(frames.arena->refs, 5);
+    for (int i = 1; i < 5; i++) { /* whichever comes first pays */
+        outq_consume(&queue, 2);
+        assert_int_equal(outq_pinned_bytes(&queue), pinned - (uint32_t)i * RANGE_COST);
+    }
+    outq_consume(&queue, 2);
+    assert_int_equal(own->refs, 2);
+    outq_consume(&queue, 2);
+    assert_int_equal(own->refs, 1);
+    assert_int_equal(outq_pinned_bytes(&queue), ARENA_BYTES + RANGE_COST);
+    outq_consume(&queue, 2);
+    assert_int_equal(outq_pinned_bytes(&queue), 0);
+    arena_unref(own);
+}
+
+static void an_empty_piece_is_left_out(void **state)
+{
+    struct arena *own = arena_copy("<>", 2);
+    struct range frame = write_range("ab", 2);
+    struct range pieces[2] = {{.arena = frame.arena, .offset = frame.offset}, frame};
+    char text[8];
+
+    (void)state;
+    assert_non_null(own);
+    assert_int_equal(
+        outq_push_spliced(&queue, pieces, 2, (struct range){.arena = own, .length = 2}), 0);
+    assert_int_equal(queue.count, 2);
+    assert_int_equal(queued_text(text, sizeof text, 64), 4);
+    assert_memory_equal(text, "<>ab", 4);
+    arena_unref(own);
 }
 
 static void many_ranges_wrap_around_and_keep_their_order(void **state)
@@ -302,25 +360,26 @@ static void a_queue_of_too_many_ranges_refuses(void **state)
 static void a_queue_that_pins_4_gib_refuses(void **state)
 {
     enum { LARGE = 1 << 30 };
-    struct range ranges[2];
+    struct range ranges[3];
     int rc = 0;
     int pushed = 0;
 
     (void)state;
-    /* Two arenas in turn, never touched: only their address space is used. */
-    for (int i = 0; i < 2; i++) {
+    /* Three arenas in turn, never touched: only their address space is used. */
+    for (int i = 0; i < 3; i++) {
         assert_non_null(arena_writer_reserve(&writer, LARGE));
         ranges[i] = arena_writer_commit(&writer, LARGE);
         arena_ref(ranges[i].arena);
         arena_writer_done(&writer);
     }
     for (; rc == 0 && pushed < 10; pushed++)
-        rc = outq_push(&queue, ranges[pushed % 2]);
+        rc = outq_push(&queue, ranges[pushed % 3]);
     assert_int_equal(rc, -ENOBUFS);
     assert_int_equal(pushed, 4);
     outq_done(&queue);
     arena_unref(ranges[0].arena);
     arena_unref(ranges[1].arena);
+    arena_unref(ranges[2].arena);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -340,6 +399,8 @@ int main(void)
         TEST(an_empty_range_is_nothing),
         TEST(what_is_sent_leaves_from_the_front),
         TEST(pinned_bytes_count_an_arena_once_per_run),
+        TEST(splicing_costs_each_arena_once),
+        TEST(an_empty_piece_is_left_out),
         TEST(many_ranges_wrap_around_and_keep_their_order),
         TEST(an_iovec_is_filled_as_far_as_it_goes),
         TEST(a_queue_of_too_many_ranges_refuses),
