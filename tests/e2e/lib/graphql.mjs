@@ -105,7 +105,7 @@ export class GraphqlClient extends Client {
   async ask(query, more) {
     const id = this.start(query, more);
     const result = await this.result(id);
-    assert.deepEqual(await this.next({ id }), { id, type: 'complete' });
+    assert.equal((await this.next({ id })).type, 'complete');
     return result;
   }
 

@@ -72,10 +72,12 @@ export function makeDirectory(parent = os.tmpdir()) {
 export class Server {
   /**
    * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
-   * /dev/shm often is; data: a directory to use instead of a new one; files: RLIMIT_NOFILE.
+   * /dev/shm often is; data: a directory to use instead of a new one; files: RLIMIT_NOFILE; prefix: a
+   * command, with its arguments, that becomes the one that stands behind it.
    */
-  constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port, files } = {}) {
-    this.options = { workers, args, env, ring, tick, files };
+  constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port, ...more } = {}) {
+    const { files, prefix = [] } = more;
+    this.options = { workers, args, env, ring, tick, files, prefix };
     this.port = port;
     this.ownDirectories = [];
     this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
@@ -130,9 +132,9 @@ export class Server {
   async launch() {
     this.lines = new Inbox();
     this.allLines = [];
-    const { files } = this.options;
+    const { files, prefix } = this.options;
     const limiter = files ? ['prlimit', `--nofile=${files}:${files}`] : []; // becomes the server
-    const [program, ...args] = [...limiter, binary, ...this.arguments];
+    const [program, ...args] = [...limiter, ...prefix, binary, ...this.arguments];
     this.child = spawn(program, args, {
       env: { ...environment, ...this.options.env },
       stdio: ['ignore', 'ignore', 'pipe'],
