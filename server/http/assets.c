@@ -128,6 +128,7 @@ static void respond_whole(struct http_exchange *exchange, const struct asset *as
         .headers = lines,
         .body = variant->bytes,
         .body_bytes = variant->size,
+        .arena = variant->arena,
     };
     int length =
         snprintf(more, sizeof more, "%s%s%s%sX-Content-Type-Options: nosniff\r\n%s",

@@ -3,6 +3,8 @@
  *
  * Shape    a table made at build time (server/web/embed.py): each file as it is and, where that is
  *          smaller, compressed with gzip, each with a strong ETag of its own.
+ * Memory   the bytes are part of the program, and nothing is copied to send them: a client that is slow
+ *          to take some megabytes costs no memory.
  * Caching  `no-cache`: a browser asks each time and is told 304 until the program is another.
  * RFC      9110: sections 8.8.3 (ETag), 12.5.3 (Accept-Encoding), 13 (If-Match, If-None-Match).
  *          Ranges are not served, which section 14.2 leaves to us.
@@ -18,7 +20,8 @@
 struct asset_variant {
     const uint8_t *bytes;
     size_t size;
-    const char *etag; /* with its quotes; NULL: there is no such variant */
+    const char *etag;    /* with its quotes; NULL: there is no such variant */
+    struct arena *arena; /* that the bytes lie in, so that sending shares them; NULL: copies them */
 };
 
 struct asset {

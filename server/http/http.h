@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct budget;
 struct stream;
 struct timer_wheel;
@@ -157,10 +158,11 @@ struct http_response {
     int status;
     const char *content_type; /* NULL: no body */
     const char *headers;      /* more header lines, each ending in CRLF; NULL: none */
-    const void *body;         /* copied */
+    const void *body;         /* copied, unless @arena is set */
     size_t body_bytes;
-    bool is_last;    /* close the connection after it */
-    bool is_endless; /* to HEAD only: what http_begin_stream would have begun */
+    struct arena *arena; /* that the body lies in: its bytes are shared, not copied; NULL: none */
+    bool is_last;        /* close the connection after it */
+    bool is_endless;     /* to HEAD only: what http_begin_stream would have begun */
 };
 
 /* HEAD: the body is left out. */

@@ -269,7 +269,7 @@ static void respond(struct http_exchange *base, const struct http_response *resp
         head.connection = RESPONSE_CONNECTION_KEEP;
     response_write_head(connection->stream, &head);
     if (head.has_length && !connection->is_to_head)
-        stream_write(connection->stream, response->body, response->body_bytes);
+        response_write_body(connection->stream, response);
     if (is_closing) {
         finish(connection);
         return;

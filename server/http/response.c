@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "bus/check.h"
+#include "server/http/http.h"
 #include "server/net/stream.h"
 
 enum {
@@ -105,4 +107,19 @@ void response_write_head(struct stream *stream, const struct response_head *head
     if (head->headers != NULL)
         write_text(stream, head->headers);
     write_text(stream, "\r\n");
+}
+
+void response_write_body(struct stream *stream, const struct http_response *response)
+{
+    const uint8_t *body = response->body;
+    struct range range = {.arena = response->arena};
+
+    if (response->arena == NULL) {
+        stream_write(stream, body, response->body_bytes);
+        return;
+    }
+    CHECK(response->body_bytes <= response->arena->capacity);
+    range.offset = (uint32_t)(body - response->arena->bytes);
+    range.length = (uint32_t)response->body_bytes;
+    stream_push(stream, range);
 }

@@ -1,5 +1,5 @@
 /*
- * server/http/response.h - the head of an HTTP/1.1 response, written to a stream.
+ * server/http/response.h - head and body of an HTTP/1.1 response, written to a stream.
  */
 #ifndef SERVER_HTTP_RESPONSE_H
 #define SERVER_HTTP_RESPONSE_H
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct http_response;
 struct stream;
 
 enum response_connection {
@@ -26,6 +27,8 @@ struct response_head {
 
 /* Queues status line, Date, Server and the rest, with the empty line. */
 void response_write_head(struct stream *stream, const struct response_head *head);
+/* Queues the body: a copy, or a share of the arena that it lies in. */
+void response_write_body(struct stream *stream, const struct http_response *response);
 /* Whether responses with this status have a body at all (RFC 9110 section 6.4.1). */
 bool response_has_body(int status);
 

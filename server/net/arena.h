@@ -6,6 +6,7 @@
  * Owner    the writer (struct arena_writer) holds one reference on the arena it is filling; every
  *          range in an output queue holds one. Freed when the last is dropped; standard-size
  *          arenas go back to a small pool. Plain integers: an arena never leaves its process.
+ *          What is part of the program (server/web) is an arena whose first reference stays.
  * Sharing  bytes never change once written; the writer only appends behind them.
  */
 #ifndef SERVER_NET_ARENA_H

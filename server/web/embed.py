@@ -5,18 +5,23 @@
             "-gzip" behind it, as they are another representation (RFC 9110 section 8.8.3.3)
     gzip    without a time and a name, so that the same files give the same bytes; left out where it
             would not be smaller
-    CSP     of a page: nothing from elsewhere, and of inline styles and scripts only those that
-            stand in it, by their SHA-256
+    CSP     of a page: nothing from elsewhere; of inline styles and scripts only those that stand in
+            it, by their SHA-256, styles whose hash a comment "style-src 'sha256-…': why" names, and
+            files of ours where the page names some
+    bytes   lie in DATA as struct arena (server/net/arena.h), with one reference that nobody drops:
+            however many clients a file is sent to, it is there once. An assembler puts them into
+            the program: no compiler has to read megabytes of numbers.
 
 "@VERSION@" in a page becomes the server's version.
 
-Usage: embed.py OUTPUT VERSION PATH=FILE ...   (PATH: of the URL)
+Usage: embed.py TABLE.c DATA.S DATA.bin DEPENDENCIES VERSION PATH=FILE ...   (PATH: of the URL)
 """
 import base64
 import gzip
 import hashlib
 import pathlib
 import re
+import struct
 import sys
 
 MEDIA_TYPES = {
@@ -24,71 +29,119 @@ MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 ETAG_DIGITS = 32
-BYTES_PER_LINE = 16
+ARENA_HEAD = struct.Struct("<II")  # refs, capacity
+ARENA_ALIGN = 64
+SYMBOL = "web_assets_data"
 
 POLICY = ("default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
-          "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+          "img-src 'self' data:; {more}base-uri 'none'; form-action 'none'; "
+          "frame-ancestors 'none'")
+
+SOURCE = """\
+/* Made by server/web/embed.py. */
+#include "server/http/assets.h"
+
+extern uint8_t {symbol}[];
+
+#define ARENA(offset) ((struct arena *)(void *)({symbol} + (offset)))
+
+static const struct asset assets[] = {{
+{rows}}};
+
+const struct asset *asset_table(size_t *ret_count)
+{{
+    *ret_count = sizeof assets / sizeof *assets;
+    return assets;
+}}
+"""
+
+ASSEMBLY = """\
+/* Made by server/web/embed.py. SHA-256 of the data: {digest} */
+    .data
+    .balign {align}
+    .globl {symbol}
+{symbol}:
+    .incbin "{path}"
+    .section .note.GNU-stack,"",%progbits
+"""
+
+
+class Data:
+    """All bytes, as arenas one behind the other."""
+
+    def __init__(self):
+        self.bytes = bytearray()
+
+    def add(self, data):
+        """Returns the C initializer of a variant, but for its ETag."""
+        offset = len(self.bytes)
+        self.bytes += ARENA_HEAD.pack(1, len(data)) + data
+        self.bytes += bytes(-len(self.bytes) % ARENA_ALIGN)
+        return f"{SYMBOL} + {offset + ARENA_HEAD.size}, {len(data)}", f"ARENA({offset})"
 
 
 def hashes_of(page, element):
-    """The sources that allow the inline elements of this name: their hashes, or nothing."""
+    """The sources that allow the inline elements of this name: their hashes."""
     pattern = rb"<%s>(.*?)</%s>" % (element, element)
     digests = [hashlib.sha256(text).digest() for text in re.findall(pattern, page, re.S)]
-    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
 def policy_of(page):
-    return POLICY.format(style=hashes_of(page, b"style") or "'none'",
-                         script=hashes_of(page, b"script") or "'none'")
-
-
-def array(name, data):
-    lines = [", ".join(f"0x{byte:02x}" for byte in data[at:at + BYTES_PER_LINE])
-             for at in range(0, len(data), BYTES_PER_LINE)]
-    return f"static const uint8_t {name}[] = {{\n    " + ",\n    ".join(lines) + ",\n};\n"
+    has_styles = re.search(rb"<link rel=\"stylesheet\"", page)
+    has_scripts = re.search(rb"<script src=", page)
+    style = hashes_of(page, b"style") + ["'self'"] * bool(has_styles)
+    style += [source.decode() for source in re.findall(rb"<!-- style-src ('sha256-\S+'):", page)]
+    script = hashes_of(page, b"script") + ["'self'"] * bool(has_scripts)
+    return POLICY.format(style=" ".join(style) or "'none'", script=" ".join(script) or "'none'",
+                         more="font-src data:; " if has_styles else "")
 
 
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def asset(index, path, file, version):
-    """The arrays of one file, and its row of the table."""
-    data = file.read_bytes()
+def variant(data, content, etag):
+    place, arena = data.add(content)
+    tag = quoted(f'"{etag}"')
+    return f"{{{place}, {tag}, {arena}}}"
+
+
+def asset(data, path, file, version):
+    """The row of one file, whose bytes go into @data."""
+    content = file.read_bytes()
     is_page = file.suffix == ".html"
     if is_page:
-        data = data.replace(b"@VERSION@", version.encode())
-    packed = gzip.compress(data, 9, mtime=0)
-    etag = hashlib.sha256(data).hexdigest()[:ETAG_DIGITS]
-    arrays = array(f"plain_{index}", data)
+        content = content.replace(b"@VERSION@", version.encode())
+    packed = gzip.compress(content, 9, mtime=0)
+    etag = hashlib.sha256(content).hexdigest()[:ETAG_DIGITS]
     row = [
         f".path = {quoted(path)}",
         f".content_type = {quoted(MEDIA_TYPES[file.suffix])}",
-        f".plain = {{plain_{index}, sizeof plain_{index}, {quoted(chr(34) + etag + chr(34))}}}",
+        f".plain = {variant(data, content, etag)}",
     ]
-    if len(packed) < len(data):
-        arrays += array(f"gzip_{index}", packed)
-        row.append(f".gzip = {{gzip_{index}, sizeof gzip_{index}, "
-                   f"{quoted(chr(34) + etag + '-gzip' + chr(34))}}}")
+    if len(packed) < len(content):
+        row.append(f".gzip = {variant(data, packed, etag + '-gzip')}")
     if is_page:
-        row.append(f".policy = {quoted(policy_of(data))}")
-    return arrays, "    {\n        " + ",\n        ".join(row) + ",\n    },\n"
+        row.append(f".policy = {quoted(policy_of(content))}")
+    return "    {\n        " + ",\n        ".join(row) + ",\n    },\n"
 
 
-def main(output, version, *files):
-    parts = [asset(index, path, pathlib.Path(name), version)
-             for index, (path, name) in enumerate(file.split("=", 1) for file in files)]
-    text = ("/* Made by server/web/embed.py. */\n"
-            '#include "server/http/assets.h"\n\n'
-            + "\n".join(arrays for arrays, _ in parts)
-            + "\nstatic const struct asset assets[] = {\n" + "".join(row for _, row in parts)
-            + "};\n\n"
-            "const struct asset *asset_table(size_t *ret_count)\n{\n"
-            "    *ret_count = sizeof assets / sizeof *assets;\n"
-            "    return assets;\n}\n")
-    pathlib.Path(output).write_text(text, encoding="ascii")
+def main(table, assembly, blob, dependencies, version, *arguments):
+    data = Data()
+    files = [argument.split("=", 1) for argument in arguments]
+    rows = [asset(data, path, pathlib.Path(name), version) for path, name in files]
+    pathlib.Path(blob).write_bytes(data.bytes)
+    pathlib.Path(table).write_text(SOURCE.format(symbol=SYMBOL, rows="".join(rows)),
+                                   encoding="ascii")
+    pathlib.Path(assembly).write_text(
+        ASSEMBLY.format(symbol=SYMBOL, align=ARENA_ALIGN, path=pathlib.Path(blob).resolve(),
+                        digest=hashlib.sha256(data.bytes).hexdigest()), encoding="utf-8")
+    names = " ".join(name.replace(" ", "\\ ") for _, name in files)
+    pathlib.Path(dependencies).write_text(f"{table}: {names}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,40 @@ static void requests_are_answered_the_same_byte_by_byte(void **state)
     assert_sent(f, OK("11", "POST /1? ab") OK("8", "GET /2? "));
 }
 
+static void a_body_in_an_arena_is_shared_with_whoever_is_slow_to_take_it(void **state)
+{
+    struct http1_fixture *f = *state;
+    struct arena *arena = arena_copy("behind this: the body", 21);
+    struct http_response response = {
+        .status = 200,
+        .content_type = "text/plain",
+        .headers = "X-More: yes\r\n",
+        .body_bytes = 8,
+        .arena = arena,
+    };
+
+    assert_non_null(arena);
+    response.body = arena->bytes + 13;
+    f->fake.is_stuck = true;
+    client_feed(f, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    http_respond(f->later, &response);
+    f->later = NULL;
+    fake_stream_run(&f->fake);
+    assert_int_equal(arena->refs, 2);
+    f->fake.is_stuck = false;
+    stream_dirty(&f->fake.stream);
+    fake_stream_run(&f->fake);
+    assert_sent(f, OK("8", "the body"));
+    assert_int_equal(arena->refs, 1);
+
+    client_feed(f, "HEAD /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    http_respond(f->later, &response);
+    f->later = NULL;
+    fake_stream_run(&f->fake);
+    assert_sent(f, OK("8", ""));
+    arena_unref(arena);
+}
+
 static void an_answer_may_come_later_and_pipelined_requests_wait_for_it(void **state)
 {
     struct http1_fixture *f = *state;
@@ -452,6 +486,7 @@ int main(void)
         TEST(a_request_is_answered_and_the_connection_kept),
         TEST(requests_are_answered_the_same_at_every_split),
         TEST(requests_are_answered_the_same_byte_by_byte),
+        TEST(a_body_in_an_arena_is_shared_with_whoever_is_slow_to_take_it),
         TEST(an_answer_may_come_later_and_pipelined_requests_wait_for_it),
         TEST(a_client_that_goes_before_the_answer_is_told_of_once),
         TEST(an_answer_to_a_closed_stream_is_harmless),

@@ -10,18 +10,19 @@
 
 #include "server/http/assets.h"
 #include "server/http/exchange.h"
+#include "server/net/arena.h"
 
 static const struct asset both = {
     .path = "/page",
     .content_type = "text/html",
-    .plain = {(const uint8_t *)"plain", 5, "\"tag\""},
-    .gzip = {(const uint8_t *)"gzip", 4, "\"tag-gzip\""},
+    .plain = {(const uint8_t *)"plain", 5, "\"tag\"", NULL},
+    .gzip = {(const uint8_t *)"gzip", 4, "\"tag-gzip\"", NULL},
     .policy = "default-src 'none'",
 };
 static const struct asset one = {
     .path = "/one",
     .content_type = "text/css",
-    .plain = {(const uint8_t *)"plain", 5, "\"tag\""},
+    .plain = {(const uint8_t *)"plain", 5, "\"tag\"", NULL},
 };
 
 /* What was answered last. */
@@ -230,6 +231,25 @@ static void what_is_embedded_is_found_by_its_whole_path(void **state)
     assert_null(memmem(page->plain.bytes, page->plain.size, "@VERSION@", 9));
 }
 
+static void what_is_embedded_can_be_shared_by_all_it_is_sent_to(void **state)
+{
+    size_t count;
+    const struct asset *assets = asset_table(&count);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        const struct asset_variant *variants[] = {&assets[i].plain, &assets[i].gzip};
+
+        for (size_t n = 0; n < 2 && variants[n]->etag != NULL; n++) {
+            const struct arena *arena = variants[n]->arena;
+
+            assert_ptr_equal(arena->bytes, variants[n]->bytes);
+            assert_int_equal(arena->capacity, variants[n]->size);
+            assert_int_equal(arena->refs, 1); /* which nobody drops */
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +258,7 @@ int main(void)
         cmocka_unit_test(who_has_it_is_told_so),
         cmocka_unit_test(who_wants_another_one_is_told_that_it_is_gone),
         cmocka_unit_test(what_is_embedded_is_found_by_its_whole_path),
+        cmocka_unit_test(what_is_embedded_can_be_shared_by_all_it_is_sent_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
