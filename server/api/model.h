@@ -119,7 +119,7 @@ enum model_delivery {
 };
 
 enum {
-    MODEL_SLOTS_MAX = 6, /* columns of one `where` */
+    MODEL_SLOTS_MAX = 6, /* columns of one `where` or `if` */
     MODEL_NO_COLUMN = UINT32_MAX,
 };
 
@@ -159,7 +159,12 @@ struct model {
     struct schema *schema;
     struct model_table *tables;
     uint32_t table_count;
-    struct catalog *wanted;    /* the schema's own numbers (store/catalog.h) */
+    struct catalog *wanted; /* the schema's own numbers (store/catalog.h) */
+    /*
+     * A mutation's topic begins with a text column, so that every topic is a row topic, and whatever is
+     * published waits for its commit: worth a warning at start.
+     */
+    bool has_any_row_topic;
     struct model_parts *parts; /* model.c's: fields, row topics, memory */
 };
 
@@ -179,6 +184,12 @@ const char *model_built_in_sdl(size_t *ret_bytes);
  * store's schema is another one.
  */
 int model_bind(struct model *model, const struct catalog *catalog);
+
+/* NULL: no @table type. */
+static inline const struct model_table *model_table_of(const struct schema_type *type)
+{
+    return type->user;
+}
 
 /* NULL: an introspection field. */
 static inline const struct model_field *model_field_of(const struct schema_field *field)
