@@ -43,11 +43,11 @@ check_layers() {
 
 # The analysers read the compile commands of the clang build.
 check_gcc() {
-    CC=gcc build "$build_root/build-check-gcc" "" -- --werror -Dtests=enabled
+    CC=gcc build "$build_root/build-check-gcc" "" -- --werror -Dtests=enabled -Dgraphiql=disabled
 }
 
 check_clang() {
-    CC=clang build "$clang_build" "" -- --werror -Dtests=enabled
+    CC=clang build "$clang_build" "" -- --werror -Dtests=enabled -Dgraphiql=disabled
 }
 
 # A file that several programs are made of is looked at once.

@@ -46,12 +46,12 @@ for target in "${targets[@]}"; do
 done
 if [ ${#programs[@]} -gt 0 ]; then
     install_missing "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_FUZZ[@]}"
-    CC=clang build "$build_dir" "${programs[*]}" -- -Dfuzz=true -Dtests=enabled \
+    CC=clang build "$build_dir" "${programs[*]}" -- -Dfuzz=true -Dtests=enabled -Dgraphiql=disabled \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
 fi
 mkdir -p "$build_dir/crashes" "$logs"
 case " ${targets[*]} " in
-*" streams "*) install_node "$build_dir" e2e ;;
+*" streams "*) install_node e2e ;;
 esac
 
 # fuzz TARGET: becomes the program that does it.

@@ -75,24 +75,34 @@ build() {
     run_logged build ninja --quiet -k 0 -C "$directory" "${targets[@]}"
 }
 
-# install_node DIRECTORY SUITE... : node, npm and the packages of tests/SUITE. DIRECTORY: for what
-# must be kept.
-install_node() {
-    local directory=$1 suite major source
-    shift
-    source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-    # With npm apt installs ca-certificates, which writes the system's bundle anew: whoever reaches
-    # the registry by a certificate that was put only there would lose it on the way.
+# Before npm is installed: with it apt installs ca-certificates, which writes the system's bundle anew,
+# and whoever reaches the registry by a certificate that was put only there would lose it on the way.
+keep_certificates() {
+    local directory=$build_root/build-npm
     if [ -r "${NODE_EXTRA_CA_CERTS:-}" ] && [ "${NODE_EXTRA_CA_CERTS%/*}" != "$directory" ]; then
+        mkdir -p "$directory"
         cp "$NODE_EXTRA_CA_CERTS" "$directory/extra-ca-certificates.crt"
         export NODE_EXTRA_CA_CERTS=$directory/extra-ca-certificates.crt
     fi
+}
+
+# Node and npm, unless they are there.
+install_npm() {
+    local major
+    keep_certificates
     major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
     if [ "$major" -lt 18 ]; then
         install_missing nodejs npm
     elif ! command -v npm >/dev/null; then
         install_missing npm
     fi
+}
+
+# install_node SUITE... : node, npm and the packages of tests/SUITE.
+install_node() {
+    local suite source
+    install_npm
+    source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     for suite in "$@"; do
         (
             cd "$source/tests/$suite" || exit

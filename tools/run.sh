@@ -8,8 +8,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tools/packages.sh"
 
 install_missing "${PACKAGES_BUILD[@]}"
+# Who would rather not have npm installed says GRAPHIQL=disabled.
+graphiql=${GRAPHIQL:-auto}
+if [ "$graphiql" != disabled ]; then
+    keep_certificates # for us; what follows may fail
+    (install_npm) || graphiql=disabled
+fi
 build "$build_root/build-release" server/sluice -- \
-    --buildtype=release -Db_lto=true -Dtests=disabled -Dbench=false
+    --buildtype=release -Db_lto=true -Dtests=disabled -Dbench=false "-Dgraphiql=$graphiql"
+[ -e "$build_root/build-release/server/web/graphiql/installed-lock.json" ] ||
+    say "without GraphiQL, which needs npm: http://127.0.0.1:8000/graphql says how to get it"
 
 # In this process's place: signals reach the server, and its exit status is ours.
 exec "$build_root/build-release/server/sluice" "$@"

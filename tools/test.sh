@@ -102,6 +102,7 @@ run_fuzz() {
 }
 
 install_missing "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+install_npm # the server has GraphiQL from it, and the tests their clients
 build "$build_dir" "" -- -Db_sanitize=address,undefined -Dtests=enabled \
     -Dc_args=-fno-sanitize-recover=all
 mkdir -p "$logs"
@@ -112,12 +113,12 @@ trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 [ $# -gt 0 ] || set -- unit graphql e2e fault fuzz
 case " $*" in
 *" e2e"* | *" fault"* | *" fuzz"*)
-    install_node "$build_dir" e2e # before the next, which may write the certificates anew
+    install_node e2e # before the next, which may write the certificates anew
     install_missing "${PACKAGES_E2E[@]}"
     ;;
 esac
 case " $*" in
-*" graphql"*) install_node "$build_dir" graphql ;;
+*" graphql"*) install_node graphql ;;
 esac
 for suite in "$@"; do
     case $suite in
