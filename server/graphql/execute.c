@@ -336,6 +336,11 @@ void execute_answer(struct execution *execution, const struct execute_result *re
         execution->options.on_ready(execution->options.context);
 }
 
+void execute_spend(struct execution *execution, uint32_t steps)
+{
+    execution->budget -= steps;
+}
+
 enum execute_state execute_run(struct execution *execution, uint32_t steps)
 {
     CHECK(!execution->is_running);

@@ -93,6 +93,9 @@ struct execute_call {
  */
 void execute_answer(struct execution *execution, const struct execute_result *result);
 
+/* From inside a resolver: it has done as much as @steps fields do. */
+void execute_spend(struct execution *execution, uint32_t steps);
+
 struct execute_options {
     const struct schema *schema;
     const struct ast_document *document;
