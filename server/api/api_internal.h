@@ -30,12 +30,16 @@ struct api {
     uint32_t document_bytes_max; /* that the cache was opened with */
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
     uint32_t operation_count;    /* that are not freed */
+    struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
     struct group_set *groups;    /* group.c's own; NULL: there is none */
 };
 
-/* The snapshot of this turn, for reading rows and results. 0 or what the store says. */
-int api_snapshot(struct api *api);
+/* The document cache, a new one if a reload has changed what documents depend on; NULL: no memory. */
+struct document_cache *api_documents(struct api *api);
+/* A turn goes on with it. */
+void api_add_ready(struct api *api, struct operation *operation);
+void api_remove_ready(struct api *api, struct operation *operation);
 
 /*
  * What resolvers find behind execute_call.context: the first member of struct operation, or of a
@@ -47,14 +51,19 @@ struct resolve_context {
     const struct execute_result *delivered; /* ... what its root field answers */
     uint64_t epoch;                         /* the position when it began to run */
     uint64_t seq;
+    uint64_t read_seq; /* rows are read as they are at this seq, or later */
 };
+
+/* The position of a context that begins to run. */
+void api_begin(struct resolve_context *context);
+/* The snapshot of this turn, for reading rows and results. 0 or what the store says. */
+int api_snapshot(const struct resolve_context *context);
 
 /* What a resolver that answers later waits for. */
 enum operation_wait {
     OPERATION_NO_WAIT,
-    OPERATION_COMMAND, /* the publisher: mutate.c */
-    OPERATION_EVENT,   /* likewise */
-    OPERATION_PAGE,    /* steps of reading the log: resolve_history.c */
+    OPERATION_PUBLISHER, /* mutate.c */
+    OPERATION_PAGE,      /* steps of reading the log: resolve_history.c */
 };
 
 struct operation {
@@ -65,6 +74,7 @@ struct operation {
     struct json_span variables_json;         /* the region's */
     struct coerce_variables variables;
     struct graphql_errors errors; /* of the request: it is refused, or ended without data */
+    bool is_refused;              /* with errors, those of the document, or without memory */
     struct execution *execution;  /* NULL: not run, or ended without data */
     bool is_done;
 
@@ -76,9 +86,11 @@ struct operation {
 
     enum operation_wait wait;
     struct execute_call *call;    /* that is answered later */
-    struct history_read *history; /* OPERATION_PAGE */
+    struct history_read *history; /* OPERATION_PAGE; the execution's region has it */
 };
 
+/* From api_turn: goes on for about @steps, and returns how many it took. */
+uint32_t operation_go_on(struct operation *operation, uint32_t steps);
 /*
  * The operation is refused from now on (if it was not): its answer has this error and no data. Without
  * memory it has none, which operation_write says in words.
