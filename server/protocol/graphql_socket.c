@@ -316,7 +316,7 @@ static void begin(struct graphql_operation *operation, const struct graphql_mess
     struct text refusal = {0};
     const char *reason;
 
-    region_init(&region, service->limits.message_bytes_max);
+    region_init(&region, 2 * (size_t)service->limits.message_bytes_max); /* decoded */
     reason = request_parse(message->payload, &region, &request);
     if (reason == NULL)
         operation->operation = operation_new(service->api, &request);
