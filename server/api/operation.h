@@ -4,8 +4,8 @@
  * Shape    operation_new parses, validates, selects, coerces and judges the limits: what it finds wrong
  *          is the answer of a *refused* operation (a request error: `errors` without `data`). Any other
  *          one is run (queries, mutations) or subscribed (group.h), as its kind says.
- * Memory   an operation copies what it needs of the request. It is freed by who made it, at any moment
- *          but from inside its callback; a mutation that was sent is executed all the same.
+ * Memory   an operation copies what it needs of the request. It is freed by who made it, at any moment,
+ *          on_done included; a mutation that was sent is executed all the same.
  * Limits   OPERATION_RESULT_BYTES_MAX of answer: beyond it a request error LIMIT_EXCEEDED.
  * Callers  transports, in the worker's thread.
  */
