@@ -32,6 +32,7 @@ enum child_exit {
     CHILD_EXIT_FAILED = 1,
     CHILD_EXIT_STORE_TAKEN = 3, /* another server writes the store: all must end */
     CHILD_EXIT_LOCK_LOST = 4,   /* the append lock cannot be recovered: all must be started anew */
+    CHILD_EXIT_SCHEMA_REFUSED = 5, /* the store's rows do not fit it; said: all must end */
 };
 
 enum child_state {

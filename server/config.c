@@ -459,8 +459,6 @@ static enum config_result read_all(struct config_reader *reader, const struct co
     config_check(reader);
     if (reader->wrong_count > 0)
         return CONFIG_WRONG;
-    if (line->wants_check)
-        (void)fputs("sluice: the configuration is good\n", sources->output);
     return line->wants_check ? CONFIG_CHECKED : CONFIG_RUN;
 }
 

@@ -68,7 +68,7 @@ struct config {
 
 enum config_result {
     CONFIG_RUN,
-    CONFIG_CHECKED, /* --check-config: all is well */
+    CONFIG_CHECKED, /* --check-config: all is well, as far as it was looked at here */
     CONFIG_SHOWN,   /* --version or --help */
     CONFIG_WRONG,   /* said on @errors; exit status 2 */
 };
@@ -76,7 +76,7 @@ enum config_result {
 struct config_sources {
     char **argv; /* with the program's name, ended by NULL */
     char **environment;
-    FILE *output; /* --help, --version and --check-config */
+    FILE *output; /* --help and --version */
     FILE *errors;
 };
 

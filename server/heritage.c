@@ -199,13 +199,14 @@ static uint64_t raise_descriptors(void)
     return limit.rlim_cur;
 }
 
-int heritage_open(const struct config *config, struct heritage *ret_heritage)
+int heritage_open(const struct config *config, struct model *model, struct heritage *ret_heritage)
 {
     struct user user;
     int rc;
 
     *ret_heritage = (struct heritage){
         .config = config,
+        .model = model,
         .lock_fd = -1,
         .descriptors_max = raise_descriptors(),
         .master_pid = getpid(),

@@ -19,6 +19,7 @@
 struct bus;
 struct config;
 struct hash_counts;
+struct model;
 
 struct heritage_listener {
     int fd;
@@ -27,6 +28,7 @@ struct heritage_listener {
 
 struct heritage {
     const struct config *config;
+    struct model *model; /* the schema; each worker binds its copy (server/api/api.h) */
     struct bus *bus;
     uint64_t hash_seed;                  /* of what clients choose, for all children: bus/hash.h */
     struct hash_counts *topic_counts;    /* subscribers of each topic */
@@ -46,7 +48,7 @@ struct heritage {
  * Directories, lock, listening sockets, then the change of user, then store id, ring and counts.
  * 0, or -errno, said.
  */
-int heritage_open(const struct config *config, struct heritage *ret_heritage);
+int heritage_open(const struct config *config, struct model *model, struct heritage *ret_heritage);
 /* Takes one that heritage_open left half-built. The ring's file stays. */
 void heritage_close(struct heritage *heritage);
 /* Opens the ring anew: its lock is lost. The records stay; the writer recovers them. */

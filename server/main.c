@@ -1,17 +1,18 @@
 /*
- * sluice: reads the configuration, sets up log and title, and becomes the master.
+ * sluice: reads the configuration and the schema, sets up log and title, and becomes the master.
  */
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/api/model.h"
 #include "server/config.h"
 #include "server/log.h"
 #include "server/roles.h"
+#include "server/schema_file.h"
 #include "server/title.h"
 
 enum {
-    EXIT_CONFIG = 2, /* a configuration that cannot work */
     LARGE_BYTES = 128 * 1024,
     TRIM_BYTES = 1024 * 1024,
 };
@@ -28,6 +29,34 @@ static void give_memory_back(void)
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
+static int serve(const struct config *config, struct model *model, int argc, char **argv)
+{
+    int status;
+
+    log_init((enum log_level)config->log_level, (enum log_format)config->log_format);
+    if (title_init(argc, argv) != 0)
+        log_warning("no memory for process titles");
+    status = master_main(config, model);
+    title_done();
+    return status;
+}
+
+/* The configuration is good as it stands; what it names may still not be. */
+static int begin(const struct config *config, bool is_check, int argc, char **argv)
+{
+    struct model *model = schema_file_build(config->schema, stderr);
+    int status = EXIT_DONE;
+
+    if (model == NULL)
+        status = EXIT_CONFIG;
+    else if (is_check)
+        (void)fputs("sluice: the configuration is good\n", stdout);
+    else
+        status = serve(config, model, argc, argv);
+    model_free(model);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     const struct config_sources sources = {
@@ -37,22 +66,20 @@ int main(int argc, char **argv)
         .errors = stderr,
     };
     struct config *config = NULL;
-    int status = 0;
+    enum config_result result;
+    int status = EXIT_DONE;
 
     give_memory_back();
-    switch (config_read(&sources, &config)) {
+    result = config_read(&sources, &config);
+    switch (result) {
     case CONFIG_WRONG:
         status = EXIT_CONFIG;
         break;
     case CONFIG_SHOWN:
-    case CONFIG_CHECKED:
         break;
+    case CONFIG_CHECKED:
     case CONFIG_RUN:
-        log_init((enum log_level)config->log_level, (enum log_format)config->log_format);
-        if (title_init(argc, argv) != 0)
-            log_warning("no memory for process titles");
-        status = master_main(config);
-        title_done();
+        status = begin(config, result == CONFIG_CHECKED, argc, argv);
         break;
     }
     config_free(config);

@@ -1,7 +1,7 @@
 /*
  * The master: forks, watches, signals. It reads no client's byte and never opens the store.
  *
- * Stages   RECOVERING the writer makes ring and store agree → OPENING the workers have not turned
+ * Stages   RECOVERING the writer makes ring, store and schema agree → OPENING the workers have not turned
  *          yet → SERVING → DRAINING (drain_master.h) → STOPPING the workers end → COMMITTING the
  *          writer commits the rest → ENDED. RENEWING: the append lock is lost; all children are
  *          killed, the ring is opened anew, and it begins again with RECOVERING.
@@ -161,7 +161,8 @@ static bool is_hopeless(const struct master *master, int status)
     if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 ||
         WEXITSTATUS(status) == CHILD_EXIT_LOCK_LOST)
         return false;
-    return WEXITSTATUS(status) == CHILD_EXIT_STORE_TAKEN || master->stage == MASTER_RECOVERING ||
+    return WEXITSTATUS(status) == CHILD_EXIT_STORE_TAKEN ||
+           WEXITSTATUS(status) == CHILD_EXIT_SCHEMA_REFUSED || master->stage == MASTER_RECOVERING ||
            master->stage == MASTER_OPENING;
 }
 
@@ -201,18 +202,20 @@ static void judge_death(struct master *master, const struct child *child, int st
     if (exit_status == CHILD_EXIT_STORE_TAKEN) {
         log_error("another server writes to the store in %s: this one ends",
                   master->heritage.config->data);
-        end_with(master, CHILD_EXIT_FAILED);
+        end_with(master, EXIT_FAILED);
+    } else if (exit_status == CHILD_EXIT_SCHEMA_REFUSED) {
+        end_with(master, EXIT_CONFIG);
     } else if (exit_status == CHILD_EXIT_LOCK_LOST) {
         renew(master);
     } else if (is_hopeless(master, status)) {
-        end_with(master, CHILD_EXIT_FAILED);
+        end_with(master, EXIT_FAILED);
     } else if (master->stage == MASTER_COMMITTING && child->kind == CHILD_WRITER && is_exit) {
         if (exit_status != 0)
             log_error("not everything could be committed: the ring %s keeps it for the next start",
                       master->heritage.ring_path);
         else
             log_info("shutdown: done, everything is committed");
-        end_with(master, exit_status == 0 ? CHILD_EXIT_DONE : CHILD_EXIT_FAILED);
+        end_with(master, exit_status == 0 ? EXIT_DONE : EXIT_FAILED);
     }
 }
 
@@ -333,9 +336,13 @@ static bool has_processes(const struct master *master)
     return false;
 }
 
+/*
+ * The writer's first turn comes when the ring is recovered and the schema committed: the workers
+ * find theirs in the store.
+ */
 static void step_recovering(struct master *master)
 {
-    if (!bus_is_recovered(master->heritage.bus))
+    if (!bus_is_recovered(master->heritage.bus) || master->writer.state != CHILD_RUNNING)
         return;
     if (master->is_ending) {
         stop(master);
@@ -401,7 +408,7 @@ static void step_committing(struct master *master)
         if (++master->writer_last_starts > WRITER_LAST_STARTS_MAX) {
             log_error("the store writer keeps dying: the ring %s keeps what is not committed",
                       master->heritage.ring_path);
-            end_with(master, CHILD_EXIT_FAILED);
+            end_with(master, EXIT_FAILED);
             return;
         }
         act(master, writer, CHILD_IS_WANTED);
@@ -416,12 +423,12 @@ static void step_renewing(struct master *master)
         return;
     loop_forget(master->loop, &master->wake_source);
     if (heritage_renew_bus(&master->heritage) != 0) {
-        end_with(master, CHILD_EXIT_FAILED);
+        end_with(master, EXIT_FAILED);
         return;
     }
     master->wake_source.fd = wake_fd(master->heritage.bus, BUS_SLOT_MASTER);
     if (loop_watch(master->loop, &master->wake_source, EPOLLIN) != 0) {
-        end_with(master, CHILD_EXIT_FAILED);
+        end_with(master, EXIT_FAILED);
         return;
     }
     master->stage = MASTER_RECOVERING;
@@ -596,7 +603,7 @@ static void run(struct master *master)
 
         if (rc < 0) {
             log_error("cannot wait for events: %s", strerror(-rc));
-            end_with(master, CHILD_EXIT_FAILED);
+            end_with(master, EXIT_FAILED);
             return;
         }
         bus_slot_turn(master->heritage.bus, BUS_SLOT_MASTER);
@@ -626,7 +633,7 @@ static void end_children(struct master *master)
     for_each_child(master, await_end);
 }
 
-int master_main(const struct config *config)
+int master_main(const struct config *config, struct model *model)
 {
     struct master master = {.stage = MASTER_RECOVERING, .signal_source = {.fd = -1}};
     int rc;
@@ -634,7 +641,7 @@ int master_main(const struct config *config)
     role_set(ROLE_MASTER);
     title_set("sluice: master");
     log_set_process("master");
-    rc = heritage_open(config, &master.heritage);
+    rc = heritage_open(config, model, &master.heritage);
     if (rc == 0) {
         rc = open_master(&master);
         if (rc != 0)
@@ -648,5 +655,5 @@ int master_main(const struct config *config)
         (void)close(master.signal_source.fd); /* only read from */
     loop_close(master.loop);
     heritage_close(&master.heritage);
-    return rc == 0 ? master.exit_status : CHILD_EXIT_FAILED;
+    return rc == 0 ? master.exit_status : EXIT_FAILED;
 }

@@ -9,8 +9,16 @@
 
 struct config;
 struct heritage;
+struct model;
 
-int master_main(const struct config *config);
+/* Of the whole server. */
+enum exit_status {
+    EXIT_DONE = 0, /* drained, or nothing was to be served */
+    EXIT_FAILED = 1,
+    EXIT_CONFIG = 2, /* a configuration or a schema that cannot work */
+};
+
+int master_main(const struct config *config, struct model *model);
 /* @index: 0, 1 … as in its title. */
 int worker_main(const struct heritage *heritage, unsigned index, unsigned slot);
 int writer_main(const struct heritage *heritage, unsigned slot);

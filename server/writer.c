@@ -370,6 +370,7 @@ int writer_main(const struct heritage *heritage, unsigned slot)
     bus_slot_set_mark(writer->bus, slot, SLOT_MARK_NONE);
     if (rc != 0)
         return exit_status(rc);
+    bus_slot_turn(writer->bus, slot);
     wake_slot(writer->bus, BUS_SLOT_MASTER);
     return run(writer);
 }
