@@ -24,7 +24,6 @@ enum {
 
 /* A query or mutation on its way to the answer. */
 struct graphql_exchange {
-    struct graphql_exchange *next; /* of those that are answered */
     struct service *service;
     struct http_exchange *exchange;
     struct operation *operation;
@@ -92,39 +91,26 @@ static void answer(struct service *service, struct http_exchange *exchange,
     text_done(&body);
 }
 
-/* From inside the operation's callback, where it cannot be freed. */
-static void on_done(void *user)
+static void stop_waiting(struct graphql_exchange *waiting)
 {
-    struct graphql_exchange *waiting = user;
-    struct service *service = waiting->service;
-
-    CHECK(service->graphql_waiting_count > 0);
-    service->graphql_waiting_count--;
-    answer(service, waiting->exchange, waiting->operation, waiting->media);
-    waiting->next = service->graphql_done;
-    service->graphql_done = waiting;
-}
-
-/* What was sent to be executed is executed all the same. */
-static void on_gone(void *user)
-{
-    struct graphql_exchange *waiting = user;
-
     CHECK(waiting->service->graphql_waiting_count > 0);
     waiting->service->graphql_waiting_count--;
     operation_free(waiting->operation);
     free(waiting);
 }
 
-void graphql_http_turn(struct service *service)
+static void on_done(void *user)
 {
-    while (service->graphql_done != NULL) {
-        struct graphql_exchange *done = service->graphql_done;
+    struct graphql_exchange *waiting = user;
 
-        service->graphql_done = done->next;
-        operation_free(done->operation);
-        free(done);
-    }
+    answer(waiting->service, waiting->exchange, waiting->operation, waiting->media);
+    stop_waiting(waiting);
+}
+
+/* What was sent to be executed is executed all the same. */
+static void on_gone(void *user)
+{
+    stop_waiting(user);
 }
 
 /* --- operations ------------------------------------------------------------------------------- */

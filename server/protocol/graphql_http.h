@@ -31,7 +31,5 @@ bool graphql_http_wants_stream(const struct http_request *request);
 /* Refuses a request to /graphql in GraphQL's own way, in what the client accepts. */
 void graphql_http_refuse(struct service *service, struct http_exchange *exchange,
                          enum answer_refusal refusal, const char *message, const char *headers);
-/* Once per turn, after api_turn: frees the operations that it has answered. */
-void graphql_http_turn(struct service *service);
 
 #endif

@@ -13,7 +13,6 @@
 #include "server/protocol/broker.h"
 #include "server/protocol/event_stream.h"
 #include "server/protocol/frames.h"
-#include "server/protocol/graphql_http.h"
 #include "server/protocol/graphql_socket.h"
 #include "server/protocol/room.h"
 #include "server/protocol/waiting.h"
@@ -139,7 +138,6 @@ void service_stop(struct service *service)
     CHECK(service->commit_waiting == NULL);
     CHECK(service->graphql_waiting_count == 0);
 
-    graphql_http_turn(service); /* frees what was answered last */
     graphql_socket_turn(service);
     timer_stop(&service->tick_timer);
     broker_pool_clear(service);
@@ -165,7 +163,6 @@ bool service_turn(struct service *service, int64_t now_ns)
     scratch_shrink(service);
     if (service->api != NULL)
         has_more |= api_turn(service->api);
-    graphql_http_turn(service);
     graphql_socket_turn(service);
     return has_more;
 }

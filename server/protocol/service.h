@@ -83,9 +83,8 @@ struct service {
     struct waiting_request **waiting_end;
     struct waiting_request *commit_waiting; /* ... that wait for a commit first */
     struct waiting_request **commit_waiting_end;
-    struct graphql_exchange *graphql_done; /* answered, to be freed at the end of the turn */
     struct graphql_operation *graphql_ended; /* over WebSocket, likewise */
-    uint32_t graphql_waiting_count;        /* operations that will be answered later */
+    uint32_t graphql_waiting_count;          /* operations that will be answered later */
 };
 
 /* Registers encodings and timers; once, before the first client. 0 or -ENOMEM. */
