@@ -8,17 +8,15 @@
 // processes of a server counts. The two take turns, ROUNDS times SECONDS (4) each, loaded by
 // BUILD_DIR/tests/bench/http_load with CONNECTIONS (32); the medians are compared. Prints one line
 // of JSON per round and server, and one with the ratio and the goal; exit status 1 when it is
-// missed. graphql-yoga comes from tests/bench/node_modules (npm ci).
+// missed. Packages: npm ci in tests/bench and in tests/e2e.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import http from 'node:http';
-import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { request } from '../e2e/lib/http.mjs';
 
 const GOAL = 20;
 const ROUNDS = 5;
@@ -43,69 +41,31 @@ if (build === undefined || !(Number(seconds) >= 1)) {
   process.exit(2);
 }
 
+process.env.SLUICE_BIN = path.join(path.resolve(build), 'server/sluice');
+const { Server } = await import('../e2e/lib/server.mjs');
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-const children = [];
-const directories = [];
-process.once('exit', () => {
-  children.forEach((child) => child.kill('SIGKILL'));
-  directories.forEach((directory) => fs.rmSync(directory, { recursive: true, force: true }));
-});
 
-function ask(port, text, variables) {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', accept: 'application/json' };
-    const options = { host: '127.0.0.1', port, method: 'POST', path: '/graphql', headers };
-    const request = http.request({ ...options, agent: false }, async (response) => {
-      const chunks = [];
-      for await (const chunk of response) {
-        chunks.push(chunk);
-      }
-      resolve(JSON.parse(Buffer.concat(chunks).toString()));
-    });
-    request.on('error', reject);
-    request.end(JSON.stringify({ query: text, variables }));
+async function ask(port, text) {
+  const { json } = await request(port, 'POST', '/graphql', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: text }),
   });
+  assert.equal(json.errors, undefined, JSON.stringify(json.errors));
+  return json;
 }
 
-// --- the two servers: {name, port, pid}
+// --- the two servers: {name, port, pid, end}
 
 async function startSluice() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  const data = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-bench-'));
-  const ring = fs.mkdtempSync('/dev/shm/sluice-bench-');
-  directories.push(data, ring);
-  const child = spawn(
-    path.join(build, 'server/sluice'),
-    [
-      ...['--listen', `127.0.0.1:${port}`, '--workers', '1', '--tick', '0'],
-      ...['--data', path.join(data, 'data'), '--run-dir', ring, '--log-connections', 'off'],
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  children.push(child);
-  let log = '';
-  for await (const text of child.stderr.setEncoding('utf8')) {
-    log += text;
-    if (/ ready: /.test(log)) {
-      break;
-    }
+  const server = await new Server({ workers: 1, args: ['--log-connections', 'off'] }).start();
+  for (const field of [
+    'createUser(name: "Ada")',
+    'createMessage(authorId: 1, title: "Hello", content: "The first message.")',
+    ...[1, 2, 3].map((id) => `createComment(messageId: 1, authorId: 1, content: "Comment ${id}")`),
+  ]) {
+    await ask(server.port, `mutation { ${field} { id } }`);
   }
-  assert.match(log, / ready: /, log);
-  const create = async (text) => {
-    const { errors } = await ask(port, `mutation { ${text} }`);
-    assert.equal(errors, undefined, JSON.stringify(errors));
-  };
-  await create('createUser(name: "Ada") { id }');
-  await create(
-    'createMessage(authorId: 1, title: "Hello", content: "The first message.") { id }',
-  );
-  for (const id of [1, 2, 3]) {
-    await create(`createComment(messageId: 1, authorId: 1, content: "Comment ${id}") { id }`);
-  }
-  return { name: 'sluice', port, pid: child.pid };
+  return { name: 'sluice', port: server.port, pid: server.pid, end: () => server.dispose() };
 }
 
 async function startYoga() {
@@ -114,9 +74,8 @@ async function startYoga() {
     env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  children.push(child);
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
-  return { name: 'graphql-yoga', port: Number(line), pid: child.pid };
+  return { name: 'graphql-yoga', port: Number(line), pid: child.pid, end: () => child.kill() };
 }
 
 // --- measuring
@@ -135,7 +94,7 @@ function cpuSeconds(pid) {
 
 async function load(server, duration) {
   const body = JSON.stringify({ query });
-  const request =
+  const text =
     `POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAccept: application/json\r\n` +
     `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   const before = cpuSeconds(server.pid);
@@ -144,7 +103,7 @@ async function load(server, duration) {
     connections,
     String(duration),
   ]);
-  running.child.stdin.end(request);
+  running.child.stdin.end(text);
   const { requests, seconds: took } = JSON.parse((await running).stdout);
   const cpu = cpuSeconds(server.pid) - before;
   return {
@@ -159,16 +118,22 @@ async function load(server, duration) {
 const median = (values) => values.sort((a, b) => a - b)[(values.length - 1) >> 1];
 
 const servers = [await startSluice(), await startYoga()];
-for (const server of servers) {
-  assert.deepEqual(await ask(server.port, query), answer);
-  await load(server, WARM_UP_SECONDS);
-}
 const found = { sluice: [], 'graphql-yoga': [] };
-for (let round = 0; round < ROUNDS; round++) {
+try {
   for (const server of servers) {
-    const line = await load(server, Number(seconds));
-    found[server.name].push(line.requests_per_cpu_second);
-    console.log(JSON.stringify(line));
+    assert.deepEqual(await ask(server.port, query), answer);
+    await load(server, WARM_UP_SECONDS);
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const server of servers) {
+      const line = await load(server, Number(seconds));
+      found[server.name].push(line.requests_per_cpu_second);
+      console.log(JSON.stringify(line));
+    }
+  }
+} finally {
+  for (const server of servers) {
+    await server.end();
   }
 }
 const ratio = Number((median(found.sluice) / median(found['graphql-yoga'])).toFixed(1));
