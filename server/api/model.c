@@ -11,6 +11,8 @@
 static void build(struct model_builder *builder)
 {
     model_check_definitions(builder);
+    if (builder->errors->count > 0)
+        return; /* what directives say can be understood only if they are ours */
     model_make_tables(builder);
     model_gather_fields(builder);
     if (builder->region->has_failed || builder->scratch.has_failed)

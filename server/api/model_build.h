@@ -118,13 +118,14 @@ const char *model_names_end(struct model_names *names);
 
 /* --- model_directives.c ----------------------------------------------------------------------- */
 
+/* With a mistake here nothing else is looked at. */
 void model_check_definitions(struct model_builder *builder);
 /* The fields of all types, each with its action; tables must be there. */
 void model_gather_fields(struct model_builder *builder);
 /* NULL: it does not stand there. */
 const struct ast_directive *model_applied(const struct ast_directive *directives,
                                           enum model_directive directive);
-/* What is given for an argument; NULL: nothing, or null. */
+/* What is given for an argument, of the type that its definition has; NULL: nothing, or null. */
 const struct ast_value *model_argument(const struct ast_directive *directive, const char *name);
 const char *model_directive_name(enum model_directive directive); /* without the `@` */
 

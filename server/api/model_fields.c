@@ -151,6 +151,12 @@ static const struct schema_type *object_type(const struct schema_field *field, b
     return ref->wrapper == SCHEMA_NAMED && ref->type->kind == SCHEMA_OBJECT ? ref->type : NULL;
 }
 
+static bool is_root(const struct schema *schema, const struct schema_type *type)
+{
+    return type == schema->roots[AST_QUERY] || type == schema->roots[AST_MUTATION] ||
+           type == schema->roots[AST_SUBSCRIPTION];
+}
+
 /* Whether a type's fields are those named, no more and no less. */
 static bool has_exactly(const struct schema_type *type, const char *const *names, uint32_t count)
 {
@@ -220,8 +226,6 @@ static void plan_value(struct model_builder *builder, struct model_work *work)
         report_type(builder, work, "a scalar, an enum or a list of them");
         return;
     }
-    if (json == NULL)
-        return; /* the definition is another one: reported */
     result = model_read_json(&place, json->text, &plan->value, &error);
     if (result == MODEL_JSON_BROKEN)
         MODEL_REPORT(builder, json->node.at, "The value is no JSON: %s.",
@@ -389,8 +393,8 @@ static void plan_subscribe(struct model_builder *builder, struct model_work *wor
     const struct schema_type *type = object_type(work->plan->field, false);
     struct model_field *plan = work->plan;
 
-    if (type == NULL) {
-        report_type(builder, work, "an object type");
+    if (type == NULL || is_root(builder->schema, type)) {
+        report_type(builder, work, "an object type that is no root");
         return;
     }
     plan->delivery = type->user != NULL ? MODEL_ROWS
@@ -405,12 +409,6 @@ static void plan_subscribe(struct model_builder *builder, struct model_work *wor
 }
 
 /* --- types that are no tables ----------------------------------------------------------------- */
-
-static bool is_root(const struct schema *schema, const struct schema_type *type)
-{
-    return type == schema->roots[AST_QUERY] || type == schema->roots[AST_MUTATION] ||
-           type == schema->roots[AST_SUBSCRIPTION];
-}
 
 /* A member of a JSON object: what nobody could answer is told here. */
 static void check_member(struct model_builder *builder, const struct model_work *work)

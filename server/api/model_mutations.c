@@ -34,17 +34,23 @@ static void take_id(struct model_builder *builder, struct model_work *work)
         MODEL_REPORT(builder, plan->field->definition->name.at,
                      "Field \"%.*s.%.*s\" has more than one \"id\" among what it takes.",
                      NAME(work->type->name), NAME(plan->field->name));
+        for (uint32_t i = 0; i < work->taken_count; i++)
+            work->taken[i].is_used |= ast_text_equals(work->taken[i].input.input->name, id->name);
         return;
     case MODEL_FOUND:
         break;
     }
     taken->is_used = true;
     plan->id = taken->input;
-    if (!model_fits(id, taken->input.input->type) ||
+    if (model_fits(id, taken->input.input->type) &&
         model_input_is_nullable(plan->field, &taken->input))
         MODEL_REPORT(builder, taken->input.input->definition->name.at,
-                     "The %s of \"%.*s.%.*s\" must be of type \"%s\", and always given: it is "
-                     "\"%s\".",
+                     "\"%.*s.%.*s\": %s can be null, and says which row it is.",
+                     NAME(work->type->name), NAME(plan->field->name),
+                     model_input_text(builder, plan->field, &taken->input));
+    else if (!model_fits(id, taken->input.input->type))
+        MODEL_REPORT(builder, taken->input.input->definition->name.at,
+                     "The %s of \"%.*s.%.*s\" must be of type \"%s\": it is \"%s\".",
                      model_input_text(builder, plan->field, &taken->input), NAME(work->type->name),
                      NAME(plan->field->name), model_ref_text(builder, id->field->type),
                      model_ref_text(builder, taken->input.input->type));

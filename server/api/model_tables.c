@@ -152,8 +152,7 @@ static void read_now(struct model_builder *builder, const struct model_table *ta
                      model_ref_text(builder, column->field->type));
         return;
     }
-    if (on != NULL)
-        column->now = ast_text_is(on->text, "WRITE") ? COLUMN_NOW_WRITE : COLUMN_NOW_CREATE;
+    column->now = ast_text_is(on->text, "WRITE") ? COLUMN_NOW_WRITE : COLUMN_NOW_CREATE;
 }
 
 static void read_default(struct model_builder *builder, struct model_column *column,
@@ -165,8 +164,6 @@ static void read_default(struct model_builder *builder, struct model_column *col
     struct ast_text value = {0};
     struct json_error error;
 
-    if (json == NULL)
-        return; /* the definition is another one: reported */
     switch (model_read_json(&place, json->text, &value, &error)) {
     case MODEL_JSON_BROKEN:
         MODEL_REPORT(builder, json->node.at, "The default is no JSON: %s.",
@@ -204,8 +201,9 @@ static void check_id(struct model_builder *builder, struct model_table *table,
 {
     const struct ast_field_definition *definition = column->field->definition;
 
-    table->id = (uint32_t)(column - table->columns);
-    if ((column->kind != COLUMN_INT && column->kind != COLUMN_ID) || !column->is_required)
+    if ((column->kind == COLUMN_INT || column->kind == COLUMN_ID) && column->is_required)
+        table->id = (uint32_t)(column - table->columns);
+    else
         MODEL_REPORT(builder, definition->name.at,
                      "\"%.*s.id\" must be of type \"Int!\" or \"ID!\": it is \"%s\".",
                      NAME(table->type->name), model_ref_text(builder, column->field->type));
@@ -302,11 +300,11 @@ static void make_columns(struct model_builder *builder, struct model_table *tabl
         MODEL_REPORT(builder, type->definition->name.at,
                      "Type \"%.*s\" has %u columns, more than %d.", NAME(type->name),
                      table->column_count, CATALOG_COLUMNS_MAX);
-    if (table->id != MODEL_NO_COLUMN)
-        return;
-    MODEL_REPORT(builder, type->definition->name.at,
-                 "Type \"%.*s\" is a @table: it needs a column \"id\" of type \"Int!\" or \"ID!\".",
-                 NAME(type->name));
+    if (model_find_column(table, (struct ast_text){"id", 2}) == MODEL_NO_COLUMN)
+        MODEL_REPORT(
+            builder, type->definition->name.at,
+            "Type \"%.*s\" is a @table: it needs a column \"id\" of type \"Int!\" or \"ID!\".",
+            NAME(type->name));
 }
 
 /* --- references ------------------------------------------------------------------------------- */
@@ -332,12 +330,11 @@ static void read_reference(struct model_builder *builder, const struct model_tab
 {
     const struct ast_directive *directive =
         model_applied(column->field->definition->directives, DIRECTIVE_REFERENCES);
-    const struct ast_value *name = directive == NULL ? NULL : model_argument(directive, "type");
     const struct model_column *id;
 
-    if (name == NULL || ast_text_is(column->name, "id"))
+    if (directive == NULL || ast_text_is(column->name, "id"))
         return;
-    column->references = find_table(builder, name);
+    column->references = find_table(builder, model_argument(directive, "type"));
     if (column->references == NULL || column->references->id == MODEL_NO_COLUMN)
         return;
     id = &column->references->columns[column->references->id];

@@ -220,8 +220,6 @@ static void read_template(struct model_builder *builder, struct model_work *work
     struct reader reader = {builder, work, value, ret_template};
     struct ast_text rest = value->text;
 
-    if (value->node.kind != AST_STRING)
-        return; /* the definition is another one: reported */
     ret_template->parts =
         region_alloc(builder->region, COMMAND_PARTS_MAX * sizeof *ret_template->parts);
     if (ret_template->parts == NULL)
@@ -269,7 +267,7 @@ void model_read_topic(struct model_builder *builder, struct model_work *work)
     struct model_field *plan = work->plan;
 
     plan->templates = region_alloc(builder->region, sizeof *plan->templates);
-    if (topic == NULL || plan->templates == NULL)
+    if (plan->templates == NULL)
         return;
     plan->template_count = 1;
     read_template(builder, work, topic, plan->templates);

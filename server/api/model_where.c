@@ -34,7 +34,8 @@ static void report_misfit(const struct where *where, const struct ast_value *nam
 {
     MODEL_REPORT(where->builder, name->node.at,
                  "The %s of type \"%s\" cannot be compared with column \"%.*s\" of type \"%s\".",
-                 source, model_ref_text(where->builder, type), NAME(column_of(where)->name),
+                 source == NULL ? "" : source, model_ref_text(where->builder, type),
+                 NAME(column_of(where)->name),
                  model_ref_text(where->builder, column_of(where)->field->type));
 }
 
@@ -60,7 +61,20 @@ static bool take_parent_column(const struct where *where, const struct ast_value
     *ret_source = (struct model_source){.is_column = true, .column = column};
     if (source->kind != COLUMN_JSON && model_fits(column_of(where), source->field->type))
         return true;
-    report_misfit(where, name, "parent's column", source->field->type);
+    report_misfit(
+        where, name,
+        region_printf(&where->builder->scratch, "parent's column \"%.*s\"", NAME(source->name)),
+        source->field->type);
+    return false;
+}
+
+/* limit, offset or after. */
+static bool is_own(const struct model_work *work, struct ast_text name)
+{
+    for (uint32_t i = 0; i < work->taken_count; i++) {
+        if (work->taken[i].is_own && ast_text_equals(work->taken[i].input.input->name, name))
+            return true;
+    }
     return false;
 }
 
@@ -68,6 +82,14 @@ static bool report_no_source(const struct where *where, const struct ast_value *
 {
     const struct model_work *work = where->work;
     struct model_names names;
+
+    if (is_own(work, name->text)) {
+        MODEL_REPORT(
+            where->builder, name->node.at,
+            "Argument \"%.*s\" says how much of the list is asked for: it is no condition.",
+            NAME(name->text));
+        return false;
+    }
 
     model_names_begin(&names, where->builder, name->text);
     model_offer_inputs(&names, work);
@@ -162,12 +184,28 @@ static bool check_range(const struct where *where, uint32_t at)
     return why == NULL;
 }
 
+/* What a condition names that cannot be made is not looked at again, as if it did nothing. */
+static void excuse_inputs(const struct where *where, const struct ast_value *value)
+{
+    struct model_taken *taken = NULL;
+
+    if (value->node.kind == AST_STRING &&
+        model_find_input(where->work, value->text, &taken) == MODEL_FOUND)
+        taken->is_used = true;
+    for (const struct ast_object_field *end = value->fields; end != NULL; end = end->next) {
+        if (end->value->node.kind == AST_STRING)
+            excuse_inputs(where, end->value);
+    }
+}
+
 static void read_range(struct where *where, const struct ast_value *range)
 {
     bool has_end[RANGE_ENDS] = {false, false};
 
-    if (!check_range(where, range->node.at))
+    if (!check_range(where, range->node.at)) {
+        excuse_inputs(where, range);
         return;
+    }
     where->has_range = true;
     if (range->fields == NULL)
         MODEL_REPORT(where->builder, range->node.at,
@@ -279,8 +317,10 @@ void model_read_conditions(struct model_builder *builder, struct model_work *wor
     for (const struct ast_object_field *field = literal->fields; field != NULL;
          field = field->next) {
         where.column = model_find_column(plan->table, field->name.text);
-        if (!check_column(&where, field))
+        if (!check_column(&where, field)) {
+            excuse_inputs(&where, field->value);
             continue;
+        }
         if (field->value->node.kind == AST_OBJECT)
             read_range(&where, field->value);
         else
