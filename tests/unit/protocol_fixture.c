@@ -436,16 +436,27 @@ struct answer protocol_request(struct protocol_fixture *fixture, const char *met
 
 /* --- WebSocket -------------------------------------------------------------------------------- */
 
+struct peer *peer_websocket_with(struct protocol_fixture *fixture, const char *target,
+                                 const char *more, struct answer *ret_answer)
+{
+    char upgrade[512];
+    struct peer *peer = peer_http(fixture);
+    struct answer answer;
+
+    (void)snprintf(upgrade, sizeof upgrade,
+                   "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s",
+                   more);
+    answer = peer_request(peer, "GET", target, upgrade, NULL);
+    assert_int_equal(answer.status, 101);
+    if (ret_answer != NULL)
+        *ret_answer = answer;
+    return peer;
+}
+
 struct peer *peer_websocket(struct protocol_fixture *fixture, const char *target)
 {
-    static const char upgrade[] = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                                  "Sec-WebSocket-Version: 13\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    struct peer *peer = peer_http(fixture);
-    struct answer answer = peer_request(peer, "GET", target, upgrade, NULL);
-
-    assert_int_equal(answer.status, 101);
-    return peer;
+    return peer_websocket_with(fixture, target, "", NULL);
 }
 
 void peer_send_frame(struct peer *peer, unsigned opcode, const void *payload, size_t size)

@@ -104,6 +104,9 @@ struct answer protocol_request(struct protocol_fixture *fixture, const char *met
 
 /* Opens a WebSocket; fails unless it is accepted. */
 struct peer *peer_websocket(struct protocol_fixture *fixture, const char *target);
+/* The same with header lines of the test's own; *ret_answer, unless NULL, is the 101. */
+struct peer *peer_websocket_with(struct protocol_fixture *fixture, const char *target,
+                                 const char *more, struct answer *ret_answer);
 void peer_send_text(struct peer *peer, const char *text);
 void peer_send_frame(struct peer *peer, unsigned opcode, const void *payload, size_t size);
 /* Payload of the next text frame, terminated; valid until the next of any peer. */
