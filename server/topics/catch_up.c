@@ -7,13 +7,12 @@
 
 #include "bus/check.h"
 #include "bus/record.h"
+#include "server/topics/gaps.h"
 #include "server/topics/state.h"
-#include "store/log.h"
 
 enum {
     STEP_COST_BYTES = 1024, /* what a step costs beside the bytes it reads */
     IDLE_TURNS_MAX = 64,    /* then the frames kept for others are given back */
-    OLDEST_SCAN_BYTES_MAX = 1024 * 1024,
 };
 
 int catch_up_set_open(struct catch_up_set *set)
@@ -22,18 +21,16 @@ int catch_up_set_open(struct catch_up_set *set)
     return frame_cache_open(&set->frames);
 }
 
-static void drop_frames(struct topics *topics)
+static void drop_frames(struct catch_up_set *set)
 {
-    struct topics_encoding *encoding;
-
-    frame_cache_clear(topics->catch_up.frames);
-    DL_FOREACH(topics->encodings, encoding)
-    arena_writer_done(&encoding->replay_writer);
+    frame_cache_clear(set->frames);
+    arena_writer_done(&set->arena);
 }
 
 void catch_up_set_close(struct catch_up_set *set)
 {
     CHECK(set->count == 0);
+    arena_writer_done(&set->arena);
     frame_cache_close(set->frames);
     *set = (struct catch_up_set){0};
 }
@@ -98,10 +95,11 @@ int catch_up_add(struct topics *topics, struct subscription *subscription,
                  const struct log_cursor *from)
 {
     struct catch_up *catch_up = subscription->subscriber->catch_up;
+    unsigned kind = subscription->topic->kind;
 
     CHECK(!subscription->is_lagging);
     CHECK(subscription->live_index == UINT32_MAX);
-    CHECK(from->seq <= topics->cursor.seq);
+    CHECK(from->seq <= topics->cursors[kind].seq);
     if (catch_up == NULL) {
         catch_up = catch_up_new(topics, subscription->subscriber, from);
         if (catch_up == NULL)
@@ -112,7 +110,7 @@ int catch_up_add(struct topics *topics, struct subscription *subscription,
     }
     subscription->position = max_seq(subscription->position, from->seq);
     subscription->is_lagging = true;
-    catch_up->lagging_count++;
+    catch_up->lagging_counts[kind]++;
     topics_count(topics, STAT_LAGGING, 1);
     return 0;
 }
@@ -126,12 +124,22 @@ void catch_up_remove(struct topics *topics, struct subscription *subscription)
     subscription->is_lagging = false;
     subscription->position = max_seq(subscription->position, catch_up->cursor.seq);
     topics_count(topics, STAT_LAGGING, -1);
-    if (--catch_up->lagging_count > 0)
+    catch_up->lagging_counts[subscription->topic->kind]--;
+    if (catch_up->lagging_counts[TOPIC_PLAIN] > 0 || catch_up->lagging_counts[TOPIC_ROW] > 0)
         return;
     leave_lists(&topics->catch_up, catch_up);
     topics->catch_up.count--;
+    if (topics->catch_up.visited == catch_up)
+        topics->catch_up.visited = NULL;
     subscription->subscriber->catch_up = NULL;
     free(catch_up);
+}
+
+/* From live to lagging behind the worker's cursor. */
+static int lag_one(struct topics *topics, struct subscription *subscription)
+{
+    (void)subscription_leave_live(&topics->table, subscription);
+    return catch_up_add(topics, subscription, &topics->cursors[subscription->topic->kind]);
 }
 
 void catch_up_lag(struct topics *topics, struct subscriber *subscriber)
@@ -140,141 +148,38 @@ void catch_up_lag(struct topics *topics, struct subscriber *subscriber)
     int rc = 0;
 
     for (; subscription != NULL && rc == 0; subscription = subscription->next) {
-        if (subscription->live_index == UINT32_MAX)
-            continue;
-        subscription_leave_live(subscription);
-        rc = catch_up_add(topics, subscription, &topics->cursor);
+        if (subscription->live_index != UINT32_MAX)
+            rc = lag_one(topics, subscription);
     }
     if (rc != 0)
         stream_abort(subscriber->stream);
 }
 
-void catch_up_lag_all(struct topics *topics)
+void catch_up_lag_all(struct topics *topics, unsigned kind)
 {
-    for (struct topic *topic = topics->table.topics; topic != NULL; topic = topic->hh.next) {
-        while (topic->lists != NULL)
-            catch_up_lag(topics, topic->lists->entries[0].subscription->subscriber);
+    for (struct topic *topic = topics->table.topics[kind]; topic != NULL; topic = topic->hh.next) {
+        while (topic->lists != NULL) {
+            struct subscription *subscription = topic->lists->entries[0].subscription;
+
+            if (lag_one(topics, subscription) != 0)
+                stream_abort(subscription->subscriber->stream);
+        }
     }
 }
 
+/* Those that the shared cursor has brought to where the worker's of their kind stands. */
 static void go_live(struct topics *topics, struct subscriber *subscriber)
 {
+    uint64_t seq = subscriber->catch_up->cursor.seq;
     struct subscription *subscription = subscriber->subscriptions;
 
     for (; subscription != NULL; subscription = subscription->next) {
-        if (!subscription->is_lagging)
+        if (!subscription->is_lagging || seq < topics->cursors[subscription->topic->kind].seq)
             continue;
         catch_up_remove(topics, subscription);
-        if (subscription_go_live(subscription) != 0)
+        if (subscription_go_live(&topics->table, subscription) != 0)
             stream_abort(subscriber->stream); /* it would have a hole */
     }
-}
-
-/* --- gaps ------------------------------------------------------------------------------------- */
-
-/* The first event of @topic in @span; 0: none. */
-static uint64_t find_event(const struct log_span *span, const char *topic, size_t topic_bytes)
-{
-    struct record record;
-
-    for (size_t at = 0; at < span->bytes; at += record.length) {
-        enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
-
-        CHECK(result == RECORD_OK);
-        if (record.kind == RECORD_EVENT && (record.flags & RECORD_FAILED) == 0 &&
-            record_has_topic(&record, topic, topic_bytes))
-            return record.seq;
-    }
-    return 0;
-}
-
-/* The same for what is in the ring only; all of that is younger than what retention has seen. */
-static int find_uncommitted(struct topics *topics, const char *topic, size_t topic_bytes,
-                            uint64_t *ret_oldest)
-{
-    const struct store_meta *meta = store_snapshot_meta(topics->options.store);
-    struct ring_position tail = ring_tail(topics->options.bus);
-    struct log_cursor cursor = {
-        .seq = meta->committed_seq, .pos = meta->committed_pos, .has_pos = true};
-    struct log_span span;
-    uint64_t found = 0;
-    size_t scanned = 0;
-    int rc = 1;
-
-    while (found == 0 && scanned < OLDEST_SCAN_BYTES_MAX) {
-        rc = log_reader_next(topics->reader, &cursor, NULL, tail.seq, tail.pos, &span);
-        if (rc <= 0)
-            break;
-        scanned += span.bytes;
-        found = find_event(&span, topic, topic_bytes);
-    }
-    if (rc < 0 && rc != -EAGAIN)
-        return rc;
-    *ret_oldest = found != 0 ? found : cursor.seq + 1;
-    return 0;
-}
-
-int catch_up_oldest(struct topics *topics, const char *topic, size_t topic_bytes,
-                    uint64_t *ret_oldest)
-{
-    struct store *store = topics->options.store;
-    struct log_topic info = {0};
-    int rc = store_snapshot_begin(store, ring_committed(topics->options.bus).seq);
-
-    if (rc == 0)
-        rc = log_topic_info(store, topic, topic_bytes, &info);
-    if (rc != 0)
-        return rc;
-    if (info.oldest_seq == 0)
-        return find_uncommitted(topics, topic, topic_bytes, ret_oldest);
-    *ret_oldest = info.oldest_seq;
-    return 0;
-}
-
-/* 1: a gap was told; 0: it has lost nothing. */
-static int tell_gap(struct topics *topics, struct subscription *subscription, uint64_t had_seq)
-{
-    const struct topic *topic = subscription->topic;
-    const struct subscriber *subscriber = subscription->subscriber;
-    struct log_topic info = {0};
-    uint64_t oldest = 0;
-    int rc = store_snapshot_begin(topics->options.store, ring_committed(topics->options.bus).seq);
-
-    if (rc == 0)
-        rc = log_topic_info(topics->options.store, topic->name, topic->name_bytes, &info);
-    if (rc != 0)
-        return rc;
-    if (info.trimmed_seq <= had_seq)
-        return 0;
-    rc = catch_up_oldest(topics, topic->name, topic->name_bytes, &oldest);
-    if (rc != 0)
-        return rc;
-    subscription->position = max_seq(oldest - 1, had_seq);
-    topics_count(topics, STAT_GAPS, 1);
-    subscriber->handlers->on_gap(subscriber->user, topic->name, topic->name_bytes, oldest);
-    return 1;
-}
-
-/*
- * The log no longer has what followed @after_seq: tells those whose topic lost something they had
- * not had yet. How many were told, or -errno.
- */
-static int tell_gaps(struct topics *topics, struct subscriber *subscriber, uint64_t after_seq)
-{
-    struct subscription *subscription = subscriber->subscriptions;
-    int told = 0;
-    int rc = 0;
-
-    while (subscription != NULL && rc >= 0) {
-        struct subscription *next = subscription->next; /* on_gap may end this one */
-
-        if (subscription->is_lagging) {
-            rc = tell_gap(topics, subscription, max_seq(subscription->position, after_seq));
-            told += rc > 0 ? 1 : 0;
-        }
-        subscription = next;
-    }
-    return rc < 0 ? rc : told;
 }
 
 /* --- feeding ---------------------------------------------------------------------------------- */
@@ -285,8 +190,8 @@ struct feed {
     struct subscriber *subscriber;
     const struct topic *sole; /* when only one lags: no table is needed. Else NULL */
     struct frame_run run;
+    uint32_t cuts[FRAME_RUN_CUTS_MAX];
     uint64_t delivered;
-    bool has_failed; /* no memory for a frame */
 };
 
 /* Marks the topics of what lags, so that a record's topic leads to the subscription; and undoes it. */
@@ -306,105 +211,143 @@ static void mark_topics(struct feed *feed, bool is_marked)
         feed->sole = NULL;
 }
 
-static const struct subscription *find_fed(const struct feed *feed, const struct record_topic *name)
+static struct subscription *find_fed(const struct feed *feed, const struct record_topic *name)
 {
     const struct topic *topic = feed->sole;
+    const uint16_t *lagging_counts = feed->subscriber->catch_up->lagging_counts;
 
     if (topic != NULL) {
         if (name->bytes != topic->name_bytes || memcmp(name->name, topic->name, name->bytes) != 0)
             return NULL;
-    } else {
-        topic = subscription_table_find(&feed->topics->table, name->name, name->bytes);
+        return topic->fed;
+    }
+    for (enum topic_kind kind = TOPIC_PLAIN; kind < TOPIC_KINDS && topic == NULL; kind++) {
+        if (lagging_counts[kind] > 0)
+            topic = subscription_table_find(&feed->topics->table, kind, name->name, name->bytes);
     }
     return topic == NULL ? NULL : topic->fed;
 }
 
 static void push_run(struct feed *feed)
 {
-    if (feed->run.frames == 0 || stream_is_ending(feed->subscriber->stream))
+    struct stream *stream = feed->subscriber->stream;
+    struct range pieces[FRAME_RUN_CUTS_MAX + 1];
+
+    if (feed->run.frames == 0)
         return;
-    stream_push(feed->subscriber->stream, feed->run.range);
-    feed->delivered += feed->run.frames;
+    if (!stream_is_ending(stream)) {
+        if (feed->run.cuts == NULL) {
+            stream_push(stream, feed->run.range);
+        } else {
+            frame_run_split(&feed->run, pieces);
+            stream_push_spliced(stream, pieces, feed->run.frames + 1,
+                                ((struct spliced_subscriber *)(void *)feed->subscriber)->splice);
+        }
+        feed->delivered += feed->run.frames;
+    }
+    frame_run_clear(&feed->run);
 }
 
-static bool make_frame(struct feed *feed, const struct event *event, size_t topic_offset,
-                       struct range *ret_frame)
+/* As encoding_encode. That there is no frame of an event is kept, too. */
+static int make_frame(struct feed *feed, const struct event *event, size_t topic_offset,
+                      struct frame *ret_frame)
 {
-    struct topics_encoding *encoding = feed->subscriber->encoding;
+    const struct topics_encoding *encoding = feed->subscriber->encoding;
     struct catch_up_set *set = &feed->topics->catch_up;
     struct frame_key key = {
         .seq = event->seq, .encoding = encoding->number, .topic_offset = (uint16_t)topic_offset};
+    int rc;
 
     if (frame_cache_get(set->frames, &key, ret_frame))
-        return true;
-    if (!topics_encode(encoding->encoding, &encoding->replay_writer, event, ret_frame))
-        return false;
-    frame_cache_put(set->frames, &key, *ret_frame);
-    return true;
+        return ret_frame->range.length > 0 ? 1 : 0;
+    *ret_frame = (struct frame){0};
+    rc = encoding_encode(encoding, &set->arena, event, ret_frame);
+    if (rc >= 0)
+        frame_cache_put(set->frames, &key, ret_frame);
+    return rc;
 }
 
-static void feed_record(struct feed *feed, const struct record *record)
+/*
+ * 0, or as encoding_encode: then those of its topics that came before the one in question have been
+ * queued, and their subscriptions say so.
+ */
+static int feed_record(struct feed *feed, const struct record *record)
 {
     struct record_topic name;
     struct event event;
-    struct range frame;
+    struct frame frame;
     size_t offset = 0;
     size_t at = 0;
+    int rc;
 
-    if (record->kind != RECORD_EVENT || (record->flags & RECORD_FAILED) != 0)
-        return;
+    if (!record_is_event(record))
+        return 0;
     for (; record_topic_next(record, &offset, &name); at = offset) {
-        const struct subscription *subscription = find_fed(feed, &name);
+        struct subscription *subscription = find_fed(feed, &name);
 
         if (subscription == NULL || record->seq <= subscription->position)
             continue;
         topics_event_of(record, &name, &event);
-        if (!make_frame(feed, &event, at, &frame)) {
-            feed->has_failed = true;
-            return;
-        }
-        if (!frame_run_take(&feed->run, frame)) {
+        rc = make_frame(feed, &event, at, &frame);
+        if (rc < 0)
+            return rc;
+        subscription->position = record->seq;
+        if (rc > 0 && !frame_run_take(&feed->run, frame)) {
             push_run(feed);
-            frame_run_clear(&feed->run);
             (void)frame_run_take(&feed->run, frame); /* an empty run takes any */
         }
     }
+    return 0;
+}
+
+static bool is_full(const struct feed *feed)
+{
+    const struct outq *queue = &feed->subscriber->stream->out;
+    uint64_t bytes_max = *feed->topics->options.queue_bytes_max;
+
+    return outq_is_over(queue, bytes_max) ||
+           (uint64_t)outq_pinned_bytes(queue) + feed->run.range.length > bytes_max;
 }
 
 /*
  * Queues what @span has for the subscriber, behind @after_seq. Stops behind the operation that
- * brings the queue over its limit, and puts the cursor there.
+ * brings the queue over its limit, or before one of which there is no frame in this turn, and puts
+ * the cursor there.
  */
 static void feed_span(struct topics *topics, struct catch_up *catch_up, const struct log_span *span,
                       uint64_t after_seq)
 {
     struct feed feed = {.topics = topics, .subscriber = catch_up->subscriber};
-    struct stream *stream = feed.subscriber->stream;
-    uint64_t queue_bytes_max = *topics->options.queue_bytes_max;
     struct record record;
+    int rc = 0;
 
+    if (feed.subscriber->encoding->encoding->is_spliced) {
+        feed.run.cuts = feed.cuts;
+        feed.run.cuts_max = FRAME_RUN_CUTS_MAX;
+    }
     mark_topics(&feed, true);
-    for (size_t at = 0; at < span->bytes; at += record.length) {
+    for (size_t at = 0; at < span->bytes && rc == 0; at += record.length) {
         enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
 
         CHECK(result == RECORD_OK);
-        if (record.seq > span->last_seq || feed.has_failed)
+        if (record.seq > span->last_seq)
             break;
         if (record.seq <= after_seq)
             continue;
-        feed_record(&feed, &record);
-        if (outq_is_over(&stream->out, queue_bytes_max) ||
-            (uint64_t)outq_pinned_bytes(&stream->out) + feed.run.range.length > queue_bytes_max) {
+        rc = feed_record(&feed, &record);
+        if (rc != 0) {
+            log_cursor_stop_at(&catch_up->cursor, span, at, record.seq - 1);
+        } else if (is_full(&feed)) {
             log_cursor_stop_at(&catch_up->cursor, span, at + record.length, record.seq);
             break;
         }
     }
     push_run(&feed);
-    frame_run_clear(&feed.run);
     mark_topics(&feed, false);
     topics_count(topics, STAT_MESSAGES_DELIVERED, (int64_t)feed.delivered);
-    if (feed.has_failed)
-        stream_abort(stream); /* it has to come back and resume */
+    catch_up->is_put_off = rc == -EAGAIN;
+    if (rc != 0 && rc != -EAGAIN)
+        stream_abort(feed.subscriber->stream); /* it has to come back and resume */
 }
 
 /* --- the turn --------------------------------------------------------------------------------- */
@@ -425,32 +368,54 @@ static size_t list_topics(const struct subscriber *subscriber, struct record_top
     return count;
 }
 
+/*
+ * Up to the cursor of each kind that lags. A row topic's events are read from the store: in the ring
+ * a COMMAND is not what it came to.
+ */
+static int read_span(struct topics *topics, struct catch_up *catch_up, struct log_span *ret_span)
+{
+    struct record_topic names[LOG_FILTER_TOPICS_MAX];
+    struct log_filter filter = {.topics = names, .count = list_topics(catch_up->subscriber, names)};
+    const struct log_cursor *plain = &topics->cursors[TOPIC_PLAIN];
+    uint64_t until_pos = plain->has_pos ? plain->pos : 0;
+    uint64_t until_seq = UINT64_MAX;
+
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+        if (catch_up->lagging_counts[kind] > 0 && topics->cursors[kind].seq < until_seq)
+            until_seq = topics->cursors[kind].seq;
+    }
+    if (catch_up->lagging_counts[TOPIC_ROW] > 0) {
+        catch_up->cursor.has_pos = false;
+        until_pos = 0;
+    }
+    return log_reader_next(topics->reader, &catch_up->cursor, &filter, until_seq, until_pos,
+                           ret_span);
+}
+
 /* Reads the next span and feeds it. Bytes read (0: none), or -errno. */
 static ptrdiff_t read_and_feed(struct topics *topics, struct catch_up *catch_up)
 {
-    struct subscriber *subscriber = catch_up->subscriber;
-    struct record_topic names[LOG_FILTER_TOPICS_MAX];
-    struct log_filter filter = {.topics = names, .count = list_topics(subscriber, names)};
-    struct log_cursor before = catch_up->cursor;
-    uint64_t until_pos = topics->cursor.has_pos ? topics->cursor.pos : 0;
+    const struct catch_up_set *set = &topics->catch_up;
+    uint64_t after_seq = catch_up->cursor.seq;
     struct log_span span = {0};
     int told = 0;
-    int rc = log_reader_next(topics->reader, &catch_up->cursor, &filter, topics->cursor.seq,
-                             until_pos, &span);
+    int rc = read_span(topics, catch_up, &span);
 
     if (rc >= 0 && catch_up->cursor.is_trimmed) {
         catch_up->cursor.is_trimmed = false;
-        told = tell_gaps(topics, subscriber, before.seq);
+        told = gaps_tell(topics, catch_up->subscriber, after_seq);
     }
     if (rc < 0 || told < 0)
         return rc < 0 ? rc : told;
-    if (told > 0 && rc > 0 && subscriber->catch_up != NULL) {
+    if (set->visited == NULL)
+        return 0;
+    if (told > 0 && rc > 0) {
         /* Looking for the oldest may have used the reader: the span is read again. */
-        catch_up->cursor = (struct log_cursor){.seq = before.seq};
+        catch_up->cursor = (struct log_cursor){.seq = after_seq};
         return 0;
     }
-    if (rc > 0 && subscriber->catch_up != NULL)
-        feed_span(topics, catch_up, &span, before.seq);
+    if (rc > 0)
+        feed_span(topics, catch_up, &span, after_seq);
     return (ptrdiff_t)span.bytes;
 }
 
@@ -459,38 +424,49 @@ static bool is_half_empty(const struct topics *topics, const struct subscriber *
     return outq_is_half_empty(&subscriber->stream->out, *topics->options.queue_bytes_max);
 }
 
+static void step(struct topics *topics, struct catch_up *catch_up, size_t *spent)
+{
+    struct catch_up_set *set = &topics->catch_up;
+    struct subscriber *subscriber = catch_up->subscriber;
+    ptrdiff_t bytes;
+
+    catch_up->is_put_off = false;
+    bytes = read_and_feed(topics, catch_up);
+    if (set->visited == NULL) /* on_gap has ended what lagged, or more */
+        return;
+    if (bytes < 0 && bytes != -EAGAIN && bytes != -ENOMEM) {
+        stream_abort(subscriber->stream); /* its part of the log cannot be read */
+        enter_state(set, catch_up, CATCH_UP_WAITING);
+        return;
+    }
+    *spent += bytes > 0 ? (size_t)bytes : 0;
+    if (!is_half_empty(topics, subscriber)) {
+        enter_state(set, catch_up, CATCH_UP_FED);
+        return;
+    }
+    go_live(topics, subscriber);
+    if (set->visited != NULL)
+        enter_state(set, catch_up, catch_up->is_put_off ? CATCH_UP_FED : CATCH_UP_READY);
+}
+
 /* One step for the first of those who are ready. What it cost of the budget. */
 static size_t visit(struct topics *topics)
 {
     struct catch_up_set *set = &topics->catch_up;
     struct catch_up *catch_up = set->ready;
-    struct subscriber *subscriber = catch_up->subscriber;
-    ptrdiff_t bytes;
+    size_t spent = STEP_COST_BYTES;
 
     CHECK(catch_up->state == CATCH_UP_READY);
-    if (stream_is_ending(subscriber->stream)) {
+    if (stream_is_ending(catch_up->subscriber->stream)) {
         enter_state(set, catch_up, CATCH_UP_WAITING);
-        return STEP_COST_BYTES;
-    }
-    if (!is_half_empty(topics, subscriber)) {
+    } else if (!is_half_empty(topics, catch_up->subscriber)) {
         enter_state(set, catch_up, CATCH_UP_FED);
-        return STEP_COST_BYTES;
+    } else {
+        set->visited = catch_up;
+        step(topics, catch_up, &spent);
+        set->visited = NULL;
     }
-    bytes = read_and_feed(topics, catch_up);
-    if (subscriber->catch_up == NULL) /* on_gap has ended what lagged */
-        return STEP_COST_BYTES;
-    if (bytes < 0 && bytes != -EAGAIN && bytes != -ENOMEM) {
-        stream_abort(subscriber->stream); /* its part of the log cannot be read */
-        enter_state(set, catch_up, CATCH_UP_WAITING);
-        return STEP_COST_BYTES;
-    }
-    if (!is_half_empty(topics, subscriber))
-        enter_state(set, catch_up, CATCH_UP_FED);
-    else if (catch_up->cursor.seq >= topics->cursor.seq)
-        go_live(topics, subscriber);
-    else
-        enter_state(set, catch_up, CATCH_UP_READY);
-    return STEP_COST_BYTES + (bytes > 0 ? (size_t)bytes : 0);
+    return spent;
 }
 
 void catch_up_judge(struct topics *topics)
@@ -516,7 +492,7 @@ bool topics_catch_up(struct topics *topics, size_t budget_bytes)
 
     if (set->count == 0) {
         if (set->idle_turns < IDLE_TURNS_MAX && ++set->idle_turns == IDLE_TURNS_MAX)
-            drop_frames(topics);
+            drop_frames(set);
         return false;
     }
     while (set->ready != NULL && spent < budget_bytes)

@@ -10,21 +10,25 @@
  *              └─────────────────────────────────┴────────────── subscriber_drained ────────┘
  *
  *          fed exists because the next flush may empty the queue at once, and then no on_drained
- *          would come.
- * End      in the turn in which the cursor equals the worker's with the queue at most half of its
- *          limit they all become live; both cursors stand at an operation's boundary.
+ *          would come; and for who met an event that has no frame in this turn.
+ * Kinds    while a row topic's subscription is among them the cursor reads the store only, up to
+ *          the worker's cursor of row topics. It never passes that of a kind that lags.
+ * End      in the turn in which it has come as far as the worker's cursor of a kind, with the queue
+ *          at most half of its limit, all of that kind become live; both cursors stand at an
+ *          operation's boundary.
  * Callers  server/topics/ only.
  */
 #ifndef SERVER_TOPICS_CATCH_UP_H
 #define SERVER_TOPICS_CATCH_UP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "server/net/arena.h"
-#include "server/topics/event.h"
 #include "server/topics/frame_cache.h"
 #include "server/topics/log_reader.h"
+#include "server/topics/subscriptions.h"
 
 struct subscriber;
 struct subscription;
@@ -41,15 +45,19 @@ struct catch_up {
     struct catch_up *next;
     struct subscriber *subscriber;
     struct log_cursor cursor;
-    uint32_t lagging_count; /* of the subscriber's subscriptions */
-    uint8_t state;          /* enum catch_up_state */
+    uint16_t lagging_counts[TOPIC_KINDS]; /* of the subscriber's subscriptions */
+    uint8_t state;                        /* enum catch_up_state */
+    bool is_put_off; /* its last step met an event that has no frame in this turn */
 };
 
 struct catch_up_set {
     struct catch_up *ready; /* round robin */
     struct catch_up *fed;
-    size_t count; /* of all states */
+    size_t count;             /* of all states */
+    struct catch_up *visited; /* whose step is under way; NULL: none, or it is gone */
     struct frame_cache *frames;
+    /* Frames of replays have an arena of their own: mixed with live ones both would be in pieces. */
+    struct arena_writer arena;
     uint32_t idle_turns; /* in a row with nobody lagging */
 };
 
@@ -71,17 +79,10 @@ void catch_up_remove(struct topics *topics, struct subscription *subscription);
  * memory for that, its stream is aborted: a client that has to come back loses nothing.
  */
 void catch_up_lag(struct topics *topics, struct subscriber *subscriber);
-/* The same for everybody: the worker's cursor has to leave something out. */
-void catch_up_lag_all(struct topics *topics);
+/* All of one kind (enum topic_kind): the worker's cursor has to leave something out. */
+void catch_up_lag_all(struct topics *topics, unsigned kind);
 
 /* After the flush: who was fed is ready for more, or waits for its socket. */
 void catch_up_judge(struct topics *topics);
-
-/*
- * This topic's first seq still kept, or, when nothing of it is, a seq before which there is
- * nothing of it any more and that is at most one past the log's end.
- */
-int catch_up_oldest(struct topics *topics, const char *topic, size_t topic_bytes,
-                    uint64_t *ret_oldest);
 
 #endif

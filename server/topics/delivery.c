@@ -1,10 +1,13 @@
 /*
- * Live delivery: ring → frames → queues.
+ * Live delivery: log → frames → queues.
  *
  * Events of the same topic that follow each other are encoded one behind the other, and the whole
- * run is queued on each live subscription as one range: per client it costs one array entry and one
+ * run is queued on each live subscription at once: per client it costs one array entry and one
  * push, however many events it holds. A run ends when the topic changes, when the arena does (per
  * encoding) and with the span, so nothing is open when topics_turn returns.
+ *
+ * A kind of topic in which nobody is live is not read for: its cursor stands at the end at once, and
+ * the worker is not woken for it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,12 +16,15 @@
 #include "bus/check.h"
 #include "bus/record.h"
 #include "bus/shm.h"
+#include "bus/wake.h"
 #include "server/topics/state.h"
 
 enum {
     /* So far ahead of a push its stream is fetched, and half as far the ranges of its queue. */
     PREFETCH_AHEAD = 8,
     JUDGED_MIN = 64,
+    /* Asking the topic index for more costs more than reading the blocks that it would skip. */
+    ROW_FILTER_MAX = 8,
 };
 
 /* A walk over one span. */
@@ -32,27 +38,23 @@ struct delivery {
     struct topic *last_topic; /* what it came to; NULL: nobody is subscribed */
 };
 
-struct ring_position topics_limit(const struct topics *topics)
+struct ring_position topics_limit(const struct topics *topics, enum topic_kind kind)
 {
-    if (*topics->options.deliver_committed_only)
+    if (kind == TOPIC_ROW || *topics->options.deliver_committed_only)
         return ring_committed(topics->options.bus);
     return ring_tail(topics->options.bus);
 }
 
-bool topics_encode(const struct encoding *encoding, struct arena_writer *writer,
-                   const struct event *event, struct range *ret_frame)
+/*
+ * What a COMMAND came to stands in the store. And of what is committed only the seq is exact: the
+ * position may be that of the next commit.
+ */
+struct log_cursor topics_cursor_at(const struct topics *topics, enum topic_kind kind,
+                                   const struct ring_position *limit)
 {
-    ptrdiff_t bytes_max = encoding->frame_bytes_max(encoding, event);
-    uint8_t *out = bytes_max <= 0 ? NULL : arena_writer_reserve(writer, (size_t)bytes_max);
-    size_t splice = 0;
-    size_t bytes;
+    bool is_exact = kind == TOPIC_PLAIN && !*topics->options.deliver_committed_only;
 
-    if (out == NULL)
-        return false;
-    bytes = encoding->encode(encoding, event, out, &splice);
-    CHECK(bytes <= (size_t)bytes_max);
-    *ret_frame = arena_writer_commit(writer, bytes);
-    return true;
+    return (struct log_cursor){.seq = limit->seq, .pos = limit->pos, .has_pos = is_exact};
 }
 
 void topics_event_of(const struct record *record, const struct record_topic *topic,
@@ -66,6 +68,7 @@ void topics_event_of(const struct record *record, const struct record_topic *top
         .flags = record->flags,
         .payload = (const char *)record->payload,
         .payload_bytes = record->payload_bytes,
+        .table = record->table,
     };
 }
 
@@ -118,9 +121,16 @@ static void prefetch(const struct live_list *list, uint32_t at)
         __builtin_prefetch(list->entries[at + PREFETCH_AHEAD / 2].stream->out.ranges, 1);
 }
 
-/* Queues @frames frames on everybody in @list whose own position is before @seq. */
-static void push_all(struct delivery *delivery, const struct live_list *list, struct range range,
-                     uint32_t frames, uint64_t seq)
+static void note_pushed(struct delivery *delivery, const struct live *live, uint32_t frames)
+{
+    delivery->delivered += frames;
+    if (outq_is_over(&live->stream->out, delivery->queue_bytes_max))
+        judge_later(delivery->topics, live->subscription->subscriber);
+}
+
+/* Queues the run on everybody in @list whose own position is before @seq. */
+static void push_shared(struct delivery *delivery, const struct live_list *list,
+                        const struct frame_run *run, uint64_t seq)
 {
     bool is_for_all = seq > list->position_max;
 
@@ -131,20 +141,51 @@ static void push_all(struct delivery *delivery, const struct live_list *list, st
         prefetch(list, i);
         if (stream_is_ending(stream) || (!is_for_all && seq <= live->subscription->position))
             continue;
-        stream_push(stream, range);
-        delivery->delivered += frames;
-        if (outq_is_over(&stream->out, delivery->queue_bytes_max))
-            judge_later(delivery->topics, live->subscription->subscriber);
+        stream_push(stream, run->range);
+        note_pushed(delivery, live, run->frames);
     }
 }
 
-static void end_run(struct delivery *delivery, struct topics_encoding *state)
+/* The same with each one's own bytes in every frame. */
+static void push_spliced(struct delivery *delivery, struct live_list *list,
+                         const struct frame_run *run, uint64_t seq)
 {
-    if (state->run.frames == 0)
+    const struct range *splices = live_list_splices(list);
+    bool is_for_all = seq > list->position_max;
+    struct range pieces[FRAME_RUN_CUTS_MAX + 1];
+
+    frame_run_split(run, pieces);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct live *live = &list->entries[i];
+        struct stream *stream = live->stream;
+
+        prefetch(list, i);
+        if (i + PREFETCH_AHEAD < list->count)
+            __builtin_prefetch(splices[i + PREFETCH_AHEAD].arena, 1);
+        if (stream_is_ending(stream) || (!is_for_all && seq <= live->subscription->position))
+            continue;
+        stream_push_spliced(stream, pieces, run->frames + 1, splices[i]);
+        note_pushed(delivery, live, run->frames);
+    }
+}
+
+static void push_run(struct delivery *delivery, struct topics_encoding *encoding, uint64_t seq)
+{
+    struct frame_run *run = &encoding->run;
+
+    if (run->frames == 0)
         return;
-    /* A run is open only on events behind position_max. */
-    push_all(delivery, state->list, state->run.range, state->run.frames, UINT64_MAX);
-    frame_run_clear(&state->run);
+    if (run->cuts == NULL)
+        push_shared(delivery, encoding->list, run, seq);
+    else
+        push_spliced(delivery, encoding->list, run, seq);
+    frame_run_clear(run);
+}
+
+/* A run stays open only on events behind position_max: they are for all. */
+static void end_run(struct delivery *delivery, struct topics_encoding *encoding)
+{
+    push_run(delivery, encoding, UINT64_MAX);
 }
 
 static void end_runs(struct delivery *delivery)
@@ -158,6 +199,8 @@ static void end_runs(struct delivery *delivery)
     delivery->topic = NULL;
 }
 
+/* --- events ----------------------------------------------------------------------------------- */
+
 /* Out of memory for one frame: whoever it was for has to come back and resume. */
 static void abort_all(const struct live_list *list)
 {
@@ -167,24 +210,50 @@ static void abort_all(const struct live_list *list)
     }
 }
 
+/* Everybody in @list who has yet to get the event at @seq begins to lag right before it. */
+static void lag_before(struct topics *topics, struct live_list *list, uint64_t seq)
+{
+    const struct log_cursor from = {.seq = seq - 1};
+    uint32_t at = list->count;
+
+    /* From the end: whoever leaves has his place taken by one that was looked at. */
+    while (list != NULL && at-- > 0) {
+        struct subscription *subscription = list->entries[at].subscription;
+
+        if (subscription->position >= seq)
+            continue;
+        list = subscription_leave_live(&topics->table, subscription);
+        if (catch_up_add(topics, subscription, &from) != 0)
+            stream_abort(subscription->subscriber->stream); /* it would have a hole */
+    }
+}
+
 static void deliver_to(struct delivery *delivery, struct live_list *list, const struct event *event)
 {
-    struct topics_encoding *state = list->encoding;
+    struct topics_encoding *encoding = list->encoding;
     bool is_for_all = event->seq > list->position_max;
-    struct range frame;
+    struct frame frame;
+    int rc = encoding_encode_live(&delivery->topics->encodings, encoding, event, &frame);
 
-    state->list = list;
-    if (!is_for_all)
-        end_run(delivery, state);
-    if (!topics_encode(state->encoding, &state->writer, event, &frame)) {
-        end_run(delivery, state);
-        abort_all(list);
-    } else if (!is_for_all) {
-        push_all(delivery, list, frame, 1, event->seq);
-    } else if (!frame_run_take(&state->run, frame)) {
-        end_run(delivery, state);
-        (void)frame_run_take(&state->run, frame); /* an empty run takes any */
+    if (rc == 0)
+        return;
+    encoding->list = list;
+    if (rc < 0) {
+        end_run(delivery, encoding);
+        if (rc == -EAGAIN)
+            lag_before(delivery->topics, list, event->seq);
+        else
+            abort_all(list);
+        return;
     }
+    if (!is_for_all)
+        end_run(delivery, encoding);
+    if (!frame_run_take(&encoding->run, frame)) {
+        end_run(delivery, encoding);
+        (void)frame_run_take(&encoding->run, frame); /* an empty run takes any */
+    }
+    if (!is_for_all)
+        push_run(delivery, encoding, event->seq);
 }
 
 static struct topic *look_up(struct delivery *delivery, const struct record_topic *name)
@@ -192,8 +261,8 @@ static struct topic *look_up(struct delivery *delivery, const struct record_topi
     if (name->bytes != delivery->last.bytes ||
         memcmp(name->name, delivery->last.name, name->bytes) != 0) {
         delivery->last = *name;
-        delivery->last_topic =
-            subscription_table_find(&delivery->topics->table, name->name, name->bytes);
+        delivery->last_topic = subscription_table_find(&delivery->topics->table, delivery->kind,
+                                                       name->name, name->bytes);
     }
     return delivery->last_topic;
 }
@@ -204,28 +273,33 @@ static void deliver_record(struct delivery *delivery, const struct record *recor
     struct event event;
     size_t offset = 0;
 
-    if (record->kind != RECORD_EVENT || (record->flags & RECORD_FAILED) != 0)
+    if (!record_is_event(record))
         return;
     while (record_topic_next(record, &offset, &name)) {
         struct topic *topic = look_up(delivery, &name);
+        struct live_list *next;
 
-        if (topic == NULL || topic->lists == NULL || topic->kind != delivery->kind)
+        if (topic == NULL || topic->lists == NULL)
             continue;
         if (topic != delivery->topic) {
             end_runs(delivery);
             delivery->topic = topic;
         }
         topics_event_of(record, &name, &event);
-        for (struct live_list *list = topic->lists; list != NULL; list = list->next)
+        for (struct live_list *list = topic->lists; list != NULL; list = next) {
+            next = list->next; /* this one may go */
             deliver_to(delivery, list, &event);
+        }
     }
 }
 
-static void deliver_span(struct topics *topics, const struct log_span *span, uint64_t after_seq)
+/* The worker's cursor has been moved over @span before: who begins to lag here is behind it. */
+static void deliver_span(struct topics *topics, enum topic_kind kind, const struct log_span *span,
+                         uint64_t after_seq)
 {
     struct delivery delivery = {
         .topics = topics,
-        .kind = TOPIC_PLAIN,
+        .kind = kind,
         .queue_bytes_max = *topics->options.queue_bytes_max,
         .last = {.name = "", .bytes = 0},
     };
@@ -246,45 +320,114 @@ static void deliver_span(struct topics *topics, const struct log_span *span, uin
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
-/*
- * The store cannot be read, and the ring no longer has what comes next. Live delivery goes on with
- * what is new; who was live finds out by catching up, one by one, what can still be had.
- */
-static void skip_to(struct topics *topics, const struct ring_position *limit)
+/* The row topics that somebody is subscribed to; 0: there are too many to ask for. */
+static size_t list_row_topics(const struct topics *topics, struct record_topic *names)
 {
-    catch_up_lag_all(topics);
-    topics->cursor = (struct log_cursor){.seq = limit->seq, .pos = limit->pos, .has_pos = true};
+    const struct topic *topic = topics->table.topics[TOPIC_ROW];
+    size_t count = 0;
+
+    for (; topic != NULL; topic = topic->hh.next) {
+        if (count == ROW_FILTER_MAX)
+            return 0;
+        names[count++] = (struct record_topic){.name = topic->name, .bytes = topic->name_bytes};
+    }
+    return count;
+}
+
+static int read_next(struct topics *topics, enum topic_kind kind, const struct ring_position *limit,
+                     struct log_cursor *next, struct log_span *ret_span)
+{
+    struct record_topic names[ROW_FILTER_MAX];
+    struct log_filter filter = {.topics = names};
+
+    if (kind == TOPIC_PLAIN)
+        return log_reader_next(topics->reader, next, NULL, limit->seq, limit->pos, ret_span);
+    next->has_pos = false;
+    filter.count = list_row_topics(topics, names);
+    return log_reader_next(topics->reader, next, &filter, limit->seq, 0, ret_span);
+}
+
+/* One step of the cursor of that kind; true when more is waiting. */
+static bool move_cursor(struct topics *topics, enum topic_kind kind)
+{
+    struct log_cursor *cursor = &topics->cursors[kind];
+    struct log_cursor before = *cursor;
+    struct log_cursor next = *cursor;
+    struct ring_position limit = topics_limit(topics, kind);
+    struct log_span span;
+    int rc;
+
+    if (cursor->seq >= limit.seq)
+        return false;
+    if (topics->table.live_counts[kind] == 0) {
+        *cursor = topics_cursor_at(topics, kind, &limit);
+        return false;
+    }
+    rc = read_next(topics, kind, &limit, &next, &span);
+    if (rc == -EAGAIN || rc == -ENOMEM)
+        return true;
+    if (before.has_pos && (!next.has_pos || next.is_trimmed))
+        topics_count(topics, STAT_LAPPED, 1);
+    if (rc < 0) {
+        /* The store cannot be read, and the ring no longer has what comes next. Live delivery goes on
+           with what is new; who was live finds out, one by one, what can still be had. */
+        catch_up_lag_all(topics, kind);
+        *cursor = topics_cursor_at(topics, kind, &limit);
+        return false;
+    }
+    if (next.is_trimmed) /* what retention took is told to each by catching up */
+        catch_up_lag_all(topics, kind);
+    next.is_trimmed = false;
+    *cursor = next;
+    if (rc > 0)
+        deliver_span(topics, kind, &span, before.seq);
+    return cursor->seq < limit.seq;
 }
 
 bool topics_turn(struct topics *topics)
 {
-    struct log_cursor next = topics->cursor;
-    struct ring_position limit = topics_limit(topics);
-    struct log_span span;
-    int rc = log_reader_next(topics->reader, &next, NULL, limit.seq, limit.pos, &span);
+    bool has_more;
 
-    if (rc == -EAGAIN || rc == -ENOMEM)
-        return true;
-    if (topics->cursor.has_pos && (!next.has_pos || next.is_trimmed))
-        topics_count(topics, STAT_LAPPED, 1);
-    if (rc < 0) {
-        skip_to(topics, &limit);
-    } else {
-        if (next.is_trimmed) /* what retention took is told to each by catching up */
-            catch_up_lag_all(topics);
-        if (rc > 0)
-            deliver_span(topics, &span, topics->cursor.seq);
-        next.is_trimmed = false;
-        topics->cursor = next;
-    }
-    bus_slot_set_cursor(topics->options.bus, topics->options.slot, topics->cursor.seq);
-    return topics->cursor.seq < limit.seq;
+    encoding_set_turn(&topics->encodings);
+    has_more = move_cursor(topics, TOPIC_PLAIN);
+    has_more |= move_cursor(topics, TOPIC_ROW);
+    bus_slot_set_cursor(topics->options.bus, topics->options.slot,
+                        topics->cursors[TOPIC_PLAIN].seq);
+    return has_more;
 }
 
-/* One frame alone, however large, is what an empty queue takes. */
+bool topics_has_news(const struct topics *topics)
+{
+    for (enum topic_kind kind = TOPIC_PLAIN; kind < TOPIC_KINDS; kind++) {
+        if (topics->table.live_counts[kind] > 0 &&
+            topics->cursors[kind].seq < topics_limit(topics, kind).seq)
+            return true;
+    }
+    return false;
+}
+
+unsigned topics_wake_reasons(const struct topics *topics)
+{
+    unsigned reasons = 0;
+
+    if (topics->table.live_counts[TOPIC_PLAIN] > 0)
+        reasons |=
+            *topics->options.deliver_committed_only ? (unsigned)WAKE_COMMIT : (unsigned)WAKE_TAIL;
+    if (topics->table.live_counts[TOPIC_ROW] > 0)
+        reasons |= (unsigned)WAKE_COMMIT;
+    return reasons;
+}
+
+/* --- judging ---------------------------------------------------------------------------------- */
+
+/* One frame alone, however large, is what an empty queue takes; a spliced one is three ranges. */
 static bool is_one_frame(const struct outq *queue)
 {
-    return queue->count == 1 && queue->ranges[queue->head].arena->capacity > ARENA_BYTES;
+    const struct range *first = &queue->ranges[queue->head];
+    const struct range *last =
+        &queue->ranges[(queue->head + queue->count - 1) & (queue->capacity - 1)];
+
+    return queue->count <= 3 && first->arena == last->arena && first->arena->capacity > ARENA_BYTES;
 }
 
 void topics_judge(struct topics *topics)

@@ -16,7 +16,7 @@ static_assert((BUCKET_COUNT & (BUCKET_COUNT - 1)) == 0, "buckets are found by a 
 static_assert((int)FRAME_CACHE_ENTRIES < (int)NO_ENTRY, "an index fits");
 
 struct entry {
-    struct range range;
+    struct frame frame;
     struct frame_key key;
     uint16_t next; /* older entry of the same bucket, or NO_ENTRY */
 };
@@ -47,6 +47,12 @@ static bool keys_are_equal(const struct frame_key *a, const struct frame_key *b)
     return a->seq == b->seq && a->topic_offset == b->topic_offset && a->encoding == b->encoding;
 }
 
+/* NULL: of what has no frame. */
+static size_t arena_bytes(const struct arena *arena)
+{
+    return arena == NULL ? 0 : arena->capacity;
+}
+
 int frame_cache_open(struct frame_cache **ret_cache)
 {
     struct frame_cache *cache = malloc(sizeof *cache);
@@ -71,7 +77,7 @@ void frame_cache_close(struct frame_cache *cache)
 }
 
 bool frame_cache_get(const struct frame_cache *cache, const struct frame_key *key,
-                     struct range *ret_range)
+                     struct frame *ret_frame)
 {
     uint16_t at = cache->buckets[bucket_of(key)];
 
@@ -79,7 +85,7 @@ bool frame_cache_get(const struct frame_cache *cache, const struct frame_key *ke
         at = cache->entries[at].next;
     if (at == NO_ENTRY)
         return false;
-    *ret_range = cache->entries[at].range;
+    *ret_frame = cache->entries[at].frame;
     return true;
 }
 
@@ -95,34 +101,37 @@ static void drop_oldest(struct frame_cache *cache)
         link = &cache->entries[*link].next;
     }
     *link = NO_ENTRY;
-    if (cache->count == 1 || after->range.arena != entry->range.arena)
-        cache->pinned_bytes -= entry->range.arena->capacity;
-    arena_unref(entry->range.arena);
+    if (cache->count == 1 || after->frame.range.arena != entry->frame.range.arena)
+        cache->pinned_bytes -= arena_bytes(entry->frame.range.arena);
+    arena_unref(entry->frame.range.arena);
     cache->oldest = entry_index(index + 1);
     cache->count--;
 }
 
-void frame_cache_put(struct frame_cache *cache, const struct frame_key *key, struct range range)
+void frame_cache_put(struct frame_cache *cache, const struct frame_key *key,
+                     const struct frame *frame)
 {
+    struct arena *arena = frame->range.arena;
     const struct entry *newest;
     struct entry *entry;
     uint32_t index;
     uint32_t bucket = bucket_of(key);
 
-    if (range.arena->capacity > FRAME_CACHE_PINNED_BYTES_MAX)
+    if (arena_bytes(arena) > FRAME_CACHE_PINNED_BYTES_MAX)
         return;
     while (cache->count == FRAME_CACHE_ENTRIES ||
            (cache->count > 0 &&
-            cache->pinned_bytes + range.arena->capacity > FRAME_CACHE_PINNED_BYTES_MAX))
+            cache->pinned_bytes + arena_bytes(arena) > FRAME_CACHE_PINNED_BYTES_MAX))
         drop_oldest(cache);
 
     index = entry_index(cache->oldest + cache->count);
     newest = &cache->entries[entry_index(index - 1)];
-    if (cache->count == 0 || newest->range.arena != range.arena)
-        cache->pinned_bytes += range.arena->capacity;
-    arena_ref(range.arena);
+    if (cache->count == 0 || newest->frame.range.arena != arena)
+        cache->pinned_bytes += arena_bytes(arena);
+    if (arena != NULL)
+        arena_ref(arena);
     entry = &cache->entries[index];
-    entry->range = range;
+    entry->frame = *frame;
     entry->key = *key;
     entry->next = cache->buckets[bucket];
     cache->buckets[bucket] = (uint16_t)index;

@@ -8,6 +8,7 @@
 #include "bus/check.h"
 #include "bus/hash.h"
 #include "bus/record.h"
+#include "server/topics/encodings.h"
 #include "server/topics/topics.h"
 
 enum {
@@ -33,7 +34,8 @@ void subscription_table_done(struct subscription_table *table)
 {
     struct subscription_slab *slab = table->slabs;
 
-    CHECK(table->topics == NULL);
+    CHECK(table->topics[TOPIC_PLAIN] == NULL);
+    CHECK(table->topics[TOPIC_ROW] == NULL);
     while (slab != NULL) {
         struct subscription_slab *next = slab->next;
 
@@ -81,52 +83,42 @@ uint64_t subscription_table_hash(const struct subscription_table *table, const c
     return hash_bytes(table->hash_seed, name, bytes);
 }
 
-/*
- * Until there is a schema nothing produces row topics. Whoever makes some also gives delivery a
- * second cursor; everything else asks the topic for its kind.
- */
-static enum topic_kind topic_kind_of(const char *name, size_t bytes)
-{
-    (void)name;
-    (void)bytes;
-    return TOPIC_PLAIN;
-}
-
 // NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
-static struct topic *find_by_hash(const struct subscription_table *table, const char *name,
-                                  size_t bytes, uint64_t hash)
+static struct topic *find_by_hash(struct topic *topics, const char *name, size_t bytes,
+                                  uint64_t hash)
 {
     struct topic *topic = NULL;
 
-    HASH_FIND_BYHASHVALUE(hh, table->topics, name, bytes, (unsigned)hash, topic);
+    HASH_FIND_BYHASHVALUE(hh, topics, name, bytes, (unsigned)hash, topic);
     return topic;
 }
 
-struct topic *subscription_table_find(const struct subscription_table *table, const char *name,
-                                      size_t bytes)
+struct topic *subscription_table_find(const struct subscription_table *table, enum topic_kind kind,
+                                      const char *name, size_t bytes)
 {
-    return find_by_hash(table, name, bytes, subscription_table_hash(table, name, bytes));
+    if (table->topics[kind] == NULL)
+        return NULL;
+    return find_by_hash(table->topics[kind], name, bytes,
+                        subscription_table_hash(table, name, bytes));
 }
 
 // NOLINTNEXTLINE(readability-function-size): the nesting is uthash's
-static struct topic *topic_new(struct subscription_table *table, const char *name, size_t bytes,
-                               uint64_t hash)
+static struct topic *topic_new(struct topic **topics, enum topic_kind kind, const char *name,
+                               size_t bytes, uint64_t hash)
 {
     struct topic *topic = calloc(1, sizeof *topic + bytes);
 
     if (topic == NULL)
         return NULL;
     topic->hash = hash;
-    topic->kind = (uint8_t)topic_kind_of(name, bytes);
+    topic->kind = (uint8_t)kind;
     topic->name_bytes = (uint8_t)bytes;
     memcpy(topic->name, name, bytes);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->topics, topic->name, (unsigned)bytes, (unsigned)hash,
-                                topic);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, *topics, topic->name, (unsigned)bytes, (unsigned)hash, topic);
     if (topic->hh.tbl == NULL) { /* how uthash says that it had no memory */
         free(topic);
         return NULL;
     }
-    table->topic_count++;
     return topic;
 }
 
@@ -134,8 +126,7 @@ static struct topic *topic_new(struct subscription_table *table, const char *nam
 static void topic_free(struct subscription_table *table, struct topic *topic)
 {
     CHECK(topic->lists == NULL);
-    HASH_DELETE(hh, table->topics, topic);
-    table->topic_count--;
+    HASH_DELETE(hh, table->topics[topic->kind], topic);
     free(topic);
 }
 
@@ -151,18 +142,20 @@ struct subscription *subscription_find(const struct subscriber *subscriber,
     return subscription;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a name and its length are one thing
 struct subscription *subscription_add(struct subscription_table *table,
-                                      struct subscriber *subscriber, const char *name, size_t bytes)
+                                      struct subscriber *subscriber, enum topic_kind kind,
+                                      const char *name, size_t bytes)
 {
     uint64_t hash = subscription_table_hash(table, name, bytes);
-    struct topic *topic = find_by_hash(table, name, bytes, hash);
+    struct topic *topic = find_by_hash(table->topics[kind], name, bytes, hash);
     struct subscription *subscription = pool_take(table);
 
     CHECK(bytes >= 1 && bytes <= RECORD_TOPIC_BYTES_MAX);
     if (subscription == NULL)
         return NULL;
     if (topic == NULL)
-        topic = topic_new(table, name, bytes, hash);
+        topic = topic_new(&table->topics[kind], kind, name, bytes, hash);
     if (topic == NULL) {
         pool_give(table, subscription);
         return NULL;
@@ -174,6 +167,8 @@ struct subscription *subscription_add(struct subscription_table *table,
     subscription->next = subscriber->subscriptions;
     subscriber->subscriptions = subscription;
     subscriber->subscription_count++;
+    if (kind == TOPIC_ROW)
+        subscriber->row_count++;
     return subscription;
 }
 
@@ -191,6 +186,8 @@ void subscription_remove(struct subscription_table *table, struct subscription *
     }
     *link = subscription->next;
     subscriber->subscription_count--;
+    if (topic->kind == TOPIC_ROW)
+        subscriber->row_count--;
     pool_give(table, subscription);
     if (--topic->subscription_count == 0)
         topic_free(table, topic);
@@ -198,80 +195,180 @@ void subscription_remove(struct subscription_table *table, struct subscription *
 
 /* --- live lists ------------------------------------------------------------------------------- */
 
-static struct live_list **find_list(struct topic *topic, const struct topics_encoding *encoding)
+/* Where the topic, or the list before it, says where @list is. */
+static struct live_list **link_to(struct live_list *list)
 {
-    struct live_list **link = &topic->lists;
-
-    while (*link != NULL && (*link)->encoding != encoding)
-        link = &(*link)->next;
-    return link;
+    return list->prev == NULL ? &list->topic->lists : &list->prev->next;
 }
 
-static int resize_list(struct live_list **link, uint32_t capacity)
+static void enter_topic(struct live_list *list)
 {
-    struct live_list *list =
-        realloc(*link, sizeof *list + (size_t)capacity * sizeof list->entries[0]);
+    struct topic *topic = list->topic;
+
+    list->prev = NULL;
+    list->next = topic->lists;
+    if (topic->lists != NULL)
+        topic->lists->prev = list;
+    topic->lists = list;
+}
+
+static void leave_topic(struct live_list *list)
+{
+    *link_to(list) = list->next;
+    if (list->next != NULL)
+        list->next->prev = list->prev;
+}
+
+/* NULL: nobody is live there with it. One that was looked for stands first, for the next time. */
+static struct live_list *find_list(struct topic *topic, struct topics_encoding *encoding)
+{
+    struct live_list *list = encoding->found;
+
+    if (encoding->list_count == 0)
+        return NULL;
+    if (list != NULL && (list->topic == topic || encoding->list_count == 1))
+        return list->topic == topic ? list : NULL;
+    for (list = topic->lists; list != NULL; list = list->next) {
+        if (list->encoding == encoding)
+            break;
+    }
+    if (list == NULL)
+        return NULL;
+    leave_topic(list);
+    enter_topic(list);
+    encoding->found = list;
+    return list;
+}
+
+static bool is_spliced(const struct live_list *list)
+{
+    return list->encoding->encoding->is_spliced;
+}
+
+static size_t list_bytes(const struct topics_encoding *encoding, uint32_t capacity)
+{
+    size_t entry_bytes = sizeof(struct live);
+
+    if (encoding->encoding->is_spliced)
+        entry_bytes += sizeof(struct range);
+    return sizeof(struct live_list) + capacity * entry_bytes;
+}
+
+static struct live_list *list_new(struct topic *topic, struct topics_encoding *encoding)
+{
+    struct live_list *list = malloc(list_bytes(encoding, 1));
 
     if (list == NULL)
-        return -ENOMEM;
+        return NULL;
+    *list = (struct live_list){.topic = topic, .encoding = encoding, .capacity = 1};
+    enter_topic(list);
+    encoding->found = list;
+    encoding->list_count++;
+    return list;
+}
+
+static void list_free(struct live_list *list)
+{
+    leave_topic(list);
+    if (list->encoding->found == list)
+        list->encoding->found = NULL;
+    list->encoding->list_count--;
+    free(list);
+}
+
+/* Moves what stands behind the entries to where it is with another capacity. */
+static void move_splices(struct live_list *list, uint32_t capacity)
+{
+    if (is_spliced(list))
+        memmove(&list->entries[capacity], &list->entries[list->capacity],
+                list->count * sizeof(struct range));
     list->capacity = capacity;
-    *link = list;
-    return 0;
+}
+
+/* The list, which may have moved, with another capacity; NULL: no memory, and it has not moved. */
+static struct live_list *list_resize(struct live_list *list, uint32_t capacity)
+{
+    struct topics_encoding *encoding = list->encoding;
+    struct live_list **link = link_to(list);
+    bool is_found = encoding->found == list;
+    struct live_list *resized;
+
+    if (capacity < list->capacity)
+        move_splices(list, capacity);
+    resized = realloc(list, list_bytes(encoding, capacity));
+    if (resized == NULL)
+        return NULL;
+    if (capacity > resized->capacity)
+        move_splices(resized, capacity);
+    *link = resized;
+    if (resized->next != NULL)
+        resized->next->prev = resized;
+    if (is_found)
+        encoding->found = resized;
+    return resized;
 }
 
 /* Room for one more entry in the list of @encoding, which is made when there is none. */
 static struct live_list *reserve_live(struct topic *topic, struct topics_encoding *encoding)
 {
-    struct live_list **link = find_list(topic, encoding);
-    struct live_list *list = *link;
+    struct live_list *list = find_list(topic, encoding);
 
-    if (list == NULL) {
-        list = malloc(sizeof *list + sizeof list->entries[0]);
-        if (list == NULL)
-            return NULL;
-        *list = (struct live_list){.capacity = 1, .encoding = encoding};
-        *link = list;
-    } else if (list->count == list->capacity) {
-        if (resize_list(link, list->capacity + list->capacity / 2 + 1) != 0)
-            return NULL;
-    }
-    return *link;
+    if (list == NULL)
+        return list_new(topic, encoding);
+    if (list->count < list->capacity)
+        return list;
+    return list_resize(list, list->capacity + list->capacity / 2 + 1);
 }
 
-int subscription_go_live(struct subscription *subscription)
+static void set_entry(struct live_list *list, uint32_t index, struct subscription *subscription)
 {
-    struct subscriber *subscriber = subscription->subscriber;
-    struct live_list *list = reserve_live(subscription->topic, subscriber->encoding);
+    const struct subscriber *subscriber = subscription->subscriber;
+
+    list->entries[index] =
+        (struct live){.stream = subscriber->stream, .subscription = subscription};
+    if (is_spliced(list))
+        live_list_splices(list)[index] =
+            ((const struct spliced_subscriber *)(const void *)subscriber)->splice;
+    subscription->live_index = index;
+}
+
+int subscription_go_live(struct subscription_table *table, struct subscription *subscription)
+{
+    struct topic *topic = subscription->topic;
+    struct live_list *list = reserve_live(topic, subscription->subscriber->encoding);
 
     CHECK(!subscription->is_lagging);
     CHECK(subscription->live_index == UINT32_MAX);
     if (list == NULL)
         return -ENOMEM;
-    list->entries[list->count] =
-        (struct live){.stream = subscriber->stream, .subscription = subscription};
-    subscription->live_index = list->count++;
+    set_entry(list, list->count++, subscription);
     if (subscription->position > list->position_max)
         list->position_max = subscription->position;
+    table->live_counts[topic->kind]++;
     return 0;
 }
 
-void subscription_leave_live(struct subscription *subscription)
+struct live_list *subscription_leave_live(struct subscription_table *table,
+                                          struct subscription *subscription)
 {
-    struct live_list **link = find_list(subscription->topic, subscription->subscriber->encoding);
-    struct live_list *list = *link;
+    struct topic *topic = subscription->topic;
+    struct live_list *list = find_list(topic, subscription->subscriber->encoding);
     uint32_t index = subscription->live_index;
+    struct live_list *shrunk;
 
     CHECK(list != NULL);
     CHECK(index < list->count);
     CHECK(list->entries[index].subscription == subscription);
+    table->live_counts[topic->kind]--;
     subscription->live_index = UINT32_MAX;
-    list->entries[index] = list->entries[--list->count];
-    if (index < list->count)
-        list->entries[index].subscription->live_index = index;
+    if (index < --list->count)
+        set_entry(list, index, list->entries[list->count].subscription);
     if (list->count == 0) {
-        *link = list->next;
-        free(list);
-    } else if (list->count >= SHRINK_COUNT_MIN && list->count < list->capacity / 4) {
-        (void)resize_list(link, list->capacity / 2); /* staying large is no harm */
+        list_free(list);
+        return NULL;
     }
+    if (list->count < SHRINK_COUNT_MIN || list->count >= list->capacity / 4)
+        return list;
+    shrunk = list_resize(list, list->capacity / 2);
+    return shrunk != NULL ? shrunk : list; /* it has more memory than it says: no harm */
 }

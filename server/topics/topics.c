@@ -2,19 +2,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <utlist.h>
 
 #include "bus/check.h"
 #include "bus/hash_counts.h"
 #include "bus/shm.h"
-#include "bus/wake.h"
+#include "server/topics/gaps.h"
 #include "server/topics/state.h"
 #include "store/log.h"
 
 int topics_open(const struct topics_options *options, struct topics **ret_topics)
 {
     struct topics *topics = calloc(1, sizeof *topics);
-    struct ring_position limit;
     int rc = -ENOMEM;
 
     if (topics == NULL)
@@ -28,8 +26,11 @@ int topics_open(const struct topics_options *options, struct topics **ret_topics
     if (rc != 0)
         goto fail;
 
-    limit = topics_limit(topics);
-    topics->cursor = (struct log_cursor){.seq = limit.seq, .pos = limit.pos, .has_pos = true};
+    for (enum topic_kind kind = TOPIC_PLAIN; kind < TOPIC_KINDS; kind++) {
+        struct ring_position limit = topics_limit(topics, kind);
+
+        topics->cursors[kind] = topics_cursor_at(topics, kind, &limit);
+    }
     *ret_topics = topics;
     return 0;
 
@@ -42,7 +43,7 @@ void topics_close(struct topics *topics)
 {
     if (topics == NULL)
         return;
-    CHECK(topics->encodings == NULL);
+    encoding_set_done(&topics->encodings);
     catch_up_set_close(&topics->catch_up);
     log_reader_close(topics->reader);
     subscription_table_done(&topics->table);
@@ -52,24 +53,13 @@ void topics_close(struct topics *topics)
 
 struct topics_encoding *topics_add_encoding(struct topics *topics, const struct encoding *encoding)
 {
-    struct topics_encoding *added = calloc(1, sizeof *added);
-
-    if (added == NULL)
-        return NULL;
-    added->encoding = encoding;
-    added->number = ++topics->encoding_number;
-    DL_APPEND(topics->encodings, added);
-    return added;
+    return encoding_add(&topics->encodings, encoding);
 }
 
 void topics_remove_encoding(struct topics *topics, struct topics_encoding *encoding)
 {
-    if (encoding == NULL)
-        return;
-    arena_writer_done(&encoding->writer);
-    arena_writer_done(&encoding->replay_writer);
-    DL_DELETE(topics->encodings, encoding);
-    free(encoding);
+    if (encoding != NULL)
+        encoding_remove(&topics->encodings, encoding);
 }
 
 /* --- subscribers ------------------------------------------------------------------------------ */
@@ -97,7 +87,7 @@ static void end_subscription(struct topics *topics, struct subscription *subscri
     if (subscription->is_lagging)
         catch_up_remove(topics, subscription);
     else if (subscription->live_index != UINT32_MAX)
-        subscription_leave_live(subscription);
+        (void)subscription_leave_live(&topics->table, subscription);
     count_subscriber(topics, subscription->topic, -1);
     topics_count(topics, STAT_SUBSCRIPTIONS, -1);
     subscription_remove(&topics->table, subscription);
@@ -111,18 +101,34 @@ void subscriber_done(struct topics *topics, struct subscriber *subscriber)
     delivery_forget(topics, subscriber);
 }
 
+static uint64_t min_seq(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t topics_position(const struct topics *topics, const struct subscriber *subscriber)
 {
-    if (subscriber->catch_up == NULL)
-        return topics->cursor.seq;
-    return subscriber->catch_up->cursor.seq;
+    static const uint16_t none[TOPIC_KINDS];
+    const struct catch_up *catch_up = subscriber->catch_up;
+    const uint16_t *lagging_counts = catch_up != NULL ? catch_up->lagging_counts : none;
+    unsigned plain_count = (unsigned)subscriber->subscription_count - subscriber->row_count;
+    uint64_t seq = catch_up != NULL ? catch_up->cursor.seq : UINT64_MAX;
+
+    if (subscriber->subscription_count == 0)
+        return topics_limit(topics, TOPIC_PLAIN).seq;
+    if (lagging_counts[TOPIC_PLAIN] < plain_count)
+        seq = min_seq(seq, topics->cursors[TOPIC_PLAIN].seq);
+    if (lagging_counts[TOPIC_ROW] < subscriber->row_count)
+        seq = min_seq(seq, topics->cursors[TOPIC_ROW].seq);
+    return seq;
 }
 
 /* --- subscribing ------------------------------------------------------------------------------ */
 
 /* What can be given of what was asked for. */
-static int judge_resume(struct topics *topics, const struct record_topic *topic,
-                        const struct resume *resume, struct subscribed *ret)
+static int judge_resume(struct topics *topics, enum topic_kind kind,
+                        const struct record_topic *topic, const struct resume *resume,
+                        struct subscribed *ret)
 {
     struct store *store = topics->options.store;
     uint64_t tail_seq = ring_tail(topics->options.bus).seq;
@@ -141,7 +147,7 @@ static int judge_resume(struct topics *topics, const struct record_topic *topic,
     ret->seq = resume->since;
     if (ret->recovered)
         return 0;
-    rc = catch_up_oldest(topics, topic->name, topic->bytes, &ret->gap_oldest);
+    rc = gaps_oldest(topics, kind, topic, &ret->gap_oldest);
     if (rc != 0)
         return rc;
     ret->seq = ret->gap_oldest - 1;
@@ -149,11 +155,12 @@ static int judge_resume(struct topics *topics, const struct record_topic *topic,
 }
 
 /* From behind the last operation that somebody may have seen delivered or acknowledged. */
-static void begin_now(const struct topics *topics, struct subscribed *ret)
+static void begin_now(const struct topics *topics, enum topic_kind kind, struct subscribed *ret)
 {
-    uint64_t limit_seq = topics_limit(topics).seq;
+    uint64_t limit_seq = topics_limit(topics, kind).seq;
+    uint64_t cursor_seq = topics->cursors[kind].seq;
 
-    ret->seq = limit_seq > topics->cursor.seq ? limit_seq : topics->cursor.seq;
+    ret->seq = limit_seq > cursor_seq ? limit_seq : cursor_seq;
 }
 
 /* Makes a new subscription live behind @seq, or lets it lag when the worker is already past that. */
@@ -163,13 +170,13 @@ static int start_subscription(struct topics *topics, struct subscription *subscr
     struct log_cursor from = {.seq = seq};
 
     subscription->position = seq;
-    if (seq >= topics->cursor.seq)
-        return subscription_go_live(subscription);
+    if (seq >= topics->cursors[subscription->topic->kind].seq)
+        return subscription_go_live(&topics->table, subscription);
     return catch_up_add(topics, subscription, &from);
 }
 
 static int subscribe_anew(struct topics *topics, struct subscriber *subscriber,
-                          const struct record_topic *topic, uint64_t seq)
+                          enum topic_kind kind, const struct record_topic *topic, uint64_t seq)
 {
     struct subscription *subscription;
     uint64_t count = subscriber->subscription_count;
@@ -177,7 +184,7 @@ static int subscribe_anew(struct topics *topics, struct subscriber *subscriber,
 
     if (count >= *topics->options.subscriptions_max || count == UINT16_MAX)
         return -E2BIG;
-    subscription = subscription_add(&topics->table, subscriber, topic->name, topic->bytes);
+    subscription = subscription_add(&topics->table, subscriber, kind, topic->name, topic->bytes);
     if (subscription == NULL)
         return -ENOMEM;
     rc = start_subscription(topics, subscription, seq);
@@ -190,11 +197,16 @@ static int subscribe_anew(struct topics *topics, struct subscriber *subscriber,
     return 0;
 }
 
+static enum topic_kind kind_of(const struct topics *topics, const struct record_topic *name)
+{
+    return topics_is_row_topic(topics, name->name, name->bytes) ? TOPIC_ROW : TOPIC_PLAIN;
+}
+
 static struct subscription *find_own(const struct topics *topics,
-                                     const struct subscriber *subscriber,
+                                     const struct subscriber *subscriber, enum topic_kind kind,
                                      const struct record_topic *name)
 {
-    struct topic *topic = subscription_table_find(&topics->table, name->name, name->bytes);
+    struct topic *topic = subscription_table_find(&topics->table, kind, name->name, name->bytes);
 
     return topic == NULL ? NULL : subscription_find(subscriber, topic);
 }
@@ -204,11 +216,12 @@ int topics_subscribe(struct topics *topics, struct subscriber *subscriber, const
                      size_t topic_bytes, const struct resume *resume, struct subscribed *ret)
 {
     const struct record_topic name = {.name = topic, .bytes = topic_bytes};
+    enum topic_kind kind = kind_of(topics, &name);
     struct subscribed answer = {.epoch = bus_epoch(topics->options.bus)};
     int rc = 0;
 
     CHECK(subscriber->encoding != NULL);
-    if (find_own(topics, subscriber, &name) != NULL) {
+    if (find_own(topics, subscriber, kind, &name) != NULL) {
         if (resume->has_since)
             return -EEXIST;
         answer.was_subscribed = true;
@@ -217,11 +230,11 @@ int topics_subscribe(struct topics *topics, struct subscriber *subscriber, const
         return 0;
     }
     if (resume->has_since)
-        rc = judge_resume(topics, &name, resume, &answer);
+        rc = judge_resume(topics, kind, &name, resume, &answer);
     else
-        begin_now(topics, &answer);
+        begin_now(topics, kind, &answer);
     if (rc == 0)
-        rc = subscribe_anew(topics, subscriber, &name, answer.seq);
+        rc = subscribe_anew(topics, subscriber, kind, &name, answer.seq);
     if (rc != 0)
         return rc;
     topics_count(topics, STAT_GAPS, answer.gap_oldest != 0 ? 1 : 0);
@@ -233,7 +246,7 @@ int topics_unsubscribe(struct topics *topics, struct subscriber *subscriber, con
                        size_t topic_bytes)
 {
     const struct record_topic name = {.name = topic, .bytes = topic_bytes};
-    struct subscription *subscription = find_own(topics, subscriber, &name);
+    struct subscription *subscription = find_own(topics, subscriber, kind_of(topics, &name), &name);
 
     if (subscription == NULL)
         return -ENOENT;
@@ -245,23 +258,13 @@ int topics_unsubscribe(struct topics *topics, struct subscriber *subscriber, con
 
 uint64_t topics_cursor_seq(const struct topics *topics)
 {
-    return topics->cursor.seq;
+    return topics->cursors[TOPIC_PLAIN].seq;
 }
 
 bool topics_is_row_topic(const struct topics *topics, const char *topic, size_t topic_bytes)
 {
     return topics->options.is_row_topic != NULL &&
            topics->options.is_row_topic(topics->options.is_row_topic_user, topic, topic_bytes);
-}
-
-bool topics_has_news(const struct topics *topics)
-{
-    return topics->cursor.seq != topics_limit(topics).seq;
-}
-
-unsigned topics_wake_reasons(const struct topics *topics)
-{
-    return *topics->options.deliver_committed_only ? (unsigned)WAKE_COMMIT : (unsigned)WAKE_TAIL;
 }
 
 uint64_t topics_subscriber_count(const struct topics *topics, const char *topic, size_t topic_bytes)

@@ -54,7 +54,7 @@ int topics_open(const struct topics_options *options, struct topics **ret_topics
 void topics_close(struct topics *topics);
 /* @encoding must stay until it is removed. NULL: no memory. An idle one costs some 100 bytes. */
 struct topics_encoding *topics_add_encoding(struct topics *topics, const struct encoding *encoding);
-/* No subscriber may have it any more. NULL is fine. */
+/* Nobody may be subscribed with it any more. NULL is fine. */
 void topics_remove_encoding(struct topics *topics, struct topics_encoding *encoding);
 
 /* --- subscribers -------------------------------------------------------------------------- */
@@ -62,7 +62,8 @@ void topics_remove_encoding(struct topics *topics, struct topics_encoding *encod
 struct subscriber_handlers {
     /*
      * Retention overtook it: the next event it gets is @oldest or later. May queue on the stream,
-     * finish or abort it, and unsubscribe from this very topic; nothing else.
+     * finish or abort it, unsubscribe from this very topic, or end the whole subscriber, whose memory
+     * may then be given back, and its encoding removed; nothing else.
      */
     void (*on_gap)(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
 };
@@ -80,6 +81,7 @@ struct subscriber {
     struct topics_encoding *encoding;
     uint32_t judged_index; /* in the list of those to be judged after the flush; UINT32_MAX: not */
     uint16_t subscription_count;
+    uint16_t row_count; /* of those: on row topics */
 };
 
 /* With a spliced encoding: a subscriber with the bytes of its own. The owner keeps their reference. */

@@ -40,17 +40,18 @@ static struct range put(struct cache_fixture *fixture, struct frame_key key, siz
     assert_non_null(out);
     memset(out, (int)(key.seq & 0xff), bytes);
     range = arena_writer_commit(&fixture->writer, bytes);
-    frame_cache_put(fixture->cache, &key, range);
+    frame_cache_put(fixture->cache, &key, &(struct frame){.range = range, .splice = 3});
     return range;
 }
 
 static bool has(const struct cache_fixture *fixture, struct frame_key key)
 {
-    struct range range = {0};
+    struct frame frame = {0};
 
-    if (!frame_cache_get(fixture->cache, &key, &range))
+    if (!frame_cache_get(fixture->cache, &key, &frame))
         return false;
-    assert_int_equal(range.arena->bytes[range.offset], key.seq & 0xff);
+    assert_int_equal(frame.range.arena->bytes[frame.range.offset], key.seq & 0xff);
+    assert_int_equal(frame.splice, 3);
     return true;
 }
 
@@ -59,15 +60,36 @@ static void a_frame_is_found_by_its_whole_key(void **state)
     struct cache_fixture *fixture = *state;
     const struct frame_key key = {.seq = 7, .topic_offset = 5, .encoding = 1};
     struct range kept = put(fixture, key, 100);
-    struct range found = {0};
+    struct frame found = {0};
 
     assert_true(frame_cache_get(fixture->cache, &key, &found));
-    assert_ptr_equal(found.arena, kept.arena);
-    assert_int_equal(found.offset, kept.offset);
-    assert_int_equal(found.length, 100);
+    assert_ptr_equal(found.range.arena, kept.arena);
+    assert_int_equal(found.range.offset, kept.offset);
+    assert_int_equal(found.range.length, 100);
     assert_false(has(fixture, (struct frame_key){.seq = 8, .topic_offset = 5, .encoding = 1}));
     assert_false(has(fixture, (struct frame_key){.seq = 7, .topic_offset = 6, .encoding = 1}));
     assert_false(has(fixture, (struct frame_key){.seq = 7, .topic_offset = 5, .encoding = 2}));
+}
+
+static void an_event_without_a_frame_is_kept_too(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    const struct frame none = {0};
+    struct frame found = {.splice = 1};
+    size_t pinned_bytes;
+
+    (void)put(fixture, (struct frame_key){.seq = 1}, 100);
+    pinned_bytes = frame_cache_pinned_bytes(fixture->cache);
+    frame_cache_put(fixture->cache, &(struct frame_key){.seq = 2}, &none);
+    assert_int_equal(frame_cache_pinned_bytes(fixture->cache), pinned_bytes);
+    assert_true(frame_cache_get(fixture->cache, &(struct frame_key){.seq = 2}, &found));
+    assert_int_equal(found.range.length, 0);
+    (void)put(fixture, (struct frame_key){.seq = 3}, 100); /* neighbours no longer: twice */
+    assert_int_equal(frame_cache_pinned_bytes(fixture->cache), 2 * pinned_bytes);
+    for (uint64_t seq = 4; seq < 4 + FRAME_CACHE_ENTRIES; seq++)
+        frame_cache_put(fixture->cache, &(struct frame_key){.seq = seq}, &none);
+    assert_int_equal(frame_cache_pinned_bytes(fixture->cache), 0);
+    assert_int_equal(frame_cache_count(fixture->cache), FRAME_CACHE_ENTRIES);
 }
 
 static void keys_that_share_a_bucket_are_told_apart(void **state)
@@ -147,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_frame_is_found_by_its_whole_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_event_without_a_frame_is_kept_too, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_that_share_a_bucket_are_told_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_entries_make_room_for_new_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(pinned_arenas_stay_within_their_bound, setup, teardown),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/wake.h"
 #include "tests/unit/topics_fixture.h"
 
 static const struct resume from_now = {0};
@@ -176,12 +177,43 @@ static void a_turn_reads_at_most_64_kib(void **state)
 {
     struct topics_fixture *fixture = *state;
 
+    (void)fake_client_subscribe(open_text(fixture), "news", NULL);
     for (int i = 0; i < 300; i++)
         (void)topics_append_bytes(fixture, "news", 1000);
     assert_true(topics_turn(fixture->topics));
     assert_in_range(topics_cursor_seq(fixture->topics), 1, 64);
     topics_fixture_run(fixture);
     assert_int_equal(topics_cursor_seq(fixture->topics), 300);
+}
+
+static void nobody_is_woken_for_what_nobody_gets(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *client = open_text(fixture);
+
+    for (int i = 0; i < 300; i++)
+        (void)topics_append_bytes(fixture, "news", 1000);
+    assert_false(topics_has_news(fixture->topics));
+    assert_int_equal(topics_wake_reasons(fixture->topics), 0);
+    assert_int_equal(topics_position(fixture->topics, &client->subscriber), 300);
+    assert_false(topics_turn(fixture->topics)); /* nothing of it is read */
+    assert_int_equal(topics_cursor_seq(fixture->topics), 300);
+
+    (void)fake_client_subscribe(client, "news", NULL);
+    assert_int_equal(topics_wake_reasons(fixture->topics), WAKE_TAIL);
+    assert_false(topics_has_news(fixture->topics));
+    (void)topics_append(fixture, "news", "one");
+    assert_true(topics_has_news(fixture->topics));
+    topics_fixture_run(fixture);
+    assert_false(topics_has_news(fixture->topics));
+    fake_client_expect(client, "news 301 one", NULL);
+
+    fixture->is_committed_only = true;
+    assert_int_equal(topics_wake_reasons(fixture->topics), WAKE_COMMIT);
+    (void)topics_append(fixture, "news", "two");
+    assert_false(topics_has_news(fixture->topics));
+    topics_commit(fixture, NULL);
+    assert_true(topics_has_news(fixture->topics));
 }
 
 static void a_record_larger_than_a_turn_is_delivered_whole(void **state)
@@ -583,6 +615,7 @@ int main(void)
         TEST(an_operation_on_two_topics_is_a_message_for_each),
         TEST(what_is_no_event_or_has_failed_is_passed_over),
         TEST(a_turn_reads_at_most_64_kib),
+        TEST(nobody_is_woken_for_what_nobody_gets),
         TEST(a_record_larger_than_a_turn_is_delivered_whole),
         TEST(a_stream_that_is_ending_gets_nothing_more),
         TEST(with_committed_durability_nothing_is_delivered_before_its_commit),
