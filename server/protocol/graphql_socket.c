@@ -5,7 +5,7 @@
  *   AWAITING ──connection_init──▶ READY
  *      └── --handshake-timeout: 4408
  *
- * An operation that came to its end inside a callback of its own is freed in the service's turn.
+ * A subscription that retention overtook is freed in the service's turn.
  */
 #include "server/protocol/graphql_socket.h"
 
@@ -206,7 +206,7 @@ static void cancel(struct graphql_operation *operation)
     free_operation(operation);
 }
 
-/* From inside a callback of its own. */
+/* From inside on_gap, whose subscriber is still looked at. */
 static void free_later(struct graphql_operation *operation)
 {
     struct service *service = operation->socket->session.service;
@@ -239,8 +239,7 @@ static void on_done(void *user)
     struct graphql_socket *socket = operation->socket;
 
     answer(operation);
-    take_out(operation);
-    free_later(operation);
+    cancel(operation);
     session_go_on(&socket->session);
 }
 

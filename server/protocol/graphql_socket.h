@@ -17,7 +17,7 @@ struct service;
 
 /* The service's start: registers a timer. */
 void graphql_socket_start(struct service *service);
-/* The service's turn, and its stop: frees the operations that have ended. */
+/* The service's turn, and its stop: frees the subscriptions that have ended by themselves. */
 void graphql_socket_turn(struct service *service);
 /* An upgrade of /graphql: answers the request, whatever it is. */
 void graphql_socket_serve(struct service *service, struct http_exchange *exchange);

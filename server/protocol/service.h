@@ -83,7 +83,7 @@ struct service {
     struct waiting_request **waiting_end;
     struct waiting_request *commit_waiting; /* ... that wait for a commit first */
     struct waiting_request **commit_waiting_end;
-    struct graphql_operation *graphql_ended; /* over WebSocket, likewise */
+    struct graphql_operation *graphql_ended; /* over WebSocket, to be freed in the turn */
     uint32_t graphql_waiting_count;          /* operations that will be answered later */
 };
 
