@@ -116,7 +116,9 @@ bool operation_is_refused(const struct operation *operation)
 
 enum ast_operation_kind operation_kind(const struct operation *operation)
 {
-    return is_called(operation, "subscription") ? AST_SUBSCRIPTION : AST_QUERY;
+    if (is_called(operation, "subscription"))
+        return AST_SUBSCRIPTION;
+    return is_called(operation, "mutation") ? AST_MUTATION : AST_QUERY;
 }
 
 enum operation_state operation_run(struct operation *operation, void (*on_done)(void *user),

@@ -2,7 +2,7 @@
  * tests/unit/fake_api.h - operations and subscriptions that do what their text says, in place of
  * server/api's own: for tests of groups and transports.
  *
- *   query X            done at once: {"data":X}
+ *   query X            done at once: {"data":X}; mutation X: likewise
  *   fails X            likewise, but it ends without data: {"errors":[{"message":"X"}]}
  *   later X            done when fake_api_finish says so: {"data":X}
  *   refused            refused: one error; `refused twice`: two
