@@ -98,7 +98,9 @@ test('a topic that cannot be is a next and a complete, too', async ({ start }) =
   const server = await start();
   const stream = await graphqlEvents(server, 'subscription { topic(name: "") { seq } }');
   assert.equal(stream.status, 200);
-  const next = await stream.next({ event: 'next' });
+  assert.deepEqual(await stream.next(), { retry: '2000' });
+  const next = await stream.next();
+  assert.equal(next.event, 'next');
   assert.equal(onlyCode(next.message.errors), 'BAD_USER_INPUT');
   assert.deepEqual(await stream.next(), COMPLETE);
   await within(stream.ended, 'the end of the stream');
@@ -114,7 +116,7 @@ test('a subscription gets what happens, by POST and by GET', async ({ start }) =
     operationName: 'S',
   });
   const other = await server.events(`/graphql?${named}`);
-  await other.next({ id: ID });
+  await other.upTo({ id: ID });
   for (const n of numbers(1, 20)) {
     await createMessage(server, `number ${n}`);
   }
