@@ -214,6 +214,14 @@ static const struct encoding short_encoding = {"short", false, text_bytes_max, e
 
 /* --- the worker ------------------------------------------------------------------------------- */
 
+static bool is_row_topic(const void *user, const char *topic, size_t topic_bytes)
+{
+    const struct topics_fixture *fixture = user;
+
+    return fixture->is_row_topic != NULL &&
+           fixture->is_row_topic(fixture->is_row_topic_user, topic, topic_bytes);
+}
+
 struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
 {
     static unsigned count;
@@ -245,7 +253,9 @@ struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
                                       .slot = TOPICS_SLOT,
                                       .queue_bytes_max = &fixture->queue_bytes_max,
                                       .subscriptions_max = &fixture->subscriptions_max,
-                                      .deliver_committed_only = &fixture->is_committed_only};
+                                      .deliver_committed_only = &fixture->is_committed_only,
+                                      .is_row_topic = is_row_topic,
+                                      .is_row_topic_user = fixture};
     assert_int_equal(topics_open(&options, &fixture->topics), 0);
     fixture->text_encoding = topics_add_encoding(fixture->topics, &text_encoding);
     fixture->short_encoding = topics_add_encoding(fixture->topics, &short_encoding);

@@ -47,6 +47,9 @@ struct topics_fixture {
     uint32_t queue_bytes_max;
     uint32_t subscriptions_max;
     bool is_committed_only;
+    /* Which topics are rows'; NULL: none. To be set before the first is used. */
+    bool (*is_row_topic)(const void *user, const char *topic, size_t topic_bytes);
+    const void *is_row_topic_user;
     int writer_pid;
     int to_writer;
     int from_writer;
