@@ -2,7 +2,8 @@
  * A worker's protocols over a real ring and store, with up to four clients at a time: the input says
  * who sends what, in which order. It is a list of steps with 0xFE between them; a step's first byte is
  * its kind (struct step), the rest is what is sent. As text: `0` to `3` send over HTTP, `4` to `7` over
- * raw TCP, `8` to `?` likewise and end their side; `@` to `G` send and close; `t` lets time pass.
+ * raw TCP, `8` to `?` likewise and end their side; `@` to `G` send and close; `t` lets time pass, `f`
+ * finishes a GraphQL operation (they do what their text says: tests/unit/fake_api.h).
  *
  * Whatever they do, each gets HTTP or lines of JSON, another client's publish is answered and
  * delivered to it once, and when they have gone nothing of them is left.
@@ -21,6 +22,7 @@
 #include "server/json/json.h"
 #include "tests/fuzz/reference.h"
 #include "tests/fuzz/target.h"
+#include "tests/unit/fake_api.h"
 
 enum {
     INPUTS_MAX = 200, /* until everything is made anew */
@@ -30,8 +32,11 @@ enum {
     END_TURNS_MAX = 2000,
     SEPARATOR = 0xFE,
     KIND_PASS = 't',
+    KIND_FINISH = 'f',
     PASS_SECONDS = 16,
 };
+
+#define HANDSHAKE_NS INT64_C(10000000000)
 
 /* What is done when a step's bytes have been sent. */
 enum then {
@@ -47,6 +52,7 @@ struct attacker {
 };
 
 static struct protocol_fixture *fixture;
+static struct fake_api *api;
 static struct peer *canary;
 static struct attacker attackers[PEERS_MAX];
 static unsigned input_count;
@@ -58,8 +64,10 @@ static void end(void)
     struct protocol_fixture *old = fixture;
 
     fixture = NULL; /* what fails in it ends the program, and that calls this again */
-    if (old != NULL)
-        protocol_fixture_free(old);
+    if (old == NULL)
+        return;
+    protocol_fixture_free(old);
+    fake_api_free(api);
 }
 
 /* libFuzzer's alarm, by which it sees that an input hangs, must not interrupt the fixture's waits. */
@@ -81,7 +89,10 @@ static void begin_anew(void)
     end();
     fixture = protocol_fixture_new(PROTOCOL_SMALL_RING_BYTES);
     fixture->turn_ns = 0;
+    api = fake_api_new(fixture->base->bus, fixture->base->topics);
+    fixture->service.api = &api->api;
     fixture->service.limits.is_echo_served = true;
+    fixture->service.limits.handshake_timeout_ns = HANDSHAKE_NS;
     fixture->service.limits.subscriptions_max = 4;
     fixture->base->subscriptions_max = 4;
     protocol_freeze_time(fixture);
@@ -175,6 +186,11 @@ static void take_step(const uint8_t *bytes, size_t size)
         protocol_pass(fixture, PASS_SECONDS);
         return;
     }
+    if (kind == KIND_FINISH) {
+        (void)fake_api_finish_any(api);
+        take_turns(STEP_TURNS);
+        return;
+    }
     if (attacker->peer != NULL && attacker->peer->is_ended)
         attacker_close(attacker);
     if (attacker->peer == NULL) {
@@ -219,7 +235,8 @@ static bool is_alone(void)
     const struct service *service = &fixture->service;
 
     return service->clients.count == 1 && fixture->http.connections == NULL &&
-           service->waiting == NULL && service->commit_waiting == NULL;
+           service->waiting == NULL && service->commit_waiting == NULL &&
+           api->operation_count == 0 && api->live_count == 0;
 }
 
 /* Nobody is left but the canary, and nothing of anybody. */

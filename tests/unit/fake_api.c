@@ -172,14 +172,27 @@ bool fake_api_is_pending(const struct fake_api *fake, const char *name)
     return find_pending(fake, name) != NULL;
 }
 
+static void finish(struct operation *operation)
+{
+    forget(operation);
+    operation->is_done = true;
+    operation->on_done(operation->user);
+}
+
 void fake_api_finish(struct fake_api *fake, const char *name)
 {
     struct operation *operation = find_pending(fake, name);
 
     assert_non_null(operation);
-    forget(operation);
-    operation->is_done = true;
-    operation->on_done(operation->user);
+    finish(operation);
+}
+
+bool fake_api_finish_any(struct fake_api *fake)
+{
+    if (fake->pending == NULL)
+        return false;
+    finish(fake->pending);
+    return true;
 }
 
 /* --- subscriptions -------------------------------------------------------------------------------- */
@@ -195,7 +208,7 @@ int live_new(struct operation *operation, struct live **ret_live)
     size_t topic_bytes = strcspn(topic, " ");
     struct live *live;
 
-    if (topic_bytes == 0) {
+    if (!topic_name_is_valid(topic, topic_bytes)) {
         operation_refuse(operation, GRAPHQL_BAD_USER_INPUT, "no topic");
         return -EINVAL;
     }

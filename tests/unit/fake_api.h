@@ -9,7 +9,7 @@
  *   subscription T X   on topic T, whatever X. An event's result is {"data":PAYLOAD,"extensions":{"seq":"N"}}; the
  *                      payloads null, "wait", "fail" are passed over, -EAGAIN until told otherwise,
  *                      -ENOMEM.
- *   subscription       has no topic: refused by live_new
+ *   subscription       has no topic, or no valid name of one: refused by live_new
  *
  * Links in place of api.c, operation.c and live.c: it defines their symbols. Whatever was made must
  * have been freed when the fixture is.
@@ -38,6 +38,8 @@ void fake_api_free(struct fake_api *fake);
 struct operation *fake_api_operation(struct fake_api *fake, const char *text);
 /* Finishes the one called X, as from the worker's turn; fails unless it is under way. */
 void fake_api_finish(struct fake_api *fake, const char *name);
+/* The same of the one that has begun last; false: none is under way. */
+bool fake_api_finish_any(struct fake_api *fake);
 bool fake_api_is_pending(const struct fake_api *fake, const char *name);
 
 #endif
