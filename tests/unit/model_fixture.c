@@ -16,12 +16,13 @@ struct ast_text model_fixture_definitions(void)
     size_t bytes;
     const char *sdl = model_built_in_sdl(&bytes);
     const char *begin = memmem(sdl, bytes, "scalar DateTime", 15);
-    const char *end = memmem(sdl, bytes, "type User", 9);
+    const char *last = memmem(sdl, bytes, "directive @subscribe", 20);
+    const char *end;
 
     assert_non_null(begin);
+    assert_non_null(last);
+    end = memmem(last, bytes - (size_t)(last - sdl), "\n\n", 2);
     assert_non_null(end);
-    while (end[-1] != '}' && end[-1] != 'N') /* a description before the type is not theirs */
-        end--;
     return (struct ast_text){begin, (uint32_t)(end - begin)};
 }
 
@@ -72,6 +73,19 @@ struct model *model_fixture_good(const char *sdl)
     if (model == NULL)
         fail_msg("%s\n%s", sdl, errors.bytes);
     text_done(&errors);
+    return model;
+}
+
+struct model *model_fixture_built_in(void)
+{
+    size_t bytes;
+    const char *sdl = model_built_in_sdl(&bytes);
+    struct text errors = {0};
+    struct model *model = model_build(sdl, bytes, "board.graphql", &errors);
+
+    if (model == NULL)
+        fail_msg("%.*s", (int)errors.size, errors.bytes);
+    assert_int_equal(errors.size, 0);
     return model;
 }
 
@@ -132,4 +146,10 @@ void model_fixture_expect(const char *sdl, bool is_whole, const char *mistakes)
         fail_msg("%.1000s\nhas\n%s\nand not\n%s", sdl, errors.bytes, mistakes);
     model_free(model);
     text_done(&errors);
+}
+
+void model_fixture_expect_name(struct ast_text text, const char *name)
+{
+    assert_int_equal(text.size, strlen(name));
+    assert_memory_equal(text.bytes, name, text.size);
 }

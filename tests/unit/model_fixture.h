@@ -18,6 +18,7 @@ struct ast_text model_fixture_definitions(void);
  */
 struct model *model_fixture_try(const char *sdl, struct text *ret_errors);
 struct model *model_fixture_good(const char *sdl);
+struct model *model_fixture_built_in(void);
 /* Of an SDL file, by its path from the source's root. */
 struct model *model_fixture_file(const char *path);
 const struct model_field *model_fixture_field(const struct model *model, const char *type,
@@ -26,5 +27,6 @@ const struct model_table *model_fixture_table(const struct model *model, const c
 
 /* Fails unless @sdl (with the definitions if @is_whole is false) has just these mistakes. */
 void model_fixture_expect(const char *sdl, bool is_whole, const char *mistakes);
+void model_fixture_expect_name(struct ast_text text, const char *name);
 
 #endif
