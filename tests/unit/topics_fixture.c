@@ -212,7 +212,59 @@ static size_t encode_short(const struct encoding *encoding, const struct event *
 static const struct encoding text_encoding = {"text", false, text_bytes_max, encode_text};
 static const struct encoding short_encoding = {"short", false, text_bytes_max, encode_short};
 
+static ptrdiff_t fake_bytes_max(const struct encoding *encoding, const struct event *event)
+{
+    struct fake_encoding *fake = (struct fake_encoding *)(void *)(uintptr_t)encoding;
+    int verdict = fake->judge == NULL ? 1 : fake->judge(fake->user, event);
+
+    fake->asked++;
+    return verdict <= 0 ? verdict : text_bytes_max(encoding, event) + 2;
+}
+
+static size_t fake_encode(const struct encoding *encoding, const struct event *event, uint8_t *out,
+                          size_t *ret_splice)
+{
+    struct fake_encoding *fake = (struct fake_encoding *)(void *)(uintptr_t)encoding;
+    char *at = (char *)out;
+
+    fake->encoded++;
+    at += encode_short(encoding, event, out, NULL);
+    at[-1] = ' ';
+    if (encoding->is_spliced) {
+        *at++ = '@';
+        *ret_splice = (size_t)(at - (char *)out);
+        *at++ = ' ';
+    }
+    memcpy(at, event->payload, event->payload_bytes);
+    at += event->payload_bytes;
+    *at++ = '\n';
+    return (size_t)(at - (char *)out);
+}
+
+void fake_encoding_add(struct topics_fixture *fixture, struct fake_encoding *encoding,
+                       bool is_spliced)
+{
+    encoding->encoding = (struct encoding){.name = "fake",
+                                           .is_spliced = is_spliced,
+                                           .frame_bytes_max = fake_bytes_max,
+                                           .encode = fake_encode};
+    encoding->added = topics_add_encoding(fixture->topics, &encoding->encoding);
+    assert_non_null(encoding->added);
+}
+
+void fake_encoding_remove(struct topics_fixture *fixture, struct fake_encoding *encoding)
+{
+    topics_remove_encoding(fixture->topics, encoding->added);
+    encoding->added = NULL;
+}
+
 /* --- the worker ------------------------------------------------------------------------------- */
+
+bool topics_begins_with_row(const void *user, const char *topic, size_t topic_bytes)
+{
+    (void)user;
+    return topic_bytes >= 3 && memcmp(topic, "row", 3) == 0;
+}
 
 static bool is_row_topic(const void *user, const char *topic, size_t topic_bytes)
 {
@@ -412,7 +464,8 @@ static void on_drained(void *user)
     struct fake_client *client = user;
 
     client->drained++;
-    subscriber_drained(client->fixture->topics, &client->subscriber);
+    if (!client->has_ended)
+        subscriber_drained(client->fixture->topics, &client->subscriber);
 }
 
 static const struct stream_handlers stream_handlers = {.on_drained = on_drained};
@@ -429,6 +482,11 @@ static void on_gap(void *user, const char *topic, size_t topic_bytes, uint64_t o
         assert_int_equal(
             topics_unsubscribe(client->fixture->topics, &client->subscriber, topic, topic_bytes),
             0);
+    if (client->should_end_on_gap) { /* what was its memory may be anything afterwards */
+        subscriber_done(client->fixture->topics, &client->subscriber);
+        memset(&client->subscriber, 0xa5, sizeof client->subscriber);
+        client->has_ended = true;
+    }
 }
 
 static const struct subscriber_handlers subscriber_handlers = {on_gap};
@@ -450,11 +508,24 @@ struct fake_client *fake_client_open(struct topics_fixture *fixture,
     return client;
 }
 
+struct fake_client *fake_client_open_spliced(struct topics_fixture *fixture,
+                                             const struct fake_encoding *encoding, const char *own)
+{
+    struct fake_client *client = fake_client_open(fixture, encoding->added);
+    struct arena *arena = arena_copy(own, strlen(own));
+
+    assert_non_null(arena);
+    client->spliced.splice = (struct range){.arena = arena, .length = arena->capacity};
+    return client;
+}
+
 void fake_client_close(struct fake_client *client)
 {
     struct fake_client **link = &client->fixture->first;
 
-    subscriber_done(client->fixture->topics, &client->subscriber);
+    if (!client->has_ended)
+        subscriber_done(client->fixture->topics, &client->subscriber);
+    arena_unref(client->spliced.splice.arena);
     while (*link != client)
         link = &(*link)->next;
     *link = client->next;

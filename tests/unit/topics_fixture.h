@@ -61,10 +61,24 @@ struct topics_fixture {
     void *user;
 };
 
+/* An encoding of the test's own: "topic seq payload\n", or "topic seq @OWN payload\n" if spliced. */
+struct fake_encoding {
+    struct encoding encoding; /* first: the topics come back to it */
+    struct topics_encoding *added;
+    /* What frame_bytes_max says (1: as many as it takes); NULL: always 1. */
+    int (*judge)(void *user, const struct event *event);
+    void *user;
+    unsigned asked;   /* calls of frame_bytes_max */
+    unsigned encoded; /* calls of encode */
+};
+
 /* A connection: its socket takes what the test lets it take. */
 struct fake_client {
     struct stream stream; /* first: the stream's operations come back to it */
-    struct subscriber subscriber;
+    union {
+        struct subscriber subscriber;
+        struct spliced_subscriber spliced;
+    };
     struct topics_fixture *fixture;
     struct fake_client *next;
     size_t room_bytes; /* what the socket still takes; SIZE_MAX: everything */
@@ -77,6 +91,8 @@ struct fake_client {
     unsigned gaps;
     uint64_t gap_oldest;
     bool should_leave_on_gap; /* unsubscribes from inside on_gap */
+    bool should_end_on_gap;   /* ends all its subscriptions from inside on_gap ... */
+    bool has_ended;           /* ... and has done so: its subscriber is no more */
     bool is_forgetful;        /* keeps nothing of what it receives */
     bool is_writable;         /* the socket has not said that it is full */
     bool is_aborted;
@@ -87,6 +103,9 @@ int topics_setup(void **state);
 int topics_teardown(void **state);
 struct topics_fixture *topics_fixture_new(uint64_t ring_bytes);
 void topics_fixture_free(struct topics_fixture *fixture);
+
+/* For is_row_topic: those whose names begin with "row". */
+bool topics_begins_with_row(const void *user, const char *topic, size_t topic_bytes);
 
 /* Appends an event on @topic (several: separated by commas); its seq. */
 uint64_t topics_append(struct topics_fixture *fixture, const char *topic, const char *payload);
@@ -113,6 +132,13 @@ int64_t topics_stat(const struct topics_fixture *fixture, enum stat_id stat);
 struct fake_client *fake_client_open(struct topics_fixture *fixture,
                                      struct topics_encoding *encoding);
 void fake_client_close(struct fake_client *client);
+/* With @own in each of its frames; @encoding is spliced. */
+struct fake_client *fake_client_open_spliced(struct topics_fixture *fixture,
+                                             const struct fake_encoding *encoding, const char *own);
+void fake_encoding_add(struct topics_fixture *fixture, struct fake_encoding *encoding,
+                       bool is_spliced);
+/* All clients that have it must be closed. */
+void fake_encoding_remove(struct topics_fixture *fixture, struct fake_encoding *encoding);
 /* topics_subscribe that has to succeed. NULL: from now on. */
 struct subscribed fake_client_subscribe(struct fake_client *client, const char *topic,
                                         const struct resume *resume);
