@@ -26,6 +26,7 @@ enum {
     CATALOG_COLUMNS_MAX = 250,   /* of one table, dropped ones included */
     CATALOG_INDEXES_MAX = 10000, /* of all tables */
     CATALOG_INDEX_COLUMNS_MAX = 8,
+    CATALOG_NUMBERS_MAX = 65534, /* of tables, and of indexes, that a store ever has */
     CATALOG_NAME_BYTES_MAX = 255,
     CATALOG_TEXT_BYTES_MAX = 16 * 1024, /* of a default, or of all names of an enum */
 };

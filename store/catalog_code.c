@@ -10,7 +10,6 @@
 
 enum {
     CATALOG_FORMAT = 1,
-    NUMBERS_MAX = UINT16_MAX, /* of tables and of indexes, ever */
     /* What one has encoded at least: an allocation is never much larger than what was given. */
     TABLE_BYTES_MIN = 4 + 1 + 2 + 1 + 2 + 2 + 2,
     COLUMN_BYTES_MIN = 4 + 1 + 4 + 4 + 2 + 2 + 1 + 1 + 1,
@@ -110,7 +109,7 @@ void catalog_encode(const struct catalog *catalog, uint8_t *out)
 
 /* A set of numbers below 2^16: each may be taken once. */
 struct numbers {
-    uint64_t words[(NUMBERS_MAX + 1) / 64];
+    uint64_t words[(UINT16_MAX + 1) / 64];
 };
 
 static bool number_take(struct numbers *numbers, uint16_t number)
@@ -373,7 +372,8 @@ static bool get_head(struct code_in *in, struct catalog *catalog, struct catalog
     sizes->column_count = code_get_u32(in);
     sizes->index_count = code_get_u32(in);
     if (in->is_bad || sizes->table_count > CATALOG_TABLES_MAX ||
-        sizes->index_count > CATALOG_INDEXES_MAX || catalog->indexes_used > NUMBERS_MAX + 1)
+        sizes->index_count > CATALOG_INDEXES_MAX || catalog->indexes_used > CATALOG_NUMBERS_MAX ||
+        catalog->tables_used > CATALOG_NUMBERS_MAX)
         return false;
     return sizes->table_count <= in->left / TABLE_BYTES_MIN &&
            sizes->column_count <= in->left / COLUMN_BYTES_MIN &&

@@ -100,9 +100,9 @@ static int number_tables(struct merge *merge)
             merge->numbers[i] = old->number;
             continue;
         }
-        if (merge->merged.tables_used == UINT16_MAX)
-            return refuse(merge, "%.*s: a store has room for %u tables in all its time",
-                          (int)name.size, name.bytes, (unsigned)UINT16_MAX);
+        if (merge->merged.tables_used == CATALOG_NUMBERS_MAX)
+            return refuse(merge, "%.*s: a store has room for %d tables in all its time",
+                          (int)name.size, name.bytes, CATALOG_NUMBERS_MAX);
         merge->numbers[i] = ++merge->merged.tables_used;
     }
     return 0;
@@ -237,9 +237,9 @@ static int merge_indexes(struct merge *merge, const struct catalog_table *old,
 
         if (catalog_find_index(table, &now) != NULL)
             continue;
-        if (merge->merged.indexes_used > UINT16_MAX)
-            return refuse(merge, "%.*s: a store has room for %u indexes in all its time",
-                          (int)wanted->name.size, wanted->name.bytes, UINT16_MAX + 1U);
+        if (merge->merged.indexes_used == CATALOG_NUMBERS_MAX)
+            return refuse(merge, "%.*s: a store has room for %d indexes in all its time",
+                          (int)wanted->name.size, wanted->name.bytes, CATALOG_NUMBERS_MAX);
         now.number = (uint16_t)merge->merged.indexes_used++;
         *merge->indexes++ = now;
         table->index_count++;

@@ -23,6 +23,8 @@ struct transaction {
     uint64_t written_blocks; /* so far */
     uint64_t written_bytes;
     uint64_t new_topics;      /* in the topic index */
+    uint64_t command_count;   /* executed */
+    uint64_t row_bytes;       /* of their results, which were written as rows too */
     struct topic_sweep sweep; /* as it will be */
 };
 
@@ -32,6 +34,8 @@ enum {
     /* Topics that are looked at for stale entries, at least, beside a commit and without one. */
     COMMIT_SWEEP_TOPICS = 64,
     COMMIT_SWEEP_TOPICS_IDLE = 1024,
+    /* Of a COMMAND's execution, after which it is not tried again. */
+    COMMIT_POISON_DEATHS = 2,
 };
 
 /* --- begin and end -------------------------------------------------------------------------- */
@@ -56,15 +60,24 @@ static int transaction_begin(struct store *store, struct transaction *ret_transa
         mdb_txn_abort(transaction.txn);
         return rc;
     }
+    apply_begin(store->apply, transaction.txn);
     *ret_transaction = transaction;
     return 0;
+}
+
+/* Leaves the store as it was. */
+static void transaction_abort(struct transaction *transaction)
+{
+    mdb_txn_abort(transaction->txn);
+    apply_end(transaction->store->apply, false);
 }
 
 /* LMDB 0.9.24 says EIO for a write cut short by a full disk: the free space tells them apart. */
 static int disk_full_or(const struct transaction *transaction, int rc)
 {
     uint64_t wanted =
-        2 * (transaction->written_bytes + transaction->records_bytes) + COMMIT_OVERHEAD_BYTES;
+        2 * (transaction->written_bytes + transaction->records_bytes + transaction->row_bytes) +
+        COMMIT_OVERHEAD_BYTES;
     struct statvfs disk;
 
     if (rc != -EIO || fstatvfs(transaction->store->dir_fd, &disk) != 0)
@@ -82,10 +95,11 @@ static int transaction_end(struct transaction *transaction, int rc, struct store
     if (rc == 0)
         rc = store_meta_write(store, transaction->txn, &transaction->meta);
     if (rc != 0) {
-        mdb_txn_abort(transaction->txn);
+        transaction_abort(transaction);
         return disk_full_or(transaction, rc);
     }
     rc = mdb_txn_commit(transaction->txn); /* aborts it when it fails */
+    apply_end(store->apply, rc == 0);
     if (rc != 0)
         return disk_full_or(transaction, error_lmdb(rc, "committing"));
     store->meta = transaction->meta;
@@ -149,52 +163,84 @@ static int block_finish(struct transaction *transaction)
     return 0;
 }
 
-/* Puts what becomes of one operation into the block in work. */
-static int operation_add(struct transaction *transaction, const struct record *record,
-                         const void *encoded)
+/* Puts one record, as the log has it, into the block in work. */
+static int record_add(struct transaction *transaction, const uint8_t *bytes, size_t length)
 {
     struct store *store = transaction->store;
     struct block_head *head = &transaction->head;
-    size_t room = record->length + (record->kind == RECORD_COMMAND ? APPLY_GROWTH_MAX : 0);
     struct record stored;
     uint8_t *at;
-    ptrdiff_t length;
     int rc = 0;
 
-    if (head->count > 0 && transaction->records_bytes + room > BLOCK_BYTES_MAX)
+    if (head->count > 0 && transaction->records_bytes + length > BLOCK_BYTES_MAX)
         rc = block_finish(transaction);
-    if (rc == 0 && head->count == 0 && store_block_reserve(store, sizeof *head + room) != 0)
-        rc = error_lmdb(ENOMEM, "making room for operation %" PRIu64, record->seq);
+    if (rc == 0 && head->count == 0 && store_block_reserve(store, sizeof *head + length) != 0)
+        rc = error_lmdb(ENOMEM, "making room for a block");
     if (rc != 0)
         return rc;
 
     at = store->block + sizeof *head + transaction->records_bytes;
-    CHECK(at + room <= store->block + store->block_bytes_allocated);
-    length = apply_operation(record, encoded, at, room);
-    if (length < 0)
-        return error_lmdb((int)-length, "applying operation %" PRIu64, record->seq);
-    CHECK(record_decode(at, (size_t)length, &stored) == RECORD_OK);
-    CHECK(stored.seq == record->seq);
+    CHECK(at + length <= store->block + store->block_bytes_allocated);
+    memcpy(at, bytes, length);
+    CHECK(record_decode(at, length, &stored) == RECORD_OK);
     if (head->count == 0)
-        head->first_seq = record->seq;
+        head->first_seq = stored.seq;
     head->count++;
-    head->last_seq = record->seq;
-    head->last_time_ns = record->time_ns;
-    transaction->records_bytes += (size_t)length;
+    head->last_seq = stored.seq;
+    head->last_time_ns = stored.time_ns;
+    transaction->records_bytes += length;
     return topic_set_add(&store->topics, &stored);
 }
 
-/* Operations come from a ring that other processes write: each is checked before it is kept. */
-static int operations_add(struct transaction *transaction, const uint8_t *records, size_t bytes)
+/* Applies one operation and keeps what it came to. */
+static int operation_add(struct transaction *transaction, const struct record *record,
+                         const void *encoded)
 {
     struct store_meta *meta = &transaction->meta;
+    bool is_poison = record->seq == meta->poison_seq && meta->poison_deaths >= COMMIT_POISON_DEATHS;
+    const uint8_t *bytes;
+    size_t length;
+    int rc =
+        apply_operation(transaction->store->apply, record, encoded, is_poison, &bytes, &length);
+
+    if (rc == 0)
+        rc = record_add(transaction, bytes, length);
+    if (rc != 0)
+        return rc;
+    if (record->kind == RECORD_COMMAND) {
+        transaction->command_count++;
+        transaction->row_bytes += length;
+    }
+    meta->committed_seq = record->seq;
+    meta->committed_time_ns = record->time_ns;
+    if (meta->committed_seq >= meta->poison_seq) {
+        meta->poison_seq = 0;
+        meta->poison_deaths = 0;
+    }
+    return 0;
+}
+
+/* What COMMANDs come to may be much larger than they are: the rest is for the next transaction. */
+static bool is_enough(const struct transaction *transaction)
+{
+    return transaction->command_count >= COMMIT_COMMANDS_MAX ||
+           transaction->row_bytes >= COMMIT_ROW_BYTES_MAX;
+}
+
+/*
+ * Operations come from a ring that other processes write: each is checked before it is kept.
+ * *ret_taken: the bytes of those that were.
+ */
+static int operations_add(struct transaction *transaction, const uint8_t *records, size_t bytes,
+                          size_t *ret_taken)
+{
     size_t offset = 0;
     struct record record;
 
     transaction->head = (struct block_head){.version = BLOCK_VERSION};
     topic_set_clear(&transaction->store->topics);
-    while (offset < bytes) {
-        uint64_t seq = meta->committed_seq + 1;
+    while (offset < bytes && !is_enough(transaction)) {
+        uint64_t seq = transaction->meta.committed_seq + 1;
         int rc;
 
         if (record_decode(records + offset, bytes - offset, &record) != RECORD_OK ||
@@ -206,10 +252,9 @@ static int operations_add(struct transaction *transaction, const uint8_t *record
         rc = operation_add(transaction, &record, records + offset);
         if (rc != 0)
             return rc;
-        meta->committed_seq = seq;
-        meta->committed_time_ns = record.time_ns;
         offset += record.length;
     }
+    *ret_taken = offset;
     return block_finish(transaction);
 }
 
@@ -259,6 +304,7 @@ int commit_operations(struct store *store, const void *records, size_t bytes, ui
                       const struct retention *retention, struct store_meta *ret_meta)
 {
     struct transaction transaction;
+    size_t taken = bytes;
     bool is_changed;
     int rc;
 
@@ -267,10 +313,10 @@ int commit_operations(struct store *store, const void *records, size_t bytes, ui
     if (rc != 0)
         return rc;
     CHECK(end_pos >= transaction.meta.committed_pos);
-    rc = operations_add(&transaction, records, bytes);
+    rc = operations_add(&transaction, records, bytes, &taken);
     if (rc == 0)
         rc = transaction_trim(&transaction, retention, COMMIT_SWEEP_TOPICS, &is_changed);
-    transaction.meta.committed_pos = end_pos;
+    transaction.meta.committed_pos = end_pos - (bytes - taken);
     transaction.meta.is_clean = 0; /* a drain sets it again */
     return transaction_end(&transaction, rc, ret_meta);
 }
@@ -286,7 +332,7 @@ int commit_trim(struct store *store, const struct retention *retention, struct s
     rc = transaction_trim(&transaction, retention, COMMIT_SWEEP_TOPICS_IDLE, &is_changed);
     if (rc == 0 && !is_changed) {
         /* Only looked: nothing to write, but where the sweep stands is worth keeping. */
-        mdb_txn_abort(transaction.txn);
+        transaction_abort(&transaction);
         store->sweep = transaction.sweep;
         *ret_meta = store->meta;
     } else {
@@ -321,4 +367,34 @@ int commit_clean_mark(struct store *store, bool is_clean, struct store_meta *ret
         return rc;
     transaction.meta.is_clean = is_clean ? 1 : 0;
     return transaction_end(&transaction, rc, ret_meta);
+}
+
+int commit_schema_try(struct store *store, const void *catalog, size_t bytes, bool *ret_is_changed)
+{
+    struct transaction transaction;
+    int rc = transaction_begin(store, &transaction);
+
+    if (rc != 0)
+        return rc;
+    rc = apply_schema_try(store->apply, catalog, bytes, ret_is_changed);
+    transaction_abort(&transaction);
+    return disk_full_or(&transaction, rc);
+}
+
+int commit_poison(struct store *store, uint64_t seq, struct store_meta *ret_meta)
+{
+    struct transaction transaction;
+    struct store_meta *meta = &transaction.meta;
+    int rc = transaction_begin(store, &transaction);
+
+    if (rc != 0)
+        return rc;
+    if (seq <= meta->committed_seq) {
+        transaction_abort(&transaction); /* it was executed: its writer died of something else */
+        *ret_meta = store->meta;
+        return 0;
+    }
+    meta->poison_deaths = meta->poison_seq == seq ? meta->poison_deaths + 1 : 1;
+    meta->poison_seq = seq;
+    return transaction_end(&transaction, 0, ret_meta);
 }

@@ -24,12 +24,16 @@
 
 enum {
     COMMIT_BYTES_MAX = 4 * 1024 * 1024, /* of records in one transaction, but at least one */
+    /* Of COMMANDs: what they change lies in memory until the commit, and may be larger than they. */
+    COMMIT_COMMANDS_MAX = 1024,
+    COMMIT_ROW_BYTES_MAX = 32 * 1024 * 1024, /* of their results, passed by one at most */
 };
 
 /*
  * Commits the stamped records in @records (whole, in seq order, continuing the log) up to ring
  * position @end_pos; trims, in the same transaction, a small step of what @retention no longer
- * keeps. *ret_meta is the state after it.
+ * keeps. *ret_meta is the state after it: with many COMMANDs (see above) its committed position may
+ * lie before @end_pos, and what is left is for the next call.
  */
 int commit_operations(struct store *store, const void *records, size_t bytes, uint64_t end_pos,
                       const struct retention *retention, struct store_meta *ret_meta);
@@ -49,8 +53,8 @@ int commit_trim(struct store *store, const struct retention *retention,
 int commit_schema_try(struct store *store, const void *catalog, size_t bytes, bool *ret_is_changed);
 
 /*
- * The writer died while it executed the COMMAND at @seq: counts it, on disk. The second time
- * commit_operations commits that COMMAND as failed.
+ * The writer died while it executed the COMMAND at @seq: counts it, on disk. After the second time
+ * commit_operations commits that COMMAND as failed. One that is committed is not counted.
  */
 int commit_poison(struct store *store, uint64_t seq, struct store_meta *ret_meta);
 

@@ -14,6 +14,7 @@
 
 #include "bus/check.h"
 #include "bus/role.h"
+#include "store/apply.h"
 #include "store/error.h"
 #include "store/files.h"
 #include "store/layout.h"
@@ -187,6 +188,8 @@ static int databases_open(struct store *store, MDB_txn *txn)
         {"log", MDB_INTEGERKEY, &store->db.log},
         {"topic", MDB_DUPSORT | MDB_DUPFIXED, &store->db.topic},
         {"trimmed", 0, &store->db.trimmed},
+        {"row", 0, &store->db.row},
+        {"index", 0, &store->db.index},
     };
     unsigned create = store->is_writer ? MDB_CREATE : 0;
 
@@ -304,6 +307,8 @@ static int writer_parts_open(struct store *store, const struct store_options *op
         return rc;
     rc = topic_set_init(&store->topics);
     if (rc == 0)
+        rc = apply_new(store, &store->apply);
+    if (rc == 0)
         rc = store_block_reserve(store, sizeof(struct block_head) + BLOCK_BYTES_MAX);
     return rc == 0 ? 0 : error_lmdb(-rc, "making room for blocks");
 }
@@ -377,6 +382,8 @@ int store_open(const struct store_options *options, struct store **ret_store)
     store->opened_by = getpid();
     store->dir_fd = -1;
     store->is_writer = options->is_writer;
+    store->bus = options->bus;
+    store->slot = options->slot;
     rc = store_fill(store, options);
     if (rc != 0) {
         store_close(store);
@@ -402,6 +409,7 @@ void store_close(struct store *store)
     if (store->dir_fd >= 0)
         (void)close(store->dir_fd); /* a directory: nothing to lose */
     topic_set_done(&store->topics);
+    apply_free(store->apply);
     free(store->block);
     free(store);
 }
@@ -497,6 +505,7 @@ int store_snapshot_begin(struct store *store, uint64_t committed_seq)
         return rc;
     }
     store->is_snapshot_open = true;
+    store->snapshot_number++;
     return 0;
 }
 

@@ -18,10 +18,11 @@
 #include "store/block.h"
 #include "store/catalog.h"
 #include "store/env.h"
+#include "store/rows.h"
 #include "store/topic_index.h"
 
 enum {
-    STORE_DATABASES_MAX = 64, /* those below, then a few per type */
+    STORE_DATABASES_MAX = 64, /* those below, and room for what may come */
     STORE_READERS_MAX = 512,  /* slots: two generations of workers, tools, the writer */
 };
 
@@ -32,6 +33,7 @@ enum {
 
 #define STORE_META_KEY    "state"
 #define STORE_CATALOG_KEY "catalog"
+#define STORE_IDS_KEY     "id" /* and a table's number (u16, big-endian): its last id (u64) */
 
 /* Value of `meta`'s key "state". */
 struct meta_value {
@@ -57,6 +59,16 @@ struct store_databases {
     MDB_dbi log;     /* first seq of a block (integer key) -> block */
     MDB_dbi topic;   /* name -> struct topic_value, dup-sorted, fixed size */
     MDB_dbi trimmed; /* name -> last seq that retention took, of topics not in `topic` */
+    MDB_dbi row;     /* table, id -> row (store/row.h) */
+    MDB_dbi index;   /* index, values, id -> nothing (store/row_key.h) */
+};
+
+/* Behind a record of the log; of the snapshot with that number (0: of none). */
+struct record_place {
+    uint64_t snapshot_number;
+    struct block block;
+    size_t offset;
+    uint64_t next_seq;
 };
 
 struct store {
@@ -69,13 +81,20 @@ struct store {
     /* The snapshot. Its transaction and cursors are kept between snapshots and renewed. */
     MDB_txn *snapshot;
     bool is_snapshot_open;
+    uint64_t snapshot_number; /* how many there were */
     struct store_meta snapshot_meta;
     MDB_cursor *log_cursor;
     MDB_cursor *topic_cursor;
     uint64_t verified_first_seq; /* block whose check was last found good; 0: none. Blocks are
                                     never rewritten, so it stays good */
 
+    /* The operation that was read last, so that the one behind it is found from there. */
+    struct record_place record_place;
+
     /* The writer's. */
+    struct bus *bus; /* where it notes the COMMAND in execution; NULL: nowhere */
+    unsigned slot;
+    struct apply *apply;
     struct store_meta meta;       /* as this process last committed it: what the guard expects */
     struct topic_set topics;      /* of the block in work */
     struct topic_sweep sweep;     /* begins anew in each process */
@@ -90,6 +109,9 @@ int store_meta_read(const struct store *store, MDB_txn *txn, struct store_meta *
 int store_meta_write(const struct store *store, MDB_txn *txn, const struct store_meta *meta);
 /* The catalog as @txn has it; empty when there is none yet. 0 or -errno (with text). */
 int catalog_read(const struct store *store, MDB_txn *txn, struct catalog **ret_catalog);
+/* rows_get in a transaction. */
+int rows_get_in(const struct store *store, MDB_txn *txn, const struct catalog_table *table,
+                uint64_t id, struct row *ret_row);
 /* Makes store->block hold at least @bytes; what it held is lost. 0 or -ENOMEM. */
 int store_block_reserve(struct store *store, size_t bytes);
 

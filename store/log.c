@@ -88,6 +88,53 @@ int log_block_at(struct store *store, uint64_t seq, struct block *ret_block)
     return 0;
 }
 
+/* Puts the place at the begin of the block that holds @seq, or behind what it gave last. */
+static int place_find(struct store *store, uint64_t seq)
+{
+    struct record_place *place = &store->record_place;
+    struct block block;
+    int rc;
+
+    if (place->snapshot_number == store->snapshot_number && seq >= place->next_seq &&
+        seq <= place->block.head.last_seq)
+        return 0;
+    rc = log_block_at(store, seq, &block);
+    if (rc != 0)
+        return rc;
+    /* The same block lies elsewhere in another snapshot, but holds the same. */
+    if (place->block.head.first_seq != block.head.first_seq || seq < place->next_seq) {
+        place->offset = 0;
+        place->next_seq = block.head.first_seq;
+    }
+    place->block = block;
+    place->snapshot_number = store->snapshot_number;
+    return 0;
+}
+
+int log_record_at(struct store *store, uint64_t seq, struct record *ret_record)
+{
+    struct record_place *place = &store->record_place;
+    struct record record = {.seq = 0};
+    int rc;
+
+    snapshot_check(store);
+    if (seq < store->snapshot_meta.first_seq)
+        return -ENOENT;
+    rc = place_find(store, seq);
+    if (rc != 0)
+        return rc;
+    while (record.seq < seq) {
+        if (block_next(&place->block, &place->offset, &record) != RECORD_OK) {
+            *place = (struct record_place){.snapshot_number = 0};
+            return error_set(-EBADMSG, "the log is damaged: operation %llu is missing",
+                             (unsigned long long)seq);
+        }
+    }
+    place->next_seq = record.seq + 1;
+    *ret_record = record;
+    return 0;
+}
+
 int log_topic_block_at(struct store *store, const char *topic, size_t topic_bytes, uint64_t seq,
                        uint64_t *ret_block_first_seq)
 {
@@ -131,7 +178,7 @@ static int topic_first_in(struct store *store, const char *topic, size_t topic_b
     if (rc != 0)
         return rc;
     while (block_next(&block, &offset, &record) == RECORD_OK) {
-        if ((record.flags & RECORD_FAILED) == 0 && record_has_topic(&record, topic, topic_bytes)) {
+        if (record_is_event(&record) && record_has_topic(&record, topic, topic_bytes)) {
             *ret_seq = record.seq;
             return 0;
         }

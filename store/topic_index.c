@@ -77,7 +77,7 @@ int topic_set_add(struct topic_set *set, const struct record *record)
     struct record_topic topic;
     size_t offset = 0;
 
-    if ((record->flags & RECORD_FAILED) != 0)
+    if (!record_is_event(record))
         return 0;
     while (record_topic_next(record, &offset, &topic)) {
         uint32_t slot = slot_find(set, &topic);

@@ -12,7 +12,10 @@ enum {
 
 /* --- texts ---------------------------------------------------------------------------------- */
 
-/* What json_quote (server/json) writes for a byte that cannot stand in quotes; others are no good. */
+/*
+ * What json_quote (server/json) writes for a byte that cannot stand in quotes, and nothing else: a
+ * text has one form, so that equal texts are equal bytes.
+ */
 static const char escape_letters[] = "\"\\bfnrt";
 static const char escape_values[] = "\"\\\b\f\n\r\t";
 
@@ -27,14 +30,18 @@ static int hex_digit(char c)
 static size_t escape_read(const char *at, size_t left, char *ret_byte)
 {
     const char *letter;
+    char byte;
 
     if (left < 2)
         return 0;
     if (at[1] == 'u') {
-        if (left < 6 || at[2] != '0' || at[3] != '0' || (at[4] != '0' && at[4] != '1') ||
+        if (left < 6 || memcmp(at + 2, "00", 2) != 0 || (at[4] != '0' && at[4] != '1') ||
             hex_digit(at[5]) < 0)
             return 0;
-        *ret_byte = (char)(hex_digit(at[4]) * 16 + hex_digit(at[5]));
+        byte = (char)((at[4] - '0') * 16 + hex_digit(at[5]));
+        if (byte != '\0' && strchr(escape_values, byte) != NULL)
+            return 0; /* it has a letter */
+        *ret_byte = byte;
         return 6;
     }
     letter = at[1] != '\0' ? strchr(escape_letters, at[1]) : NULL;
@@ -90,7 +97,10 @@ bool value_text_next(struct catalog_text json, size_t *offset, struct catalog_te
     if (escape == json.bytes + at) {
         size_t length = escape_read(escape, end - at, &byte);
 
-        CHECK(length > 0); /* the form was found good before it was stored */
+        if (length == 0) { /* damage: the form was found good before it was stored */
+            byte = '\\';
+            length = 1;
+        }
         *ret_piece = (struct catalog_text){byte_text((unsigned char)byte), 1};
         *offset = at + length;
         return true;
@@ -212,7 +222,8 @@ double value_float(struct catalog_text json)
     char text[VALUE_NUMBER_BYTES_MAX + 1];
     double value;
 
-    CHECK(json.size < sizeof text);
+    if (json.size >= sizeof text)
+        return 0; /* damage: the form was found good before it was stored */
     memcpy(text, json.bytes, json.size);
     text[json.size] = '\0';
     value = strtod(text, NULL); /* of the C locale: nothing here sets another */

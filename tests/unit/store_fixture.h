@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "bus/record.h"
+#include "store/catalog.h"
 #include "store/commit.h"
 #include "store/env.h"
 
@@ -32,8 +33,9 @@ struct store_fixture {
     struct store_meta meta;            /* after the last commit */
     uint8_t *batch;                    /* operations not committed yet */
     size_t batch_bytes;
-    uint64_t last_seq; /* of the batch, or committed */
-    int64_t time_ns;   /* of the next operation */
+    uint64_t last_seq;       /* of the batch, or committed */
+    int64_t time_ns;         /* of the next operation */
+    struct catalog *catalog; /* what rows_current read last (store_fixture_rows.h) */
 };
 
 extern const struct retention keep_all;
@@ -67,7 +69,7 @@ void store_fixture_commit_event(struct store_fixture *fixture, const char *topic
 
 /*
  * Walks everything: state, blocks, records, the index in both directions, what was trimmed, the
- * epochs. Begins a snapshot of its own when none is open.
+ * epochs, rows and their indexes. Begins a snapshot of its own when none is open.
  */
 void store_fixture_check_whole(struct store *store);
 /* Overwrites, in the store's file, the first place where @from stands with @to. Returns whether

@@ -269,7 +269,8 @@ static void a_failed_command_is_in_the_log_but_under_no_topic(void **state)
     assert_int_equal(info.oldest_seq + info.last_seq + info.trimmed_seq, 0);
     assert_int_equal(log_block_at(fixture->store, 1, &block), 0);
     assert_int_equal(block_next(&block, &offset, &record), RECORD_OK);
-    assert_int_equal(record.flags, RECORD_FAILED);
+    assert_int_equal(record.flags, RECORD_APPLIED | RECORD_FAILED);
+    assert_int_equal(record.topic_count, 0);
 }
 
 /* --- the list of topics --------------------------------------------------------------------- */
