@@ -118,7 +118,7 @@ export class GraphqlClient extends Client {
   /** Starts a subscription and returns when it is live: what is answered later, was taken later. */
   async subscribe(query, more) {
     const id = this.start(query, more);
-    await this.ask('{ hello }');
+    await this.ask('{ __typename }');
     return id;
   }
 }
