@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "bus/check.h"
 #include "bus/ring.h"
@@ -21,7 +22,7 @@
 #include "server/roles.h"
 
 enum {
-    END_TRIES_MAX = 10, /* of a commit at the end of a drain, a second apart */
+    END_TRIES_MAX = 10, /* of a commit at the start or at the end of a drain, a second apart */
 };
 #define RETRY_NS   CLOCK_SECOND_NS
 #define TRIM_NS    CLOCK_SECOND_NS /* between looks for something to trim */
@@ -187,6 +188,37 @@ static int commit_waiting(struct writer *writer)
     if (rc != 0)
         return commit_failed(writer, rc);
     commit_succeeded(writer, &before, (size_t)bytes);
+    return 0;
+}
+
+/* Waits until the next try of a commit that found no room. */
+static void await_retry(const struct writer *writer)
+{
+    int64_t wait_ns = writer->retry_ns - clock_monotonic_ns();
+    const struct timespec wait = {
+        .tv_sec = wait_ns / CLOCK_SECOND_NS,
+        .tv_nsec = wait_ns % CLOCK_SECOND_NS,
+    };
+
+    if (wait_ns > 0)
+        (void)nanosleep(&wait, NULL); /* woken early it tries early */
+}
+
+int writer_commit_all(struct writer *writer)
+{
+    writer->retention.latest_ns = bus_latest_time_ns(writer->bus);
+    while (ring_tail(writer->bus).pos != writer->meta.committed_pos) {
+        int rc = commit_waiting(writer);
+
+        if (rc == 0 && writer->failed_count >= END_TRIES_MAX) {
+            log_error("what the ring keeps, from operation %" PRIu64 " on, finds no room",
+                      writer->meta.committed_seq + 1);
+            rc = -ENOSPC;
+        }
+        if (rc != 0)
+            return rc;
+        await_retry(writer);
+    }
     return 0;
 }
 
@@ -367,9 +399,15 @@ int writer_main(const struct heritage *heritage, unsigned slot)
         rc = writer_space_start(writer, clock_monotonic_ns());
     if (rc == 0)
         rc = writer_recover(writer);
-    bus_slot_set_mark(writer->bus, slot, SLOT_MARK_NONE);
     if (rc != 0)
         return exit_status(rc);
+    if (bus_phase(writer->bus) == BUS_STARTING) {
+        enum child_exit status = writer_adopt_schema(writer, heritage->model);
+
+        if (status != CHILD_EXIT_DONE)
+            return (int)status;
+    }
+    bus_slot_set_mark(writer->bus, slot, SLOT_MARK_NONE);
     bus_slot_turn(writer->bus, slot);
     wake_slot(writer->bus, BUS_SLOT_MASTER);
     return run(writer);

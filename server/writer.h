@@ -2,7 +2,8 @@
  * server/writer.h - the store writer's own state, shared by writer*.c only.
  *
  * Start    opens the store, finds out what the ring of the last run still holds (writer_recover),
- *          makes the ballast; then workers may append.
+ *          makes the ballast, and commits the schema if it is another one (writer_adopt_schema); then
+ *          workers may append.
  * Bound    an operation is on disk at most 50 ms and two commits after its append, as long as the
  *          disk takes commits (server/commit_plan.h).
  * End      BUS_STOPPING and no worker left: commits the rest, sets the clean mark, unlinks the
@@ -17,11 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/child.h"
 #include "server/net/loop.h"
 #include "store/commit.h"
 
 struct bus;
 struct config;
+struct model;
 
 /* How the disk and the map stand (writer_space.c). */
 struct writer_space {
@@ -53,10 +56,25 @@ struct writer {
     struct writer_space space;
 };
 
-/* Opens the store and reads where it stands (writer_recover.c). 0, or -errno, said. */
+/*
+ * Opens the store, reads where it stands, and counts the COMMAND that the last writer died of
+ * (writer_recover.c). 0, or -errno, said.
+ */
 int writer_open_store(struct writer *writer);
 /* Gets ring and store to agree; from then on workers may append. 0, or -errno, said. */
 int writer_recover(struct writer *writer);
+
+/*
+ * Commits everything that is in the ring: before workers append. 0, or -errno, said: -ENOSPC after
+ * some tries, a second apart.
+ */
+int writer_commit_all(struct writer *writer);
+/*
+ * Makes @model's schema the store's, by an operation of its own, if it is not (writer_schema.c). What
+ * the ring has kept is committed first: COMMANDs are executed under the schema they were made for.
+ * What is not 0 (said) is what the process has to end with.
+ */
+enum child_exit writer_adopt_schema(struct writer *writer, const struct model *model);
 
 /* Makes the ballast; refuses publishing when there is no room for it. */
 int writer_space_start(struct writer *writer, int64_t now_ns);

@@ -88,12 +88,38 @@ static int resume_ring(struct writer *writer)
     return 0;
 }
 
+/*
+ * The writer before us died while it executed a COMMAND: the second time the store makes it a failed
+ * one, so that it cannot end every writer. A full disk must not keep us from trying it again.
+ */
+static int count_death(struct writer *writer)
+{
+    uint64_t seq = bus_slot_applying(writer->bus, writer->slot);
+    int rc;
+
+    if (seq <= writer->meta.committed_seq)
+        return 0;
+    rc = commit_poison(writer->store, seq, &writer->meta);
+    if (rc == -ENOSPC) {
+        log_warning("there is no room to count that the writer died of operation %" PRIu64, seq);
+        return 0;
+    }
+    if (rc != 0)
+        return failed(rc, "what the last writer died of cannot be stored");
+    bus_slot_set_applying(writer->bus, writer->slot, 0);
+    log_warning("the last writer died while it executed operation %" PRIu64 "%s", seq,
+                writer->meta.poison_deaths > 1 ? ": it will be committed as failed" : "");
+    return 0;
+}
+
 int writer_open_store(struct writer *writer)
 {
     const struct store_options options = {
         .data_dir = writer->config->data,
         .map_bytes = writer->config->map_size,
         .is_writer = true,
+        .bus = writer->bus,
+        .slot = writer->slot,
     };
     int rc = store_open(&options, &writer->store);
 
@@ -106,7 +132,7 @@ int writer_open_store(struct writer *writer)
         log_error("the store in %s is not the one that its file id names", writer->config->data);
         return -EINVAL;
     }
-    return 0;
+    return count_death(writer);
 }
 
 int writer_recover(struct writer *writer)

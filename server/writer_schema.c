@@ -1,0 +1,194 @@
+/*
+ * The schema that is to be served becomes the store's. It travels as any other change does, through the
+ * ring and by a commit: whoever reads the log finds where it changed, and rows, indexes and schema
+ * change together.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/record.h"
+#include "bus/ring.h"
+#include "bus/shm.h"
+#include "server/api/model.h"
+#include "server/config.h"
+#include "server/log.h"
+#include "server/writer.h"
+#include "store/catalog.h"
+#include "store/command.h"
+#include "store/log.h"
+
+static enum child_exit failed(int rc, const char *what, const char *why)
+{
+    log_error("%s: %s", what, why);
+    if (rc == -ESTALE)
+        return CHILD_EXIT_STORE_TAKEN;
+    return rc == -ENOTRECOVERABLE ? CHILD_EXIT_LOCK_LOST : CHILD_EXIT_FAILED;
+}
+
+/* --- what the store has ------------------------------------------------------------------------- */
+
+static bool is_served(const struct catalog *stored, const struct catalog *wanted)
+{
+    return stored->version != 0 && stored->sdl.size == wanted->sdl.size &&
+           memcmp(stored->sdl.bytes, wanted->sdl.bytes, wanted->sdl.size) == 0 &&
+           catalog_is_same(stored, wanted);
+}
+
+/* Whether the store's schema is @wanted, and the operation that made it (0: none has). */
+static int look(struct writer *writer, const struct catalog *wanted, bool *ret_is_served,
+                uint64_t *ret_version)
+{
+    struct catalog *stored = NULL;
+    int rc = store_snapshot_begin(writer->store, writer->meta.committed_seq);
+
+    if (rc == 0)
+        rc = catalog_load(writer->store, &stored);
+    if (rc == 0) {
+        *ret_is_served = is_served(stored, wanted);
+        *ret_version = stored->version;
+        catalog_free(stored);
+    }
+    store_snapshot_end(writer->store);
+    return rc;
+}
+
+/* --- the operation ------------------------------------------------------------------------------ */
+
+/* NULL: no memory. */
+static uint8_t *make_payload(struct catalog_text catalog, size_t *ret_bytes)
+{
+    const struct command command = {.kind = COMMAND_SCHEMA, .catalog = catalog};
+    size_t bytes = command_encoded_bytes(&command);
+    uint8_t *payload = malloc(bytes);
+
+    if (payload == NULL)
+        return NULL;
+    command_encode(&command, payload);
+    *ret_bytes = bytes;
+    return payload;
+}
+
+static int append_record(struct writer *writer, const struct record_spec *spec)
+{
+    size_t bytes = record_encoded_bytes(spec);
+    struct ring_appended appended;
+    void *record;
+    int rc;
+
+    if (bytes == 0)
+        return -EMSGSIZE;
+    record = malloc(bytes);
+    if (record == NULL)
+        return -ENOMEM;
+    (void)record_encode(record, spec); /* as long as it was measured */
+    rc = ring_append(writer->bus, record, bytes, &appended);
+    free(record);
+    return rc;
+}
+
+static int append(struct writer *writer, struct catalog_text catalog)
+{
+    struct record_spec spec = {
+        .kind = RECORD_COMMAND,
+        .flags = RECORD_URGENT,
+        .origin_slot = (uint16_t)writer->slot,
+        .origin_generation = bus_slot_generation(writer->bus, writer->slot),
+    };
+    uint8_t *payload = make_payload(catalog, &spec.payload_bytes);
+    int rc;
+
+    if (payload == NULL)
+        return -ENOMEM;
+    spec.payload = payload;
+    rc = append_record(writer, &spec);
+    free(payload);
+    return rc;
+}
+
+static const char *append_error_text(int rc)
+{
+    switch (rc) {
+    case -EMSGSIZE:
+        return "it is longer than a quarter of the ring (--ring-size)";
+    case -ENOSPC:
+        return "storage is full";
+    case -EAGAIN:
+        return "the ring cannot take it";
+    default:
+        return strerror(-rc);
+    }
+}
+
+/* --- all of it ------------------------------------------------------------------------------------ */
+
+/* Says no before anything is written: nothing of the refused schema is ever in the log. */
+static enum child_exit try_schema(struct writer *writer, struct catalog_text catalog)
+{
+    bool is_changed;
+    int rc = commit_schema_try(writer->store, catalog.bytes, catalog.size, &is_changed);
+
+    if (rc == 0)
+        return CHILD_EXIT_DONE;
+    if (rc != -EINVAL)
+        return failed(rc, "the schema cannot be tried", store_error_text());
+    log_error("the schema %s does not fit the rows in %s: %s",
+              writer->config->schema != NULL ? writer->config->schema : "(built in)",
+              writer->config->data, store_error_text());
+    log_error(
+        "nothing has changed: what was served before still can be; take back what does not fit, "
+        "or serve this schema from another --data");
+    return CHILD_EXIT_SCHEMA_REFUSED;
+}
+
+/* Appends the operation, commits it, and looks whether it did what it should. */
+static enum child_exit commit_schema(struct writer *writer, const struct model *model,
+                                     struct catalog_text catalog)
+{
+    bool has_become = false;
+    uint64_t version = 0;
+    int rc = append(writer, catalog);
+
+    if (rc != 0)
+        return failed(rc, "the schema cannot be stored", append_error_text(rc));
+    rc = writer_commit_all(writer);
+    if (rc != 0)
+        return failed(rc, "the schema cannot be stored", strerror(-rc));
+    rc = look(writer, model->wanted, &has_become, &version);
+    if (rc != 0)
+        return failed(rc, "the schema cannot be read back", store_error_text());
+    if (!has_become)
+        return failed(-EIO, "the schema cannot be stored", "its operation has failed");
+    log_info("the schema of %u tables is operation %" PRIu64, model->table_count, version);
+    return CHILD_EXIT_DONE;
+}
+
+enum child_exit writer_adopt_schema(struct writer *writer, const struct model *model)
+{
+    enum child_exit status = CHILD_EXIT_FAILED;
+    bool is_there = false;
+    uint64_t version;
+    struct catalog_text catalog;
+    uint8_t *bytes;
+    int rc = writer_commit_all(writer);
+
+    if (rc != 0)
+        return failed(rc, "what the ring has kept cannot be committed", strerror(-rc));
+    rc = look(writer, model->wanted, &is_there, &version);
+    if (rc != 0)
+        return failed(rc, "the store's schema cannot be read", store_error_text());
+    if (is_there)
+        return CHILD_EXIT_DONE;
+    catalog.size = catalog_encoded_bytes(model->wanted);
+    bytes = malloc(catalog.size);
+    if (bytes == NULL)
+        return failed(-ENOMEM, "the schema cannot be stored", strerror(ENOMEM));
+    catalog_encode(model->wanted, bytes);
+    catalog.bytes = (const char *)bytes;
+    status = try_schema(writer, catalog);
+    if (status == CHILD_EXIT_DONE)
+        status = commit_schema(writer, model, catalog);
+    free(bytes);
+    return status;
+}
