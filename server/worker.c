@@ -10,6 +10,8 @@
 #include "bus/shm.h"
 #include "bus/stats.h"
 #include "bus/wake.h"
+#include "server/api/api.h"
+#include "server/api/model.h"
 #include "server/child.h"
 #include "server/clock.h"
 #include "server/config.h"
@@ -58,6 +60,19 @@ static int open_store(struct worker *worker)
     return rc;
 }
 
+static struct api_limits api_limits(const struct config *config)
+{
+    struct api_limits limits = {
+        .operation = LIMITS_DEFAULT,
+        .document_bytes_max = (uint32_t)config->graphql_document,
+        .is_introspection_allowed = config->introspection,
+    };
+
+    limits.operation.depth_max = (uint32_t)config->graphql_depth;
+    limits.operation.complexity_max = config->graphql_complexity;
+    return limits;
+}
+
 static void set_limits(struct worker *worker)
 {
     const struct config *config = worker->config;
@@ -78,6 +93,8 @@ static void set_limits(struct worker *worker)
         .host_count = config->hosts.count,
         .cors_origins = (const char *const *)config->cors_origins.items,
         .cors_origin_count = config->cors_origins.count,
+        .handshake_timeout_ns = (int64_t)config->handshake_timeout,
+        .api = api_limits(config),
     };
     worker->http_limits = (struct http_limits){
         .head_bytes_max = (uint32_t)config->max_head,
@@ -88,6 +105,11 @@ static void set_limits(struct worker *worker)
         .idle_timeout_ns = IDLE_TIMEOUT_NS,
         .write_timeout_ns = HTTP_PATIENCE * (int64_t)config->handshake_timeout,
     };
+}
+
+static bool is_row_topic(const void *user, const char *topic, size_t topic_bytes)
+{
+    return model_is_row_topic(user, topic, topic_bytes);
 }
 
 static int open_topics(struct worker *worker)
@@ -102,6 +124,8 @@ static int open_topics(struct worker *worker)
         .queue_bytes_max = &limits->queue_bytes_max,
         .subscriptions_max = &limits->subscriptions_max,
         .deliver_committed_only = &limits->is_committed_durability,
+        .is_row_topic = is_row_topic,
+        .is_row_topic_user = worker->heritage->model,
     };
     const struct publisher_options publisher_options = {
         .bus = worker->bus,
@@ -114,6 +138,25 @@ static int open_topics(struct worker *worker)
         rc = publisher_open(&publisher_options, &worker->service.publisher);
     if (rc == 0)
         rc = log_reader_open(worker->bus, worker->store, &worker->service.reader);
+    return rc;
+}
+
+static int open_api(struct worker *worker)
+{
+    struct service *service = &worker->service;
+    const struct api_options options = {
+        .model = worker->heritage->model,
+        .bus = worker->bus,
+        .store = worker->store,
+        .topics = service->topics,
+        .publisher = service->publisher,
+        .reader = service->reader,
+        .limits = &service->limits.api,
+    };
+    int rc = api_open(&options, &service->api);
+
+    if (rc == -ESTALE)
+        log_error("the store in %s has another schema by now", worker->config->data);
     return rc;
 }
 
@@ -173,6 +216,8 @@ static int open_worker(struct worker *worker)
     if (rc == 0)
         rc = open_topics(worker);
     if (rc == 0)
+        rc = open_api(worker);
+    if (rc == 0)
         rc = open_protocols(worker);
     if (rc == 0)
         rc = accept_open(worker);
@@ -186,6 +231,7 @@ static void close_worker(struct worker *worker)
     tcp_set_close(worker->tcp);
     log_bounded_turn(INT64_MAX); /* what was left out in the last second is told, too */
     service_stop(&worker->service);
+    api_close(worker->service.api);
     websocket_set_close(worker->service.websockets);
     log_reader_close(worker->service.reader);
     publisher_close(worker->service.publisher);
