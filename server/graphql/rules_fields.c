@@ -1,5 +1,6 @@
 /*
- * KnownTypeNames, ScalarLeafs, FieldsOnCorrectType, MaxIntrospectionDepth.
+ * KnownTypeNames, ScalarLeafs, FieldsOnCorrectType, MaxIntrospectionDepth; and NoSchemaIntrospection
+ * where the schema does not want to be known.
  */
 #include "server/graphql/suggest.h"
 #include "server/graphql/validate_internal.h"
@@ -345,4 +346,25 @@ void rule_max_introspection_depth_leave(struct validate *validate, const struct 
 {
     if (validate->skipped_field == (const struct ast_selection *)node)
         validate->skipped_field = NULL;
+}
+
+static bool is_introspection_type(const struct schema_type *type)
+{
+    return type->name.size > 2 && type->name.bytes[0] == '_' && type->name.bytes[1] == '_';
+}
+
+void rule_no_schema_introspection(struct validate *validate, const struct ast_node *node)
+{
+    const struct ast_selection *field = (const struct ast_selection *)node;
+    const struct schema_ref *type = validate->place.type;
+
+    if (validate->schema->is_introspectable || type == NULL ||
+        !is_introspection_type(schema_ref_named(type)))
+        return;
+    validate_locate(validate,
+                    REPORT(validate,
+                           "GraphQL introspection has been disabled, but the requested query "
+                           "contained the field \"%.*s\".",
+                           NAME(field->name.text)),
+                    node->at);
 }

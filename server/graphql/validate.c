@@ -33,7 +33,7 @@ static const struct validate_rules all_rules[VALIDATE_KIND_COUNT] = {
     [AST_SELECTION_SET] = {.enter = {rule_overlapping_fields_can_be_merged}},
     [AST_FIELD] = {.enter = {rule_scalar_leafs, rule_fields_on_correct_type,
                              rule_unique_directives_per_location, rule_unique_argument_names,
-                             rule_max_introspection_depth},
+                             rule_max_introspection_depth, rule_no_schema_introspection},
                    .leave = {rule_provided_required_arguments_leave,
                              rule_max_introspection_depth_leave}},
     [AST_FRAGMENT_SPREAD] = {.enter = {rule_known_fragment_names, rule_possible_fragment_spreads,

@@ -34,7 +34,7 @@ typedef void validate_function(struct validate *validate, const struct ast_node 
 enum {
     VALIDATE_DOCUMENT = AST_KIND_COUNT,
     VALIDATE_KIND_COUNT,
-    VALIDATE_ENTER_MAX = 6,
+    VALIDATE_ENTER_MAX = 7,
     VALIDATE_LEAVE_MAX = 4,
 };
 
@@ -237,6 +237,7 @@ validate_function rule_scalar_leafs;
 validate_function rule_fields_on_correct_type;
 validate_function rule_max_introspection_depth;
 validate_function rule_max_introspection_depth_leave;
+validate_function rule_no_schema_introspection;
 /* rules_directives.c */
 validate_function rule_known_directives;
 validate_function rule_unique_directives_per_location;

@@ -336,6 +336,26 @@ static void a_schema_without_that_root_has_nothing_against_an_operation(void **s
 }
 
 /* Clients choose them, and a message that quotes them must not end the server. */
+static void a_schema_may_keep_itself_to_itself(void **state)
+{
+    static const struct verdict verdicts[] = {
+        {"{ version __typename __type(name: \"Dog\") { name kind } }",
+         "1:22 GraphQL introspection has been disabled, but the requested query contained the field "
+         "\"__type\".\n"
+         "1:49 GraphQL introspection has been disabled, but the requested query contained the field "
+         "\"kind\".\n"},
+        {"{ ...F } fragment F on Query { __schema { description } }",
+         "1:32 GraphQL introspection has been disabled, but the requested query contained the field "
+         "\"__schema\".\n"},
+        {"{ version __typename }", ""},
+    };
+    struct validate_fixture *f = *state;
+
+    f->schema->is_introspectable = false;
+    CHECK_ALL(state, verdicts);
+    f->schema->is_introspectable = true;
+}
+
 static void names_and_values_of_any_length_are_quoted(void **state)
 {
     enum {
@@ -438,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_subscription_cannot_wait_for_a_variable),
         cmocka_unit_test(the_order_of_definitions_changes_no_verdict),
         cmocka_unit_test(a_schema_without_that_root_has_nothing_against_an_operation),
+        cmocka_unit_test(a_schema_may_keep_itself_to_itself),
         cmocka_unit_test(names_and_values_of_any_length_are_quoted),
         cmocka_unit_test(errors_end_with_the_one_that_says_so),
         cmocka_unit_test(nothing_is_left_in_the_regions_of_a_valid_document),
