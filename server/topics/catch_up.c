@@ -174,8 +174,11 @@ static void go_live(struct topics *topics, struct subscriber *subscriber)
     struct subscription *subscription = subscriber->subscriptions;
 
     for (; subscription != NULL; subscription = subscription->next) {
-        if (!subscription->is_lagging || seq < topics->cursors[subscription->topic->kind].seq)
+        uint64_t cursor_seq = topics->cursors[subscription->topic->kind].seq;
+
+        if (!subscription->is_lagging || seq < cursor_seq)
             continue;
+        CHECK(seq == cursor_seq);
         catch_up_remove(topics, subscription);
         if (subscription_go_live(&topics->table, subscription) != 0)
             stream_abort(subscriber->stream); /* it would have a hole */

@@ -342,7 +342,7 @@ static int read_next(struct topics *topics, enum topic_kind kind, const struct r
 
     if (kind == TOPIC_PLAIN)
         return log_reader_next(topics->reader, next, NULL, limit->seq, limit->pos, ret_span);
-    next->has_pos = false;
+    CHECK(!next->has_pos); /* in the ring a COMMAND is not what it came to */
     filter.count = list_row_topics(topics, names);
     return log_reader_next(topics->reader, next, &filter, limit->seq, 0, ret_span);
 }

@@ -281,7 +281,10 @@ static void the_plain_cursor_may_be_the_one_behind(void **state)
     const char *line;
 
     (void)fake_client_subscribe(live, "news", NULL);
-    topics_append_many(fixture, "news", 300, 1000);
+    topics_append_many(fixture, "news", 20, 1000);
+    topics_commit(fixture,
+                  NULL); /* blocks begin and end where a turn's reading of the ring does not */
+    topics_append_many(fixture, "news", 280, 1000);
     (void)topics_append(fixture, "row", "301");
     (void)topics_append(fixture, "row,news", "302");
     topics_commit(fixture, NULL);
