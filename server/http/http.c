@@ -99,9 +99,13 @@ static bool equals_any_case(struct http_text text, const char *string)
 
 const struct http_text *http_header(const struct http_request *request, const char *name)
 {
+    size_t size = strlen(name);
+
     for (size_t i = 0; i < request->header_count; i++) {
-        if (http_text_equals(request->headers[i].name, name))
-            return &request->headers[i].value;
+        const struct http_header *header = &request->headers[i];
+
+        if (header->name.size == size && memcmp(header->name.bytes, name, size) == 0)
+            return &header->value;
     }
     return NULL;
 }

@@ -10,6 +10,8 @@
 
 enum {
     DATE_BYTES = 30, /* "Sun, 06 Nov 1994 08:49:37 GMT" and its terminator */
+    CONTENT_TYPE_BYTES_MAX = 100,
+    HEAD_BYTES_MAX = 512, /* of all lines but the caller's */
 };
 
 static const struct {
@@ -79,34 +81,71 @@ static const char *date_now(void)
     return text;
 }
 
-static void write_text(struct stream *stream, const char *text)
+/* --- writing: without printf, which costs more than all the rest of a small answer ------------- */
+
+static char *put_text(char *out, const char *text)
 {
-    stream_write(stream, text, strlen(text));
+    size_t size = strlen(text);
+
+    memcpy(out, text, size);
+    return out + size;
+}
+
+static char *put_number(char *out, size_t number)
+{
+    char digits[20];
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    return out;
+}
+
+/* Content types are ours: short texts. */
+static char *put_body_lines(char *out, const struct response_head *head)
+{
+    if (head->content_type != NULL) {
+        CHECK(strlen(head->content_type) <= CONTENT_TYPE_BYTES_MAX);
+        out = put_text(out, "Content-Type: ");
+        out = put_text(out, head->content_type);
+        out = put_text(out, "\r\n");
+    }
+    if (head->has_length) {
+        out = put_text(out, "Content-Length: ");
+        out = put_number(out, head->body_bytes);
+        out = put_text(out, "\r\n");
+    }
+    return out;
 }
 
 void response_write_head(struct stream *stream, const struct response_head *head)
 {
-    char line[192];
+    char lines[HEAD_BYTES_MAX];
+    char *end = put_text(lines, "HTTP/1.1 ");
 
-    (void)snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: sluice\r\n",
-                   head->status, reason_of(head->status), date_now());
-    write_text(stream, line);
-    if (head->content_type != NULL) {
-        write_text(stream, "Content-Type: ");
-        write_text(stream, head->content_type);
-        write_text(stream, "\r\n");
-    }
-    if (head->has_length) {
-        (void)snprintf(line, sizeof line, "Content-Length: %zu\r\n", head->body_bytes);
-        write_text(stream, line);
-    }
+    end = put_number(end, (size_t)head->status);
+    end = put_text(end, " ");
+    end = put_text(end, reason_of(head->status));
+    end = put_text(end, "\r\nDate: ");
+    end = put_text(end, date_now());
+    end = put_text(end, "\r\nServer: sluice\r\n");
+    end = put_body_lines(end, head);
     if (head->connection == RESPONSE_CONNECTION_CLOSE)
-        write_text(stream, "Connection: close\r\n");
+        end = put_text(end, "Connection: close\r\n");
     else if (head->connection == RESPONSE_CONNECTION_KEEP)
-        write_text(stream, "Connection: keep-alive\r\n");
-    if (head->headers != NULL)
-        write_text(stream, head->headers);
-    write_text(stream, "\r\n");
+        end = put_text(end, "Connection: keep-alive\r\n");
+    if (head->headers == NULL)
+        end = put_text(end, "\r\n");
+    CHECK((size_t)(end - lines) <= sizeof lines);
+    stream_write(stream, lines, (size_t)(end - lines));
+    if (head->headers != NULL) {
+        stream_write(stream, head->headers, strlen(head->headers));
+        stream_write(stream, "\r\n", 2);
+    }
 }
 
 void response_write_body(struct stream *stream, const struct http_response *response)
