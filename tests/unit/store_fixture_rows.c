@@ -13,23 +13,26 @@
 const struct rows_table rows_board[] = {
     {
         .name = "User",
-        .columns = {{"name", COLUMN_STRING, .is_required = true},
-                    {"createdAt", COLUMN_DATETIME, .is_required = true, .now = COLUMN_NOW_CREATE}},
+        .columns = {{"name", .kind = COLUMN_STRING, .is_required = true},
+                    {"createdAt", .kind = COLUMN_DATETIME, .is_required = true,
+                     .now = COLUMN_NOW_CREATE}},
     },
     {
         .name = "Message",
-        .columns = {{"authorId", COLUMN_INT, .is_required = true},
-                    {"title", COLUMN_STRING},
-                    {"content", COLUMN_STRING, .is_required = true},
-                    {"metadata", COLUMN_JSON},
-                    {"createdAt", COLUMN_DATETIME, .is_required = true, .now = COLUMN_NOW_CREATE},
-                    {"updatedAt", COLUMN_DATETIME, .is_required = true, .now = COLUMN_NOW_WRITE}},
+        .columns = {{"authorId", .kind = COLUMN_INT, .is_required = true},
+                    {"title", .kind = COLUMN_STRING},
+                    {"content", .kind = COLUMN_STRING, .is_required = true},
+                    {"metadata", .kind = COLUMN_JSON},
+                    {"createdAt", .kind = COLUMN_DATETIME, .is_required = true,
+                     .now = COLUMN_NOW_CREATE},
+                    {"updatedAt", .kind = COLUMN_DATETIME, .is_required = true,
+                     .now = COLUMN_NOW_WRITE}},
     },
     {
         .name = "Comment",
-        .columns = {{"messageId", COLUMN_INT, .is_required = true, .references = "Message"},
-                    {"content", COLUMN_STRING, .is_required = true},
-                    {"reactions", COLUMN_JSON}},
+        .columns = {{"messageId", .kind = COLUMN_INT, .is_required = true, .references = "Message"},
+                    {"content", .kind = COLUMN_STRING, .is_required = true},
+                    {"reactions", .kind = COLUMN_JSON}},
         .indexes = {{.equal = {"messageId"}}},
     },
     {.name = NULL},
@@ -205,14 +208,19 @@ void rows_set_schema(struct store_fixture *fixture, const struct rows_table *tab
 const struct catalog *rows_current(struct store_fixture *fixture)
 {
     bool was_open = fixture->store->is_snapshot_open;
+    struct catalog *catalog = NULL;
 
-    catalog_free(fixture->catalog);
-    fixture->catalog = NULL;
     assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
-    assert_int_equal(catalog_load(fixture->store, &fixture->catalog), 0);
+    assert_int_equal(catalog_load(fixture->store, &catalog), 0);
     if (!was_open)
         store_snapshot_end(fixture->store);
-    return fixture->catalog;
+    if (fixture->catalog != NULL && fixture->catalog->version == catalog->version) {
+        catalog_free(catalog);
+        return fixture->catalog;
+    }
+    catalog_free(fixture->catalog);
+    fixture->catalog = catalog;
+    return catalog;
 }
 
 const struct catalog_table *rows_table_of(struct store_fixture *fixture, const char *name)

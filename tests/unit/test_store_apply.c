@@ -143,8 +143,8 @@ static void an_id_of_kind_id_is_a_string(void **state)
 {
     struct store_fixture *fixture = *state;
     const struct rows_table tables[] = {
-        {.name = "Order", .id_kind = COLUMN_ID, .columns = {{"note", COLUMN_STRING}}},
-        {.name = "Fill", .columns = {{"orderId", COLUMN_ID, .references = "Order"}}},
+        {.name = "Order", .id_kind = COLUMN_ID, .columns = {{"note", .kind = COLUMN_STRING}}},
+        {.name = "Fill", .columns = {{"orderId", .kind = COLUMN_ID, .references = "Order"}}},
         {.name = NULL},
     };
     const struct rows_change order = {
@@ -241,9 +241,9 @@ static void a_default_is_taken_where_nothing_is_given(void **state)
     const struct rows_table tables[] = {
         {
             .name = "T",
-            .columns = {{"state", COLUMN_ENUM, .is_required = true, .default_json = "\"OPEN\"",
-                         .values = "OPEN,DONE"},
-                        {"rate", COLUMN_FLOAT, .default_json = "1.5"}},
+            .columns = {{"state", .kind = COLUMN_ENUM, .is_required = true,
+                         .default_json = "\"OPEN\"", .values = "OPEN,DONE"},
+                        {"rate", .kind = COLUMN_FLOAT, .default_json = "1.5"}},
         },
         {.name = NULL},
     };
@@ -305,7 +305,8 @@ static void within_one_commit_a_command_sees_those_before_it(void **state)
 static const struct rows_table unique_tables[] = {
     {
         .name = "User",
-        .columns = {{"name", COLUMN_STRING, .is_unique = true}, {"age", COLUMN_INT}},
+        .columns = {{"name", .kind = COLUMN_STRING, .is_unique = true},
+                    {"age", .kind = COLUMN_INT}},
         .indexes = {{.equal = {"name"}}},
     },
     {.name = NULL},
@@ -430,9 +431,9 @@ static void a_condition_that_does_not_hold_changes_nothing(void **state)
     const struct rows_table tables[] = {
         {
             .name = "Order",
-            .columns = {{"price", COLUMN_FLOAT},
-                        {"status", COLUMN_ENUM, .values = "OPEN,FILLED"},
-                        {"count", COLUMN_INT}},
+            .columns = {{"price", .kind = COLUMN_FLOAT},
+                        {"status", .kind = COLUMN_ENUM, .values = "OPEN,FILLED"},
+                        {"count", .kind = COLUMN_INT}},
         },
         {.name = NULL},
     };
@@ -495,13 +496,13 @@ static void a_deleted_row_is_told_as_it_was(void **state)
 static const struct rows_table topic_tables[] = {
     {
         .name = "T",
-        .columns = {{"text", COLUMN_STRING},
-                    {"number", COLUMN_INT},
-                    {"kind", COLUMN_ENUM, .values = "A,B"},
-                    {"key", COLUMN_ID},
-                    {"flag", COLUMN_BOOLEAN},
-                    {"any", COLUMN_JSON},
-                    {"time", COLUMN_DATETIME}},
+        .columns = {{"text", .kind = COLUMN_STRING},
+                    {"number", .kind = COLUMN_INT},
+                    {"kind", .kind = COLUMN_ENUM, .values = "A,B"},
+                    {"key", .kind = COLUMN_ID},
+                    {"flag", .kind = COLUMN_BOOLEAN},
+                    {"any", .kind = COLUMN_JSON},
+                    {"time", .kind = COLUMN_DATETIME}},
     },
     {.name = NULL},
 };
