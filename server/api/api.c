@@ -165,11 +165,15 @@ void api_remove_ready(struct api *api, struct operation *operation)
     DL_DELETE(api->ready, operation);
 }
 
-/* Each gets a slice, whoever waits longest first: a long one delays nobody by more than that. */
+/*
+ * Each gets a slice, whoever waits longest first: a long one delays nobody by more than that. What is
+ * sent here, by operations with several mutations, waits for the publisher's next turn.
+ */
 bool api_turn(struct api *api)
 {
     int64_t steps = API_STEPS;
 
+    api->has_sent = false;
     api->group_steps = API_GROUP_STEPS;
     while (api->ready != NULL && steps > 0) {
         struct operation *operation = api->ready;
@@ -177,5 +181,5 @@ bool api_turn(struct api *api)
         api_remove_ready(api, operation);
         steps -= operation_go_on(operation, SLICE_STEPS);
     }
-    return api->ready != NULL;
+    return api->ready != NULL || api->has_sent;
 }

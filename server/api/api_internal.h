@@ -29,6 +29,7 @@ struct api {
     struct document_cache *documents;
     uint32_t document_bytes_max; /* that the cache was opened with */
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
+    bool has_sent;               /* something to the publisher, since its last turn */
     uint32_t operation_count;    /* that are not freed */
     struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */

@@ -273,6 +273,7 @@ void mutate_send(struct execute_call *call, struct publish *publish)
     }
     operation->wait = OPERATION_PUBLISHER;
     operation->call = call;
+    context->api->has_sent = true;
 }
 
 void mutate_row(struct execute_call *call)

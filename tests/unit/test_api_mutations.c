@@ -259,6 +259,25 @@ static void an_operation_freed_while_it_waits_is_executed_all_the_same(void **st
     api_expect(f, "{ messages { id } }", "{\"data\":{\"messages\":[{\"id\":1},{\"id\":2}]}}");
 }
 
+static void the_next_mutation_is_sent_in_the_next_turn(void **state)
+{
+    struct api_fixture *f = *state;
+    struct operation *operation = api_fixture_operation(
+        f, "mutation { a: createUser(name: \"a\") { id } b: createUser(name: \"b\") { id } }",
+        NULL);
+
+    assert_int_equal(operation_run(operation, api_fixture_on_done, f), OPERATION_LATER);
+    assert_false(api_fixture_turn(f));
+    topics_commit(f->base, NULL);
+    assert_true(api_fixture_turn(f)); /* or the worker would sleep on it */
+    assert_false(api_fixture_turn(f));
+    assert_int_equal(ring_tail(f->base->bus).seq, 3);
+    topics_commit(f->base, NULL);
+    (void)api_fixture_turn(f);
+    assert_int_equal(f->done_count, 1);
+    operation_free(operation);
+}
+
 static void mutations_of_many_share_a_commit(void **state)
 {
     struct api_fixture *f = *state;
@@ -307,6 +326,8 @@ int main(void)
                                         api_teardown),
         cmocka_unit_test_setup_teardown(an_operation_freed_while_it_waits_is_executed_all_the_same,
                                         api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(the_next_mutation_is_sent_in_the_next_turn, api_setup,
+                                        api_teardown),
         cmocka_unit_test_setup_teardown(mutations_of_many_share_a_commit, api_setup, api_teardown),
     };
 
