@@ -120,8 +120,8 @@ enum model_delivery {
 
 enum {
     MODEL_SLOTS_MAX = 6, /* columns of one `where` or `if` */
-    MODEL_NO_COLUMN = UINT32_MAX,
 };
+#define MODEL_NO_COLUMN UINT32_MAX
 
 /* schema_field.user of every field of the schema that is no introspection's. */
 struct model_field {

@@ -120,7 +120,7 @@ static void print_definition(const struct schema_directive *directive, struct te
     for (int i = 0; i < SCHEMA_LOCATION_COUNT; i++) {
         if ((directive->locations & 1U << i) == 0)
             continue;
-        text_printf(out, "%s%s", separator, schema_location_name(i));
+        text_printf(out, "%s%s", separator, schema_location_name((enum schema_location)i));
         separator = " | ";
     }
 }

@@ -206,7 +206,7 @@ static void check_name(const struct reader *reader)
         text_add(&name, template->parts[i].literal.bytes, template->parts[i].literal.size);
     if (!text_is_whole(&name))
         reader->builder->scratch.has_failed = true;
-    else if (!topic_name_is_allowed(name.bytes, name.size))
+    else if (name.size == 0 || !topic_name_is_allowed(name.bytes, name.size))
         REPORT(reader,
                "No topic has such a name: it has 1 to %d bytes, no control characters, "
                "and does not begin with \"$\".",

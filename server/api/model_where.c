@@ -8,6 +8,7 @@
 
 enum {
     RANGE_ENDS = 2, /* of one column */
+    CONDITIONS_MAX = RANGE_ENDS * MODEL_SLOTS_MAX,
 };
 
 static_assert(MODEL_SLOTS_MAX + 2 <= CATALOG_INDEX_COLUMNS_MAX,
@@ -293,9 +294,10 @@ static bool check_literal(struct model_builder *builder, const struct model_work
 /* Where model_bind puts the index of each mask. */
 static void make_indexes(struct model_builder *builder, struct model_field *plan)
 {
+    size_t count = (size_t)1 << plan->slot_count;
+
     if (plan->action == MODEL_GET || plan->action == MODEL_LIST)
-        plan->indexes =
-            region_alloc(builder->region, ((size_t)1 << plan->slot_count) * sizeof *plan->indexes);
+        plan->indexes = region_alloc(builder->region, count * sizeof(struct catalog_index *));
 }
 
 void model_read_conditions(struct model_builder *builder, struct model_work *work, const char *name,
@@ -310,8 +312,7 @@ void model_read_conditions(struct model_builder *builder, struct model_work *wor
     }
     if (!check_literal(builder, work, name, literal))
         return;
-    plan->conditions =
-        region_alloc(builder->region, RANGE_ENDS * MODEL_SLOTS_MAX * sizeof *plan->conditions);
+    plan->conditions = region_alloc(builder->region, CONDITIONS_MAX * sizeof *plan->conditions);
     if (plan->conditions == NULL)
         return;
     for (const struct ast_object_field *field = literal->fields; field != NULL;
