@@ -52,13 +52,14 @@ function tell(name, numbers, isReached) {
 
 const asOperation = (id, query) => JSON.stringify({ id, type: 'subscribe', payload: { query } });
 const INIT = '1:{"type":"connection_init"}';
+const OWN_ID = '9b2f6d1c-6c1f-4e0a-9b7e-{peer}'; // as graphql-ws makes them: each another
 const HELLO = `2:${asOperation('hello', '{ hello }')}`;
 const ROW = '{ id authorId title content metadata stats createdAt updatedAt }';
 const EVENT = '{ topic data seq time }';
 
 const byGraphql = (subscription) => [
   ...['--subscribers', SUBSCRIBERS, '--subscriber-path', '/graphql', '--subscriber-protocol', WS],
-  ...['--subscriber-says', INIT, '--subscriber-says', `0:${asOperation('s', subscription)}`],
+  ...['--subscriber-says', INIT, '--subscriber-says', `0:${asOperation(OWN_ID, subscription)}`],
   ...['--subscriber-says', HELLO],
 ];
 const byBroker = (topic) => [

@@ -112,12 +112,30 @@ static void peer_open(struct peer *peer)
         die("connecting", -rc);
 }
 
+/* A line, with the peer's own number, always as long, in the place of {peer}. */
+static void line_say(struct peer *peer, const char *text)
+{
+    static const char place[] = "{peer}";
+    char line[2048];
+    const char *at = strstr(text, place);
+
+    if (at == NULL) {
+        peer_say(peer, text, strlen(text));
+        return;
+    }
+    int bytes = snprintf(line, sizeof line, "%.*s%012x%s", (int)(at - text), text, peer_index(peer),
+                         at + sizeof place - 1);
+    if (bytes < 0 || (size_t)bytes >= sizeof line)
+        die(text, ENAMETOOLONG);
+    peer_say(peer, line, (size_t)bytes);
+}
+
 /* Says its lines up to the first that must be answered; after the last it is ready. */
 static void peer_go_on(struct peer *peer)
 {
     while (peer->waited_count == 0 && peer->said_count < peer->script->line_count) {
         const struct live_line *line = &peer->script->lines[peer->said_count++];
-        peer_say(peer, line->text, strlen(line->text));
+        line_say(peer, line->text);
         peer->waited_count = line->answer_count;
     }
     if (peer->waited_count == 0 && !peer->is_ready) {

@@ -17,7 +17,10 @@
 #define LIVE_PEERS_MAX  20000
 #define LIVE_WINDOW_MAX 4096 /* a power of two */
 
-/* What a peer says when it is connected, and how many frames it waits for before it goes on. */
+/*
+ * What a peer says when it is connected, {peer} being its number, and how many frames it waits for
+ * before it goes on.
+ */
 struct live_line {
     const char *text;
     uint32_t answer_count;
