@@ -28,7 +28,7 @@ const below = (count) => Math.floor(random() * count);
 const CONNECTIONS = 6;
 const WINDOW = 8; // mutations of a connection that wait for their answer
 const HOT_ROWS = 20; // whose comments and updates go on topics of their own: not too many topics
-const KILL_EVERY_MAX = isShort ? 120 : 500; // answers between two deaths
+const DEATHS = isShort ? 5 : 20; // of a round, about: who dies soon is started again later and later
 const IDLE_MS = 30_000; // without any answer: given up
 
 const ledger = new RowLedger();
@@ -195,7 +195,8 @@ async function oneRound(server, victim, count) {
   const feeds = await follow(server, (dispose) => cleanups.push(dispose));
   let answers = 0;
   let deaths = 0;
-  let nextDeath = 1 + below(KILL_EVERY_MAX);
+  const killEveryMax = (2 * count) / DEATHS;
+  let nextDeath = 1 + below(killEveryMax);
   let killing = Promise.resolve();
   const state = {
     sent: 0,
@@ -206,7 +207,7 @@ async function oneRound(server, victim, count) {
         nextDeath = Infinity;
         killing = VICTIMS[victim](server).then(() => {
           deaths++;
-          nextDeath = answers + 1 + below(KILL_EVERY_MAX);
+          nextDeath = answers + 1 + below(killEveryMax);
         });
         killing.catch((error) => ledger.problems.push(error.stack));
       }
