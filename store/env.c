@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,10 +171,28 @@ int store_meta_write(const struct store *store, MDB_txn *txn, const struct store
 
 /* --- open and close ------------------------------------------------------------------------- */
 
+/* What getpid() says, which is a system call, and a reader asks for every row. */
+static pid_t own_pid;
+
+static void on_fork(void)
+{
+    own_pid = getpid();
+}
+
+/* Makes own_pid true, and keeps it so in every child to come. */
+static int watch_forks(void)
+{
+    int rc = own_pid != 0 ? 0 : pthread_atfork(NULL, NULL, on_fork);
+
+    if (rc == 0)
+        own_pid = getpid();
+    return -rc;
+}
+
 void store_check(const struct store *store)
 {
     CHECK(store != NULL);
-    CHECK(store->opened_by == getpid());
+    CHECK(store->opened_by == own_pid);
 }
 
 static int databases_open(struct store *store, MDB_txn *txn)
@@ -377,9 +396,11 @@ int store_open(const struct store_options *options, struct store **ret_store)
     if (options->is_writer)
         ROLE_CHECK(ROLE_WRITER);
     store = calloc(1, sizeof *store);
-    if (store == NULL)
+    if (store == NULL || watch_forks() != 0) {
+        free(store);
         return error_lmdb(ENOMEM, "opening the store");
-    store->opened_by = getpid();
+    }
+    store->opened_by = own_pid;
     store->dir_fd = -1;
     store->is_writer = options->is_writer;
     store->bus = options->bus;
