@@ -6,6 +6,8 @@ export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 export const HTTP_DATE =
   /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 export const EPOCH = /^[0-9a-f]{16}$/;
+/** A new store's first operation is its schema. */
+export const SCHEMA_SEQ = 1;
 
 /** An HTTP error: its status, its code, and a message for people. */
 export function assertError(answer, status, code) {
