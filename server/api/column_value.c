@@ -172,20 +172,22 @@ static bool write_time(const struct value *value, struct region *region, struct 
 static struct catalog_text write_value(const struct value *value, bool is_quoted,
                                        struct region *region)
 {
-    struct catalog_text json = {0};
+    const char *copy = NULL;
     struct text out = {0};
+    size_t size;
 
     if (is_quoted)
         text_add_string(&out, "\"");
     value_write(value, &out);
     if (is_quoted)
         text_add_string(&out, "\"");
+    size = out.size;
     if (text_is_whole(&out))
-        json = (struct catalog_text){region_copy(region, out.bytes, out.size), out.size};
+        copy = region_copy(region, out.bytes, size);
     else
         region->has_failed = true;
     text_done(&out);
-    return json;
+    return (struct catalog_text){copy, copy == NULL ? 0 : size};
 }
 
 /* A list of times: each as a column would have it. */

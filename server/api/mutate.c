@@ -35,8 +35,12 @@ static bool read_value(struct execute_call *call, const struct model_column *col
 
     ret_value->column = column->number;
     wrong = column_value(column, given, call->region, &ret_value->json);
-    if (wrong == NULL)
+    if (wrong == NULL && !call->region->has_failed)
         return true;
+    if (wrong == NULL) {
+        resolve_null(call); /* the execution's region has failed, and so will it */
+        return false;
+    }
     resolve_fail(call, GRAPHQL_BAD_USER_INPUT, "Argument \"%.*s\" %s.", (int)name.size, name.bytes,
                  wrong);
     return false;
@@ -50,7 +54,7 @@ static bool read_assignments(struct execute_call *call, struct command *command)
         region_alloc(call->region, plan->assignment_count * sizeof *values + 1);
 
     if (values == NULL) {
-        resolve_null(call); /* the execution's region has failed, and so will it */
+        resolve_null(call);
         return false;
     }
     for (uint32_t i = 0; i < plan->assignment_count; i++) {
