@@ -21,6 +21,13 @@ struct mistakes {
     const char *found; /* a line for each */
 };
 
+/* A schema with a part that stands there many times, each `#` in it the number of the time. */
+struct repeated {
+    const char *begin;
+    const char *part;
+    const char *end;
+};
+
 static const struct mistakes of_tables[] = {
     {"type Q @table { a: Int } schema { query: Q }",
      "x:1:8: Root type \"Q\" cannot be a @table.\n"
@@ -239,14 +246,14 @@ static void the_definitions_of_directives_must_be_ours(void **state)
         model_fixture_expect(of_definitions[i].sdl, true, of_definitions[i].found);
 }
 
-/* @begin, @count times @part with its number, @end: the only mistake is @found. */
-static void expect_repeated(const char *const parts[3], uint32_t count, const char *found)
+/* With @count parts the only mistake is @found. */
+static void expect_repeated(const struct repeated *repeated, uint32_t count, const char *found)
 {
     struct text sdl = {0};
 
-    text_add_string(&sdl, parts[0]);
+    text_add_string(&sdl, repeated->begin);
     for (uint32_t i = 0; i < count; i++) {
-        const char *rest = parts[1];
+        const char *rest = repeated->part;
 
         for (const char *hash = strchr(rest, '#'); hash != NULL; hash = strchr(rest, '#')) {
             text_add(&sdl, rest, (size_t)(hash - rest));
@@ -255,7 +262,7 @@ static void expect_repeated(const char *const parts[3], uint32_t count, const ch
         }
         text_add_string(&sdl, rest);
     }
-    text_add(&sdl, parts[2], strlen(parts[2]) + 1);
+    text_add(&sdl, repeated->end, strlen(repeated->end) + 1);
     assert_true(text_is_whole(&sdl));
     model_fixture_expect(sdl.bytes, false, found);
     text_done(&sdl);
@@ -263,41 +270,44 @@ static void expect_repeated(const char *const parts[3], uint32_t count, const ch
 
 static void what_a_store_has_no_room_for_is_told(void **state)
 {
-    static const char *const defaults[] = {"type T @table { id: Int! a: JSON @default(json: \"\\\"",
-                                           "0123456789abcdef", "\\\"\") } " QUERY};
-    static const char *const names[] = {"type T @table { id: Int! e: E } " QUERY "enum E { ",
-                                        "NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN# ", "}"};
-    static const char *const columns[] = {"type T @table { id: Int! ", "c#: Int ", "} " QUERY};
-    static const char *const tables[] = {"type Query { t(id: Int!): T0 @get } ",
-                                         "type T# @table { id: Int! }\n", ""};
+    static const struct repeated defaults = {
+        "type T @table { id: Int! a: JSON @default(json: \"\\\"", "0123456789abcdef",
+        "\\\"\") } type Query { t: [T] @list }"};
+    static const struct repeated names = {"type T @table { id: Int! e: E } " QUERY "enum E { ",
+                                          "NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN# ", "}"};
+    static const struct repeated columns = {"type T @table { id: Int! ", "c#: Int ",
+                                            "} type Query { t: [T] @list }"};
+    static const struct repeated tables = {"type Query { t(id: Int!): T0 @get } ",
+                                           "type T# @table { id: Int! }\n", ""};
 
     (void)state;
-    expect_repeated(defaults, 1024, "x:1:49: The default has more than 16384 bytes.\n");
-    expect_repeated(names, 500,
+    expect_repeated(&defaults, 1024, "x:1:49: The default has more than 16384 bytes.\n");
+    expect_repeated(&names, 500,
                     "x:1:26: Column \"T.e\" cannot have the enum \"E\": its names have more than "
                     "16384 bytes.\n");
-    expect_repeated(columns, 250, "x:1:6: Type \"T\" has 251 columns, more than 250.\n");
-    expect_repeated(tables, 1001, "x:1001:6: There are 1001 @table types, more than 1000.\n");
+    expect_repeated(&columns, 250, "x:1:6: Type \"T\" has 251 columns, more than 250.\n");
+    expect_repeated(&tables, 1001, "x:1001:6: There are 1001 @table types, more than 1000.\n");
 }
 
 static void lists_may_not_need_more_indexes_than_a_store_has(void **state)
 {
-    static const char *const lists[] = {
+    static const struct repeated lists = {
         "type T @table { id: Int! a: Int b: Int c: Int d: Int e: Int f: Int ",
         "c#: Int l#(a: Int, b: Int, c: Int, d: Int, e: Int, f: Int): [T!]! @list(where: {a: \"a\", "
         "b: \"b\", c: \"c\", d: \"d\", e: \"e\", f: \"f\"}, orderBy: \"c#\")\n",
-        "} " QUERY};
+        "} type Query { t: [T] @list }"};
 
     (void)state;
-    expect_repeated(lists, 157, "x:1:1: The lists of this schema need more than 10000 indexes.\n");
+    expect_repeated(&lists, 157, "x:1:1: The lists of this schema need more than 10000 indexes.\n");
 }
 
 static void values_beyond_a_limit_are_not_looked_at(void **state)
 {
-    static const char *const arguments[] = {"type Query { x(", "a#: Int ", "): [T] @list } " TABLE};
+    static const struct repeated arguments = {"type Query { x(", "a#: Int ",
+                                              "): [T] @list } " TABLE};
 
     (void)state;
-    expect_repeated(arguments, 1001, "x:1:14: Field \"Query.x\" takes more than 1000 values.\n");
+    expect_repeated(&arguments, 1001, "x:1:14: Field \"Query.x\" takes more than 1000 values.\n");
 }
 
 int main(void)
