@@ -192,6 +192,8 @@ static void references_outlive_the_cache(void **state)
     struct fixture *f = *state;
     const struct document *document = get(f, "{ a }");
 
+    assert_ptr_equal(document_ref(document), document);
+    document_unref(document);
     document_cache_close(f->cache);
     f->cache = NULL;
     assert_int_equal(document->tree->definition_count, 1);

@@ -91,6 +91,43 @@ static void long_strings_use_up_the_budget(void **state)
     text_done(&data);
 }
 
+static void a_run_tells_what_it_has_left(void **state)
+{
+    struct execute_fixture *f = *state;
+
+    assert_true(execute_fixture_prepare(f, "{ a: int b: int }", "", ""));
+    assert_non_null(execute_fixture_begin(f, "{\"int\":1}"));
+    assert_int_equal(execute_run(f->execution, 1000), EXECUTE_DONE);
+    assert_in_range(execute_steps_left(f->execution), 900, 999);
+    f->is_late = true;
+    assert_non_null(execute_fixture_begin(f, "{\"int\":1}"));
+    assert_int_equal(execute_run(f->execution, 1000), EXECUTE_WAITING);
+    execute_spend(f->execution, 5000); /* as its resolver would */
+    assert_int_equal(execute_steps_left(f->execution), 0);
+    execute_fixture_answer(f);
+    assert_int_equal(execute_fixture_run(f, 1000), EXECUTE_DONE);
+}
+
+static void a_result_has_a_largest_size(void **state)
+{
+    enum { STRING_BYTES = EXECUTE_RESULT_BYTES_MAX / 2 };
+    struct execute_fixture *f = *state;
+    char *data = malloc(STRING_BYTES + 32);
+
+    assert_non_null(data);
+    memcpy(data, "{\"string\":\"", 11);
+    memset(data + 11, 'x', STRING_BYTES);
+    memcpy(data + 11 + STRING_BYTES, "\"}", 3);
+    assert_true(execute_fixture_prepare(f, "{ a: string }", "", ""));
+    assert_non_null(execute_fixture_begin(f, data));
+    assert_int_equal(execute_fixture_run(f, UINT32_MAX), EXECUTE_DONE);
+    assert_true(execute_fixture_prepare(f, "{ a: string b: string }", "", ""));
+    assert_non_null(execute_fixture_begin(f, data));
+    assert_int_equal(execute_fixture_run(f, UINT32_MAX), EXECUTE_TOO_LARGE);
+    assert_int_equal(execute_run(f->execution, 1), EXECUTE_TOO_LARGE);
+    free(data);
+}
+
 static void nothing_else_runs_until_the_answer_has_come(void **state)
 {
     struct execute_fixture *f = *state;
@@ -194,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_long_list_takes_many_runs),
         TEST(long_strings_use_up_the_budget),
+        TEST(a_run_tells_what_it_has_left),
+        TEST(a_result_has_a_largest_size),
         TEST(nothing_else_runs_until_the_answer_has_come),
         TEST(an_execution_may_be_freed_at_any_moment),
         TEST(fragments_may_spread_one_another_as_deep_as_there_are),
