@@ -15,11 +15,16 @@ static_assert((FRAME_CACHE_ENTRIES & (FRAME_CACHE_ENTRIES - 1)) == 0, "indices w
 static_assert((BUCKET_COUNT & (BUCKET_COUNT - 1)) == 0, "buckets are found by a mask");
 static_assert((int)FRAME_CACHE_ENTRIES < (int)NO_ENTRY, "an index fits");
 
+/* A frame and its key in 40 bytes: replays walk over many of them. */
 struct entry {
-    struct frame frame;
-    struct frame_key key;
+    struct range range;
+    uint64_t seq;
+    uint64_t rest; /* of the key */
+    uint32_t splice;
     uint16_t next; /* older entry of the same bucket, or NO_ENTRY */
 };
+
+static_assert(sizeof(struct entry) == 40, "as many as fit into a cache");
 
 struct frame_cache {
     uint32_t oldest; /* the entries in use are oldest, oldest + 1, … (masked) */
@@ -35,16 +40,15 @@ static uint32_t entry_index(uint32_t at)
 }
 
 /* Neighbours in seq are to fall into neighbouring buckets: a replay walks them in order. */
-static uint32_t bucket_of(const struct frame_key *key)
+static uint32_t bucket_of(uint64_t seq, uint64_t rest)
 {
-    uint64_t spread = key->seq + (uint64_t)key->topic_offset * 257 + key->encoding * 1031;
-
-    return (uint32_t)spread & (BUCKET_COUNT - 1);
+    return (uint32_t)(seq + (rest & UINT16_MAX) * 257 + (rest >> 16) * 1031) & (BUCKET_COUNT - 1);
 }
 
-static bool keys_are_equal(const struct frame_key *a, const struct frame_key *b)
+/* Encodings are numbered one by one: 48 bits are never used up. */
+static uint64_t rest_of(const struct frame_key *key)
 {
-    return a->seq == b->seq && a->topic_offset == b->topic_offset && a->encoding == b->encoding;
+    return key->encoding << 16 | key->topic_offset;
 }
 
 /* NULL: of what has no frame. */
@@ -79,13 +83,16 @@ void frame_cache_close(struct frame_cache *cache)
 bool frame_cache_get(const struct frame_cache *cache, const struct frame_key *key,
                      struct frame *ret_frame)
 {
-    uint16_t at = cache->buckets[bucket_of(key)];
+    uint64_t rest = rest_of(key);
+    uint16_t at = cache->buckets[bucket_of(key->seq, rest)];
 
-    while (at != NO_ENTRY && !keys_are_equal(&cache->entries[at].key, key))
+    while (at != NO_ENTRY &&
+           (cache->entries[at].seq != key->seq || cache->entries[at].rest != rest))
         at = cache->entries[at].next;
     if (at == NO_ENTRY)
         return false;
-    *ret_frame = cache->entries[at].frame;
+    *ret_frame =
+        (struct frame){.range = cache->entries[at].range, .splice = cache->entries[at].splice};
     return true;
 }
 
@@ -94,16 +101,16 @@ static void drop_oldest(struct frame_cache *cache)
     uint32_t index = entry_index(cache->oldest);
     const struct entry *entry = &cache->entries[index];
     const struct entry *after = &cache->entries[entry_index(index + 1)];
-    uint16_t *link = &cache->buckets[bucket_of(&entry->key)];
+    uint16_t *link = &cache->buckets[bucket_of(entry->seq, entry->rest)];
 
     while (*link != index) { /* it is the last of its bucket */
         CHECK(*link != NO_ENTRY);
         link = &cache->entries[*link].next;
     }
     *link = NO_ENTRY;
-    if (cache->count == 1 || after->frame.range.arena != entry->frame.range.arena)
-        cache->pinned_bytes -= arena_bytes(entry->frame.range.arena);
-    arena_unref(entry->frame.range.arena);
+    if (cache->count == 1 || after->range.arena != entry->range.arena)
+        cache->pinned_bytes -= arena_bytes(entry->range.arena);
+    arena_unref(entry->range.arena);
     cache->oldest = entry_index(index + 1);
     cache->count--;
 }
@@ -112,10 +119,10 @@ void frame_cache_put(struct frame_cache *cache, const struct frame_key *key,
                      const struct frame *frame)
 {
     struct arena *arena = frame->range.arena;
+    uint64_t rest = rest_of(key);
+    uint16_t *bucket = &cache->buckets[bucket_of(key->seq, rest)];
     const struct entry *newest;
-    struct entry *entry;
     uint32_t index;
-    uint32_t bucket = bucket_of(key);
 
     if (arena_bytes(arena) > FRAME_CACHE_PINNED_BYTES_MAX)
         return;
@@ -126,15 +133,16 @@ void frame_cache_put(struct frame_cache *cache, const struct frame_key *key,
 
     index = entry_index(cache->oldest + cache->count);
     newest = &cache->entries[entry_index(index - 1)];
-    if (cache->count == 0 || newest->frame.range.arena != arena)
+    if (cache->count == 0 || newest->range.arena != arena)
         cache->pinned_bytes += arena_bytes(arena);
     if (arena != NULL)
         arena_ref(arena);
-    entry = &cache->entries[index];
-    entry->frame = *frame;
-    entry->key = *key;
-    entry->next = cache->buckets[bucket];
-    cache->buckets[bucket] = (uint16_t)index;
+    cache->entries[index] = (struct entry){.range = frame->range,
+                                           .seq = key->seq,
+                                           .rest = rest,
+                                           .splice = frame->splice,
+                                           .next = *bucket};
+    *bucket = (uint16_t)index;
     cache->count++;
 }
 

@@ -3,6 +3,7 @@
  * once, so this is the worker's own part: reading the ring, encoding, queueing, emptying queues.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "server/topics/publisher.h"
@@ -12,6 +13,7 @@ enum {
     SUBSCRIBERS = 1000,
     EVENTS = 4096,
     PAYLOAD_BYTES = 128,
+    ENCODINGS = 10 * 1000,
 };
 
 static double seconds(void)
@@ -105,6 +107,76 @@ static void a_thousand_clients_resume(void **state)
     topics_fixture_free(fixture);
 }
 
+/* The same with bytes of each client's own in every frame, and replayed. */
+static void spliced_deliveries(void **state)
+{
+    struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
+    struct fake_encoding encoding = {0};
+    struct fake_client *clients[SUBSCRIBERS];
+    char own[64];
+    double start;
+
+    (void)state;
+    fake_encoding_add(fixture, &encoding, true);
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        (void)snprintf(own, sizeof own, "\"%036d\"", i);
+        clients[i] = fake_client_open_spliced(fixture, &encoding, own);
+        clients[i]->is_forgetful = true;
+        (void)fake_client_subscribe(clients[i], "news", NULL);
+    }
+    print_message("spliced, same topic, bursts of 64: %.2f ns a delivery\n",
+                  cost(fixture, 64, "news", "news"));
+    print_message("the same one by one: %.2f ns a delivery\n", cost(fixture, 1, "news", "news"));
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        (void)topics_unsubscribe(fixture->topics, &clients[i]->subscriber, "news", 4);
+        (void)fake_client_resume(clients[i], "news", EVENTS);
+    }
+    start = seconds();
+    topics_fixture_run(fixture);
+    print_message("the same resumed behind %d events: %.1f ns a delivery\n", EVENTS,
+                  (seconds() - start) / SUBSCRIBERS / EVENTS * 1e9);
+    for (int i = 0; i < SUBSCRIBERS; i++)
+        fake_client_close(clients[i]);
+    fake_encoding_remove(fixture, &encoding);
+    topics_fixture_free(fixture);
+}
+
+/* Each with an encoding of its own, as GraphQL groups have; and what one event then costs. */
+static void many_encodings_of_one_topic(void **state)
+{
+    struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
+    struct fake_encoding *encodings = calloc(ENCODINGS, sizeof *encodings);
+    struct fake_client **clients = calloc(ENCODINGS, sizeof *clients);
+    double start;
+
+    (void)state;
+    assert_non_null(encodings);
+    assert_non_null(clients);
+    start = seconds();
+    for (int i = 0; i < ENCODINGS; i++) {
+        fake_encoding_add(fixture, &encodings[i], true);
+        clients[i] = fake_client_open_spliced(fixture, &encodings[i], "own");
+        clients[i]->is_forgetful = true;
+        (void)fake_client_subscribe(clients[i], "news", NULL);
+    }
+    print_message("%d encodings subscribe to one topic: %.0f ns each\n", ENCODINGS,
+                  (seconds() - start) / ENCODINGS * 1e9);
+    (void)topics_append_bytes(fixture, "news", PAYLOAD_BYTES);
+    start = seconds();
+    topics_fixture_run(fixture);
+    print_message("one event for all of them: %.0f ns each\n",
+                  (seconds() - start) / ENCODINGS * 1e9);
+    start = seconds();
+    for (int i = ENCODINGS; i-- > 0;) { /* the fixture finds the newest first */
+        fake_client_close(clients[i]);
+        fake_encoding_remove(fixture, &encodings[i]);
+    }
+    print_message("and they leave: %.0f ns each\n", (seconds() - start) / ENCODINGS * 1e9);
+    free(clients);
+    free(encodings);
+    topics_fixture_free(fixture);
+}
+
 static void count_answer(void *user, uint64_t tag, const struct publish_result *result)
 {
     uint64_t *count = user;
@@ -157,6 +229,8 @@ int main(void)
         cmocka_unit_test(deliveries_in_runs),
         cmocka_unit_test(deliveries_of_alternating_topics),
         cmocka_unit_test(a_thousand_clients_resume),
+        cmocka_unit_test(spliced_deliveries),
+        cmocka_unit_test(many_encodings_of_one_topic),
         cmocka_unit_test(publishing_with_answers),
     };
 
