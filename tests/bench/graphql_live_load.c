@@ -521,7 +521,8 @@ static int report(const struct sample *from, const struct sample *to)
                  (unsigned long long)load.refused, (unsigned long long)load.disorder,
                  (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
                      (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6);
-    return load.refused == 0 && load.disorder == 0 && answered > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return load.refused == 0 && load.disorder == 0 && delivered + answered > 0 ? EXIT_SUCCESS
+                                                                               : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
