@@ -94,7 +94,7 @@ static int make_topic(struct live *live, const struct value *arguments)
     }
     if (!text_is_whole(&name)) {
         rc = -ENOMEM;
-    } else if (!topic_name_is_valid(name.bytes == NULL ? "" : name.bytes, name.size)) {
+    } else if (name.size == 0 || !topic_name_is_valid(name.bytes, name.size)) {
         rc = -EINVAL;
     } else {
         memcpy(live->topic, name.bytes, name.size);

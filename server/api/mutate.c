@@ -205,15 +205,12 @@ static void answer_result(struct execute_call *call, const struct record *record
         region_copy(call->region, (const char *)record->payload, record->payload_bytes);
     struct json_span json = {copy, record->payload_bytes};
 
-    if (copy == NULL || record->payload_bytes == 0) {
+    if (copy == NULL || json_type(json) == JSON_NULL)
         resolve_null(call);
-    } else if ((record->flags & RECORD_FAILED) != 0) {
+    else if ((record->flags & RECORD_FAILED) != 0)
         fail_with(call, json);
-    } else if (json_type(json) == JSON_NULL) {
-        resolve_null(call);
-    } else {
+    else
         resolve_object(call, resolve_row_of_json(call->region, plan->table, json));
-    }
 }
 
 static void on_done(void *user, uint64_t tag, const struct publish_result *result)

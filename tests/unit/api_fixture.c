@@ -11,7 +11,7 @@
 #include "store/command.h"
 
 enum {
-    TURNS_MAX = 10 * 1000, /* of one operation, before it is said to have no end */
+    TURNS_MAX = 10000, /* of one operation, before it is said to have no end */
 };
 
 /* --- the worker ------------------------------------------------------------------------------- */
@@ -144,7 +144,7 @@ bool api_fixture_turn(struct api_fixture *f)
 {
     bool has_more;
 
-    f->now_ns += 1000 * 1000;
+    f->now_ns += 1000000;
     publisher_turn(f->publisher, f->now_ns);
     has_more = api_turn(f->api);
     store_snapshot_end(f->base->store);

@@ -109,7 +109,7 @@ static void arguments_that_cannot_be_are_field_errors(void **state)
 {
     struct api_fixture *f = *state;
 
-    f->limits.operation.complexity_max = 1000 * 1000;
+    f->limits.operation.complexity_max = 1000000;
     api_expect(
         f, "{ hello messages(limit: -1) { id } }",
         "{\"data\":null,\"errors\":[{\"message\":\"Argument \\\"limit\\\" must not be negative: "

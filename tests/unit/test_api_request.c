@@ -19,7 +19,7 @@ static int setup(void **state)
 {
     static struct fixture fixture;
 
-    region_init(&fixture.region, 1024 * 1024);
+    region_init(&fixture.region, 1 << 20);
     *state = &fixture;
     return 0;
 }

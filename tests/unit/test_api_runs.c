@@ -149,7 +149,7 @@ static void a_long_operation_takes_several_turns(void **state)
     struct operation *operation;
     unsigned turns = 0;
 
-    f->limits.operation.complexity_max = 1000 * 1000;
+    f->limits.operation.complexity_max = 1000000;
     create_messages(f, 100, 10);
     operation = api_fixture_operation(f, query, NULL);
     assert_int_equal(operation_run(operation, api_fixture_on_done, f), OPERATION_LATER);
@@ -178,7 +178,7 @@ static void a_short_operation_does_not_wait_for_a_long_one(void **state)
     struct operation *shorter;
     unsigned short_done = 0;
 
-    f->limits.operation.complexity_max = 1000 * 1000;
+    f->limits.operation.complexity_max = 1000000;
     create_messages(f, 100, 10);
     longer = api_fixture_operation(f, query, NULL);
     shorter = api_fixture_operation(f, "mutation { createUser(name: \"Ann\") { id } }", NULL);
@@ -202,8 +202,8 @@ static void an_answer_that_is_too_large_is_refused(void **state)
     char query[4096];
     int size = snprintf(query, sizeof query, "{ ");
 
-    f->limits.operation.complexity_max = 1000 * 1000;
-    create_messages(f, 60, 40 * 1000);
+    f->limits.operation.complexity_max = 1000000;
+    create_messages(f, 60, 40000);
     for (int i = 0; i < 20; i++)
         size += snprintf(query + size, sizeof query - (size_t)size,
                          "a%d: messages(limit: 1000) { content } ", i);
@@ -223,7 +223,7 @@ static void a_history_that_fills_many_blocks_takes_several_turns(void **state)
     const char *answer;
 
     for (int i = 0; i < 40; i++) {
-        (void)topics_append_bytes(f->base, "other", 50 * 1000);
+        (void)topics_append_bytes(f->base, "other", 50000);
         (void)topics_append(f->base, "news", "{\"a\":1}");
         topics_commit(f->base, NULL);
     }
@@ -274,7 +274,7 @@ static void a_history_that_is_too_large_says_how_much_to_ask_for(void **state)
     struct api_fixture *f = *state;
 
     for (int i = 0; i < 45; i++) {
-        (void)topics_append_bytes(f->base, "news", 200 * 1000);
+        (void)topics_append_bytes(f->base, "news", 200000);
         topics_commit(f->base, NULL);
     }
     api_expect_error(f, "{ history(topic: \"news\") { seq } }", "LIMIT_EXCEEDED",
@@ -289,7 +289,7 @@ static void a_history_can_be_left_in_the_middle(void **state)
     struct operation *operation;
 
     for (int i = 0; i < 10; i++) {
-        (void)topics_append_bytes(f->base, "news", 60 * 1000);
+        (void)topics_append_bytes(f->base, "news", 60000);
         topics_commit(f->base, NULL);
     }
     operation = api_fixture_operation(f, "{ history(topic: \"news\") { seq } }", NULL);

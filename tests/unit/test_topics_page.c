@@ -167,7 +167,7 @@ static void a_step_reads_one_block(void **state)
     struct reading *r = *state;
 
     for (int i = 0; i < 8; i++) {
-        (void)topics_append_bytes(r->base, "news", 60 * 1000);
+        (void)topics_append_bytes(r->base, "news", 60000);
         topics_commit(r->base, NULL);
     }
     assert_string_equal(read_since(r, 0, 10), "1 2 3 4 5 6 7 8 ");
@@ -197,7 +197,7 @@ static void what_retention_took_is_told(void **state)
     struct reading *r = *state;
 
     for (int i = 0; i < 6; i++) {
-        (void)topics_append_bytes(r->base, "news", 60 * 1000);
+        (void)topics_append_bytes(r->base, "news", 60000);
         topics_commit(r->base, NULL);
     }
     topics_trim(r->base, &retention);
