@@ -159,7 +159,7 @@ uint8_t *rows_catalog(const struct rows_table *tables, const char *sdl, size_t *
     return encoded;
 }
 
-static void command_add(struct store_fixture *fixture, const struct command *command)
+void rows_add_command(struct store_fixture *fixture, const struct command *command)
 {
     size_t bytes = command_encoded_bytes(command);
     uint8_t *payload = malloc(bytes);
@@ -186,7 +186,7 @@ void rows_add_schema(struct store_fixture *fixture, const struct rows_table *tab
     uint8_t *catalog = rows_catalog(tables, "type Query", &bytes);
 
     command.catalog = (struct catalog_text){(const char *)catalog, bytes};
-    command_add(fixture, &command);
+    rows_add_command(fixture, &command);
     free(catalog);
 }
 
@@ -316,7 +316,7 @@ void rows_add(struct store_fixture *fixture, const struct rows_change *change)
     command.condition_count = values_make(table, change->conditions, 4, conditions);
     for (int i = 0; i < 8 && change->topics[i] != NULL; i++)
         topics[command.topic_count++] = topic_make(table, change->topics[i], parts[i]);
-    command_add(fixture, &command);
+    rows_add_command(fixture, &command);
 }
 
 struct record rows_record(struct store_fixture *fixture, uint64_t seq)

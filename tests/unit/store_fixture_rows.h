@@ -67,6 +67,8 @@ void rows_add_schema(struct store_fixture *fixture, const struct rows_table *tab
 /* ... commits it and expects it to succeed. */
 void rows_set_schema(struct store_fixture *fixture, const struct rows_table *tables);
 
+/* Adds a COMMAND as it is; for children too, nothing is asserted. */
+void rows_add_command(struct store_fixture *fixture, const struct command *command);
 /* Adds a change under the committed catalog. */
 void rows_add(struct store_fixture *fixture, const struct rows_change *change);
 /* ... commits it; the result's payload, until the next call. */

@@ -12,7 +12,7 @@
 
 #include "bus/role.h"
 #include "store/log.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/store_fixture_rows.h"
 
 enum {
     CRASH_COUNT = 120,     /* of each kind */
@@ -41,7 +41,45 @@ static int progress_setup(void **state)
     return progress == MAP_FAILED ? -1 : 0;
 }
 
+static int board_setup(void **state)
+{
+    int rc = store_fixture_setup(state);
+
+    if (rc == 0)
+        rows_set_schema(*state, rows_board);
+    return rc;
+}
+
 /* --- the writer's process; no cmocka here ------------------------------------------------------ */
+
+/* The board's numbers, as its first schema operation has given them. */
+enum { MESSAGE = 2, MESSAGE_AUTHOR = 1, MESSAGE_CONTENT = 3, COMMENT = 3, COMMENT_CONTENT = 2 };
+
+/* A message or a comment is made, changed or deleted; what it names is often not there. */
+static void command_add(struct store_fixture *fixture, uint64_t draw)
+{
+    static const char *const ids[] = {"1", "2", "7", "30", "200"};
+    const char *id = ids[(draw >> 8) % 5];
+    const struct command_value values[] = {
+        {MESSAGE_AUTHOR, {id, strlen(id)}}, /* and of a comment its message */
+        {(draw & 1) != 0 ? MESSAGE_CONTENT : COMMENT_CONTENT, {"\"hello\"", 7}},
+    };
+    const struct command_part parts[] = {{.literal = {"rows:", 5}}, {.is_column = true}};
+    const struct command_topic topic = {parts, 2};
+    const struct command command = {
+        .kind = (draw >> 16) % 3 != 0 ? COMMAND_CREATE
+                                      : (enum command_kind)(COMMAND_UPDATE + (draw >> 18) % 2),
+        .version = 1,
+        .table = (draw & 1) != 0 ? MESSAGE : COMMENT,
+        .id = 1 + (draw >> 24) % 300,
+        .values = values,
+        .value_count = 2,
+        .topics = &topic,
+        .topic_count = 1,
+    };
+
+    rows_add_command(fixture, &command);
+}
 
 static void turn_add(struct store_fixture *fixture, uint64_t *random)
 {
@@ -52,7 +90,10 @@ static void turn_add(struct store_fixture *fixture, uint64_t *random)
         const char *name = names[draw % (sizeof names / sizeof names[0])];
         size_t bytes = (draw >> 8) % 64 == 0 ? (draw >> 16) % 150000 : (draw >> 16) % 1000;
 
-        (void)store_fixture_add_event(fixture, name, bytes);
+        if ((draw >> 40) % 10 == 0)
+            command_add(fixture, draw);
+        else
+            (void)store_fixture_add_event(fixture, name, bytes);
     }
 }
 
@@ -214,7 +255,7 @@ static void readers_in_other_processes_see_whole_snapshots(void **state)
 int main(void)
 {
 #define STORE_TEST(function)                                                                       \
-    cmocka_unit_test_setup_teardown(function, store_fixture_setup, store_fixture_teardown)
+    cmocka_unit_test_setup_teardown(function, board_setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_writer_killed_anywhere_leaves_the_last_commit),
         STORE_TEST(a_writer_killed_anywhere_while_others_read_leaves_the_last_commit),
