@@ -1,10 +1,10 @@
 /*
  * http_load: one HTTP/1.1 request, sent again and again over keep-alive connections.
  *
- *   http_load PORT CONNECTIONS SECONDS < REQUEST
+ *   http_load PORT CONNECTIONS PIPELINE SECONDS < REQUEST
  *
- * Each connection to 127.0.0.1 has one request under way and sends the next when it has been
- * answered. Prints one line of JSON: requests answered, and the time it took.
+ * Each connection to 127.0.0.1 has PIPELINE requests under way and sends another for each answer.
+ * Prints one line of JSON: requests answered, and the time it took.
  * Every other answer must be of the same length. Exit status 1 when one is not, or is none.
  * What the server does is the caller's to measure: this program is only cheap.
  */
@@ -28,17 +28,20 @@ enum {
     REQUEST_BYTES_MAX = 64 * 1024,
     ANSWER_BYTES_MAX = 256 * 1024,
     CONNECTIONS_MAX = 4096,
+    PIPELINE_MAX = 64,
     EVENTS_PER_TURN = 256,
 };
+#define USAGE     "usage: http_load PORT CONNECTIONS PIPELINE SECONDS < REQUEST"
+#define STATUS_OK "HTTP/1.1 200 "
 #define SECOND_NS INT64_C(1000000000)
 
 struct connection {
     int fd;
-    size_t bytes; /* of the answer, so far */
-    char answer[ANSWER_BYTES_MAX];
+    size_t bytes; /* of answers, so far; it begins with one */
+    char answers[ANSWER_BYTES_MAX];
 };
 
-static char request[REQUEST_BYTES_MAX];
+static char requests[PIPELINE_MAX * REQUEST_BYTES_MAX]; /* the same, again and again */
 static size_t request_bytes;
 static size_t answer_bytes; /* of the first one, head included */
 static uint64_t answered_count;
@@ -59,16 +62,18 @@ static int64_t now_ns(void)
 
 static void read_request(void)
 {
-    request_bytes = fread(request, 1, sizeof request, stdin);
-    if (request_bytes == 0 || request_bytes == sizeof request)
+    request_bytes = fread(requests, 1, REQUEST_BYTES_MAX, stdin);
+    if (request_bytes == 0 || request_bytes == REQUEST_BYTES_MAX)
         die("the request on standard input is empty, or too long");
+    for (size_t i = 1; i < PIPELINE_MAX; i++)
+        memcpy(requests + i * request_bytes, requests, request_bytes);
 }
 
-static void send_request(const struct connection *connection)
+static void send_requests(const struct connection *connection, size_t count)
 {
-    /* It fits into an empty socket. */
-    if (write(connection->fd, request, request_bytes) != (ssize_t)request_bytes)
-        die("a request cannot be sent");
+    /* They fit into the socket: as many as there is room for have been answered. */
+    if (write(connection->fd, requests, count * request_bytes) != (ssize_t)(count * request_bytes))
+        die("requests cannot be sent");
 }
 
 static void open_connection(struct connection *connection, int epoll, uint16_t port)
@@ -84,7 +89,6 @@ static void open_connection(struct connection *connection, int epoll, uint16_t p
         setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0)
         die("no connection");
-    send_request(connection);
 }
 
 /* The length of an answer that begins with this head; 0: the head is not whole. */
@@ -96,7 +100,7 @@ static size_t measure(const char *answer)
 
     if (head_end == NULL)
         return 0;
-    if (strncmp(answer, "HTTP/1.1 200 ", 13) != 0)
+    if (strncmp(answer, STATUS_OK, sizeof STATUS_OK - 1) != 0)
         die(answer);
     length = strcasestr(answer, length_name);
     if (length == NULL || length > head_end)
@@ -107,23 +111,31 @@ static size_t measure(const char *answer)
 
 static void take(struct connection *connection)
 {
-    ssize_t got = read(connection->fd, connection->answer + connection->bytes,
-                       sizeof connection->answer - 1 - connection->bytes);
+    ssize_t got = read(connection->fd, connection->answers + connection->bytes,
+                       sizeof connection->answers - 1 - connection->bytes);
+    size_t count = 0;
+    size_t left;
 
     if (got <= 0)
         die("a connection was closed");
     connection->bytes += (size_t)got;
     if (answer_bytes == 0) {
-        connection->answer[connection->bytes] = '\0';
-        answer_bytes = measure(connection->answer);
+        connection->answers[connection->bytes] = '\0';
+        answer_bytes = measure(connection->answers);
     }
-    if (answer_bytes == 0 || connection->bytes < answer_bytes)
+    for (left = connection->bytes; answer_bytes != 0 && left >= answer_bytes;
+         left -= answer_bytes) {
+        if (memcmp(connection->answers + connection->bytes - left, STATUS_OK,
+                   sizeof STATUS_OK - 1) != 0)
+            die("the answers are not all alike");
+        count++;
+    }
+    if (count == 0)
         return;
-    if (connection->bytes > answer_bytes || memcmp(connection->answer, "HTTP/1.1 200 ", 13) != 0)
-        die("the answers are not all alike");
-    answered_count++;
-    connection->bytes = 0;
-    send_request(connection);
+    memmove(connection->answers, connection->answers + connection->bytes - left, left);
+    connection->bytes = left;
+    answered_count += count;
+    send_requests(connection, count);
 }
 
 static void run(int epoll, int64_t until_ns)
@@ -148,7 +160,7 @@ static long number(const char *text, long most)
     long value = strtol(text, &end, 10);
 
     if (*end != '\0' || value < 1 || value > most)
-        die("usage: http_load PORT CONNECTIONS SECONDS < REQUEST");
+        die(USAGE);
     return value;
 }
 
@@ -160,16 +172,18 @@ int main(int argc, char **argv)
     long seconds;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-    if (argc != 4)
-        die("usage: http_load PORT CONNECTIONS SECONDS < REQUEST");
+    if (argc != 5)
+        die(USAGE);
     count = number(argv[2], CONNECTIONS_MAX);
-    seconds = number(argv[3], 3600);
+    seconds = number(argv[4], 3600);
     connections = calloc((size_t)count, sizeof *connections);
     if (connections == NULL || epoll < 0)
         die("out of memory");
     read_request();
-    for (long i = 0; i < count; i++)
+    for (long i = 0; i < count; i++) {
         open_connection(&connections[i], epoll, (uint16_t)number(argv[1], UINT16_MAX));
+        send_requests(&connections[i], (size_t)number(argv[3], PIPELINE_MAX));
+    }
     begin_ns = now_ns();
     run(epoll, begin_ns + seconds * SECOND_NS);
     (void)printf("{\"requests\":%" PRIu64 ",\"seconds\":%.3f}\n", answered_count,
