@@ -265,6 +265,8 @@ test('--introspection off hides the schema and nothing else', async ({ start }) 
   for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "Message") { name } }']) {
     const { data, errors } = await ask(server, query);
     assert.equal(data, undefined);
-    assert.equal(onlyCode(errors), 'GRAPHQL_VALIDATION_FAILED');
+    // one per field of an introspection type, as graphql-js's rule has it
+    for (const error of errors) assert.equal(error.extensions.code, 'GRAPHQL_VALIDATION_FAILED');
+    assert.ok(errors.length > 0);
   }
 });
