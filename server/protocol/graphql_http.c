@@ -1,5 +1,6 @@
 #include "server/protocol/graphql_http.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bus/check.h"
@@ -57,15 +58,19 @@ static const char *refusal_content_type(enum graphql_media media)
 void graphql_http_refuse(struct service *service, struct http_exchange *exchange,
                          enum answer_refusal refusal, const char *message, const char *headers)
 {
-    answer_graphql_error(service, exchange, refusal,
-                         refusal_content_type(choose_media(http_request(exchange))), message,
-                         headers);
+    const char *content_type = refusal_content_type(choose_media(http_request(exchange)));
+    char lines[ANSWER_HEADERS_BYTES_MAX / 4];
+    int length = snprintf(lines, sizeof lines, VARY "%s", headers == NULL ? "" : headers);
+
+    CHECK(length >= 0);
+    CHECK((size_t)length < sizeof lines);
+    answer_graphql_error(service, exchange, refusal, content_type, message, lines);
 }
 
 static void refuse(struct service *service, struct http_exchange *exchange,
                    enum answer_refusal refusal, const char *message)
 {
-    graphql_http_refuse(service, exchange, refusal, message, VARY);
+    graphql_http_refuse(service, exchange, refusal, message, NULL);
 }
 
 /* --- answering -------------------------------------------------------------------------------- */
@@ -171,7 +176,7 @@ static void serve(struct service *service, struct http_exchange *exchange,
     } else if (operation_kind(operation) == AST_MUTATION &&
                http_request(exchange)->method != HTTP_METHOD_POST) {
         graphql_http_refuse(service, exchange, ANSWER_METHOD_NOT_ALLOWED,
-                            "mutations are sent by POST", VARY "Allow: POST\r\n");
+                            "mutations are sent by POST", "Allow: POST\r\n");
     } else {
         run(service, exchange, operation, media);
         return;

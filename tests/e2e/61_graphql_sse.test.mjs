@@ -1,4 +1,6 @@
 // GraphQL as event streams, graphql-sse's distinct connections mode (PROTOCOLS section 6).
+import { EventSource } from 'eventsource';
+import { Inbox } from './lib/client.mjs';
 import {
   CREATE_MESSAGE,
   MESSAGE_ADDED,
@@ -284,6 +286,31 @@ test('over restarts nothing is missed and nothing comes twice', async ({ start }
     got,
     numbers(0, 3).flatMap((round) => [...numbers(0, 10), 'last'].map((n) => `${round}.${n}`)),
   );
+});
+
+test('EventSource comes back by itself when a worker dies, and misses nothing', async ({
+  start,
+  cleanup,
+}) => {
+  const server = await start({ workers: 2 });
+  const query = encodeURIComponent(MESSAGE_ADDED);
+  const source = new EventSource(`http://127.0.0.1:${server.port}/graphql?query=${query}`);
+  cleanup(() => source.close());
+  const inbox = new Inbox();
+  source.addEventListener('next', ({ data }) => inbox.push(JSON.parse(data).data.messageAdded));
+  source.addEventListener('complete', () => inbox.push('complete'));
+  source.addEventListener('message', ({ data }) => inbox.push({ unnamed: data }));
+  await within(new Promise((resolve) => (source.onopen = resolve)), 'the event stream');
+  await createMessage(server, 'one');
+  assert.equal((await inbox.next()).content, 'one');
+  const failed = new Promise((resolve) => source.addEventListener('error', resolve));
+  kill(server.workers()[await server.workerOf()]);
+  await failed;
+  await createMessage(server, 'two');
+  await createMessage(server, 'three');
+  assert.equal((await inbox.next()).content, 'two');
+  assert.equal((await inbox.next()).content, 'three');
+  assert.deepEqual(inbox.items, []);
 });
 
 // --- the drain and limits

@@ -61,6 +61,7 @@ static void assert_refused(struct answer answer, int status, const char *code)
     (void)snprintf(extensions, sizeof extensions, "\"extensions\":{\"code\":\"%s\"}}]}", code);
     assert_int_equal(answer.status, status);
     assert_part(answer.head, JSON_TYPE);
+    assert_part(answer.head, "Vary: Accept\r\n");
     assert_int_equal(strncmp(answer.body, "{\"errors\":[{\"message\":\"", 23), 0);
     assert_part(answer.body, extensions);
 }
