@@ -49,9 +49,14 @@ static struct arena *arena_new(size_t capacity)
 
 void arena_ref(struct arena *arena)
 {
+    arena_ref_many(arena, 1);
+}
+
+void arena_ref_many(struct arena *arena, uint32_t count)
+{
     CHECK(arena->refs > 0);
-    CHECK(arena->refs < UINT32_MAX);
-    arena->refs++;
+    CHECK(count <= UINT32_MAX - arena->refs);
+    arena->refs += count;
 }
 
 void arena_unref(struct arena *arena)

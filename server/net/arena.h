@@ -39,6 +39,7 @@ struct arena_writer {
 };
 
 void arena_ref(struct arena *arena);
+void arena_ref_many(struct arena *arena, uint32_t count);
 void arena_unref(struct arena *arena); /* NULL is fine */
 
 /*

@@ -69,14 +69,19 @@ void outq_done(struct outq *queue)
     queue->pinned_bytes = 0;
 }
 
-static int grow(struct outq *queue)
+/* Room for @more ranges behind those that are there. */
+static int reserve(struct outq *queue, unsigned more)
 {
-    unsigned capacity = queue->capacity == 0 ? CAPACITY_MIN : queue->capacity * 2u;
+    unsigned capacity = queue->capacity == 0 ? CAPACITY_MIN : queue->capacity;
     unsigned until_wrap = queue->capacity - (unsigned)queue->head;
     struct range *ranges;
 
-    if (capacity > OUTQ_RANGES_MAX)
+    if (queue->count + more <= queue->capacity)
+        return 0;
+    if (queue->count + more > OUTQ_RANGES_MAX)
         return -ENOBUFS;
+    while (capacity < queue->count + more)
+        capacity *= 2;
     ranges = malloc(capacity * sizeof *ranges);
     if (ranges == NULL)
         return -ENOMEM;
@@ -97,6 +102,7 @@ int outq_push(struct outq *queue, struct range range)
 {
     struct range *last = queue->count > 0 ? range_at(queue, queue->count - 1u) : NULL;
     uint32_t pinned;
+    int rc;
 
     if (range.length == 0)
         return 0;
@@ -113,12 +119,9 @@ int outq_push(struct outq *queue, struct range range)
     pinned = pinned_at_end(queue, &range);
     if (pinned > UINT32_MAX - queue->pinned_bytes)
         return -ENOBUFS;
-    if (queue->count == queue->capacity) {
-        int rc = grow(queue);
-
-        if (rc != 0)
-            return rc;
-    }
+    rc = reserve(queue, 1);
+    if (rc != 0)
+        return rc;
     arena_ref(range.arena);
     *range_at(queue, queue->count) = range;
     queue->count++;
@@ -127,16 +130,51 @@ int outq_push(struct outq *queue, struct range range)
     return 0;
 }
 
+/*
+ * The pieces behind the first two, each with the splice before it. Both arenas stand at the end of the
+ * queue, so that these ranges pin nothing but themselves. There is room for them.
+ */
+static void push_alternately(struct outq *queue, const struct range *pieces, unsigned piece_count,
+                             struct range splice)
+{
+    struct range *ranges = queue->ranges;
+    unsigned mask = queue->capacity - 1u;
+    unsigned at = queue->head + queue->count;
+
+    for (unsigned i = 0; i < piece_count; i++) {
+        CHECK(pieces[i].length > 0);
+        ranges[at++ & mask] = splice;
+        ranges[at++ & mask] = pieces[i];
+        queue->bytes += splice.length + pieces[i].length;
+    }
+    arena_ref_many(splice.arena, piece_count);
+    arena_ref_many(pieces[0].arena, piece_count);
+    queue->count = (uint16_t)(queue->count + 2 * piece_count);
+    queue->pinned_bytes += 2 * piece_count * (uint32_t)sizeof *ranges;
+}
+
 int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned piece_count,
                       struct range splice)
 {
-    int rc = outq_push(queue, pieces[0]);
+    const struct range *last = &pieces[piece_count - 1];
+    uint64_t bytes = (uint64_t)last->offset + last->length - pieces[0].offset +
+                     (uint64_t)(piece_count - 1) * splice.length;
+    int rc;
 
-    for (unsigned i = 1; i < piece_count && rc == 0; i++) {
+    CHECK(piece_count >= 2);
+    CHECK(splice.length > 0);
+    if (bytes > UINT32_MAX - queue->bytes ||
+        2 * piece_count * sizeof *last > UINT32_MAX - queue->pinned_bytes)
+        return -ENOBUFS;
+    rc = reserve(queue, 2 * piece_count - 1);
+    if (rc == 0)
+        rc = outq_push(queue, pieces[0]);
+    if (rc == 0)
         rc = outq_push(queue, splice);
-        if (rc == 0)
-            rc = outq_push(queue, pieces[i]);
-    }
+    if (rc == 0)
+        rc = outq_push(queue, pieces[1]);
+    if (rc == 0 && piece_count > 2)
+        push_alternately(queue, pieces + 2, piece_count - 2, splice);
     return rc;
 }
 

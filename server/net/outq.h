@@ -42,8 +42,8 @@ void outq_done(struct outq *queue);
  */
 int outq_push(struct outq *queue, struct range range);
 /*
- * Queues @piece_count ranges (at least one) with @splice between each two of them. As outq_push;
- * after an error what is queued is in pieces.
+ * Queues @piece_count ranges (two or more, one behind the other in an arena) with @splice between each
+ * two of them; none but the first may be empty. As outq_push; after an error what is queued may be in pieces.
  */
 int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned piece_count,
                       struct range splice);

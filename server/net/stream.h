@@ -46,7 +46,7 @@
 struct stream;
 
 enum {
-    STREAM_IOV_MAX = 64,
+    STREAM_IOV_MAX = 256, /* 127 frames with bytes of the subscriber in each; 4 KiB of stack */
     STREAM_DRAINED_BYTES = 128 * 1024, /* drained_bytes unless the user sets it */
     STREAM_FINISH_BYTES_MIN = 16 * 1024,
     STREAM_FINISH_LOOKS_MAX = 60,

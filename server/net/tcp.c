@@ -204,13 +204,16 @@ static void on_socket(struct loop_source *source, uint32_t events)
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-static size_t iovec_bytes(const struct iovec *iov, int count)
+/* As many of the front ones as come to @bytes_max or are the first to go beyond it. */
+static int iovec_within(const struct iovec *iov, int count, size_t bytes_max, size_t *ret_bytes)
 {
     size_t bytes = 0;
+    int taken = 0;
 
-    for (int i = 0; i < count; i++)
-        bytes += iov[i].iov_len;
-    return bytes;
+    while (taken < count && bytes < bytes_max)
+        bytes += iov[taken++].iov_len;
+    *ret_bytes = bytes;
+    return taken;
 }
 
 /* Sends while the socket takes everything, up to TCP_WRITE_BYTES. */
@@ -221,8 +224,8 @@ static void send_queue(struct tcp_stream *tcp)
 
     while (!outq_is_empty(queue) && tcp->is_writable && budget > 0) {
         struct iovec iov[STREAM_IOV_MAX];
-        int count = outq_iovec(queue, iov, STREAM_IOV_MAX);
-        size_t offered = iovec_bytes(iov, count);
+        size_t offered;
+        int count = iovec_within(iov, outq_iovec(queue, iov, STREAM_IOV_MAX), budget, &offered);
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
         ssize_t sent = sendmsg(tcp->source.fd, &message, MSG_NOSIGNAL);
 
