@@ -27,6 +27,16 @@ async function openGraphiql(port, cleanup) {
   return page;
 }
 
+/**
+ * Waits until its editor has this query and GraphiQL has read it, which it does a moment after it was
+ * typed: only then it knows a subscription from a query.
+ */
+const hasRead = (page, query) =>
+  page.waitForFunction((text) => {
+    const editor = document.querySelector('.graphiql-query-editor .CodeMirror');
+    return editor.CodeMirror.documentAST?.loc.source.body === text;
+  }, query);
+
 /** Puts a query, and perhaps variables, into the editors and runs it. */
 async function run(page, query, variables) {
   const put = (place, text) =>
@@ -35,11 +45,7 @@ async function run(page, query, variables) {
     await put('[aria-label="Variables"]', JSON.stringify(variables));
   }
   await put('.graphiql-query-editor', query);
-  // It reads what was typed a moment later: only then it knows a subscription from a query.
-  await page.waitForFunction((text) => {
-    const editor = document.querySelector('.graphiql-query-editor .CodeMirror');
-    return editor.CodeMirror.documentAST?.loc.source.body === text;
-  }, query);
+  await hasRead(page, query);
   await page.click(RUN);
 }
 
@@ -115,6 +121,7 @@ test('its panels open, its tabs and history stay, and the policy is never in its
   await page.reload();
   await page.waitForSelector('.graphiql-tabs >> text=Second');
   await page.click('.graphiql-tabs >> text=Greet');
+  await hasRead(page, 'query Greet { hello }');
   await page.click(RUN);
   await shows(page, 'Hello, GraphQL!');
   assert.deepEqual(page.complaints, []);
