@@ -1,5 +1,6 @@
 // The independent checker of the fault tests: what was sent, acknowledged and delivered, held
 // against what the log says afterwards.
+import { SCHEMA_SEQ } from '../../e2e/lib/shapes.mjs';
 
 /** Numbers that a seed decides (mulberry32), so that a failing run can be run again. */
 export function randomFrom(seed) {
@@ -100,7 +101,7 @@ export class Ledger {
         this.#problem(`delivered as ${seq}: ${id}, but the log has ${this.logged.get(seq)}`);
       }
     }
-    for (let seq = 1; seq <= this.logged.size; seq++) {
+    for (let seq = SCHEMA_SEQ + 1; seq <= SCHEMA_SEQ + this.logged.size; seq++) {
       if (!this.logged.has(seq)) {
         this.#problem(`no seq ${seq} in a log of ${this.logged.size}`);
         break;
