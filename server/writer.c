@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,7 @@
 #include "server/roles.h"
 
 enum {
+    KEPT_BYTES = 16 * 1024 * 1024, /* of memory that is not given back in between */
     END_TRIES_MAX = 10, /* of a commit at the start or at the end of a drain, a second apart */
 };
 #define RETRY_NS   CLOCK_SECOND_NS
@@ -383,11 +385,22 @@ static int run(struct writer *writer)
     return finish(writer);
 }
 
+/*
+ * LMDB takes and frees 2 MiB for each transaction, and each COMMAND has one of its own: they stay in the
+ * heap, or most of a mutation would be page faults. (main.c has the workers' thresholds.)
+ */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES); /* without effect under sanitizers */
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
 int writer_main(const struct heritage *heritage, unsigned slot)
 {
     struct writer *writer = &this_writer;
     int rc = open_writer(writer, heritage, slot);
 
+    keep_memory();
     if (rc != 0) {
         log_error("cannot start: %s", strerror(-rc));
         return CHILD_EXIT_FAILED;
