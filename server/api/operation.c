@@ -11,7 +11,7 @@
 enum {
     OPERATION_BYTES_MAX = 64 * 1024 * 1024, /* of memory for variables and errors */
     FIRST_STEPS = 2000,                     /* at once, when it is run */
-    PAGE_STEPS = 500,                       /* what a block of the log costs */
+    PAGE_STEPS = API_STEPS / 8,             /* what a block of the log costs */
 };
 
 static_assert((int)OPERATION_RESULT_BYTES_MAX == (int)EXECUTE_RESULT_BYTES_MAX,
