@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bus/wake.h"
-#include "tests/unit/topics_fixture.h"
+#include "tests/unit/topics_rows.h"
 
 static int setup(void **state)
 {
@@ -85,6 +85,53 @@ static void a_command_is_no_event_in_the_ring(void **state)
     topics_commit(fixture, NULL); /* it comes to nothing: a failure has no topic */
     topics_fixture_run(fixture);
     fake_client_expect(client, "row 4 published", NULL);
+}
+
+static int judge_table(void *user, const struct event *event)
+{
+    *(uint32_t *)user = event->table;
+    return 1;
+}
+
+/* Its row and its events, wherever it stands between others; replayed likewise. */
+static void what_a_command_came_to_is_delivered(void **state)
+{
+    const struct record_topic topics[] = {{"row:7", 5}, {"row", 3}};
+    struct topics_fixture *fixture = *state;
+    uint32_t table = UINT32_MAX;
+    struct fake_encoding encoding = {.judge = judge_table, .user = &table};
+    struct fake_client *live;
+    struct fake_client *late;
+    uint64_t seq = 0;
+
+    topics_rows_begin(fixture);
+    fake_encoding_add(fixture, &encoding, false);
+    live = fake_client_open(fixture, encoding.added);
+    late = fake_client_open(fixture, encoding.added);
+    (void)fake_client_subscribe(live, "row", NULL);
+    (void)topics_append(fixture, "row", "before");
+    assert_int_equal(topics_rows_create(fixture, topics, 2, 42, &seq), 0);
+    assert_int_equal(seq, 3);
+    topics_fixture_run(fixture);
+    fake_client_expect(live, NULL);
+    topics_commit(fixture, NULL);
+    topics_fixture_run(fixture);
+    fake_client_expect(live, "row 2 before", "row 3 {\"id\":1,\"number\":42}", NULL);
+    assert_int_equal(table, TOPICS_ROWS_TABLE);
+    (void)topics_append(fixture, "row", "{\"id\":2,\"number\":43}"); /* as if it were one */
+    topics_commit(fixture, NULL);
+    topics_fixture_run(fixture);
+    fake_client_expect(live, "row 4 {\"id\":2,\"number\":43}", NULL);
+    assert_int_equal(table, 0);
+
+    (void)fake_client_resume(late, "row:7", 0);
+    (void)fake_client_resume(late, "news", 0);
+    topics_fixture_run(fixture);
+    fake_client_expect(late, "row:7 3 {\"id\":1,\"number\":42}", NULL);
+    assert_int_equal(table, TOPICS_ROWS_TABLE);
+    fake_client_close(live);
+    fake_client_close(late);
+    fake_encoding_remove(fixture, &encoding);
 }
 
 static void more_row_topics_than_are_asked_for_one_by_one(void **state)
@@ -425,6 +472,7 @@ int main(void)
         TEST(the_kind_is_asked_for),
         TEST(a_row_topic_waits_for_the_commit_and_a_plain_one_does_not),
         TEST(a_command_is_no_event_in_the_ring),
+        TEST(what_a_command_came_to_is_delivered),
         TEST(more_row_topics_than_are_asked_for_one_by_one),
         TEST(a_turn_reads_at_most_a_block_of_rows),
         TEST(it_is_woken_by_commits_while_somebody_gets_rows),

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/topics_fixture.h"
+#include "tests/unit/topics_rows.h"
 
 enum {
     TOPIC_COUNT = 8,
@@ -29,7 +29,8 @@ static const char *const names[TOPIC_COUNT] = {"news", "room",  "comments:7", "Ã
 
 struct operation {
     uint32_t topics; /* a bit for each; none: a COMMAND that came to nothing */
-    uint32_t id;     /* its payload begins with it */
+    uint32_t id;     /* its payload begins with it, or its row has it */
+    uint32_t row;    /* what a COMMAND created; 0: it is an EVENT */
 };
 
 enum style {
@@ -62,7 +63,7 @@ struct model {
     uint64_t random;
     struct operation *operations; /* [seq] */
     uint64_t last_seq;
-    uint64_t last_of[TOPIC_COUNT];
+    uint32_t row_count;
     struct player players[CLIENT_COUNT];
     uint64_t messages;
     uint64_t gaps;
@@ -127,6 +128,8 @@ static unsigned topic_of(const char *line, size_t bytes)
 static void judge_content(const struct player *player, const char *content,
                           const struct operation *operation)
 {
+    char row[64] = "";
+
     if (player->style == STYLE_SPLICED) {
         size_t own_bytes = strlen(player->own);
 
@@ -134,7 +137,12 @@ static void judge_content(const struct player *player, const char *content,
         assert_int_equal(strncmp(content + 2, player->own, own_bytes), 0);
         content += 2 + own_bytes;
     }
-    if (player->style != STYLE_SHORT)
+    if (operation->row != 0 && player->style != STYLE_SHORT)
+        (void)snprintf(row, sizeof row, " {\"id\":%u,\"number\":%u}", operation->row,
+                       operation->id);
+    if (row[0] != '\0')
+        assert_string_equal(content, row);
+    else if (player->style != STYLE_SHORT)
         assert_int_equal(strtoul(content, NULL, 10), operation->id);
 }
 
@@ -230,8 +238,10 @@ static void read_lines(struct model *model)
 static int judge_event(void *user, const struct event *event)
 {
     struct model *model = user;
+    const struct operation *operation = &model->operations[event->seq];
 
-    if (PASSED_OVER(model->operations[event->seq].id))
+    assert_int_equal(event->table, operation->row != 0 ? TOPICS_ROWS_TABLE : 0);
+    if (PASSED_OVER(operation->id))
         return 0;
     if (pick(model, 50) != 0)
         return 1;
@@ -241,43 +251,81 @@ static int judge_event(void *user, const struct event *event)
 
 /* --- what can happen -------------------------------------------------------------------------- */
 
-static void do_append(struct model *model)
+static uint32_t pick_topics(struct model *model)
+{
+    uint32_t topics = 0;
+
+    while (topics == 0) {
+        for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+            if (pick(model, i == TOPIC_QUIET ? 2000 : 5) == 0)
+                topics |= 1U << i;
+        }
+    }
+    return topics;
+}
+
+static size_t list_topics(uint32_t set, struct record_topic *topics)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < TOPIC_COUNT; i++) {
+        if ((set & 1U << i) != 0)
+            topics[count++] = (struct record_topic){.name = names[i], .bytes = strlen(names[i])};
+    }
+    return count;
+}
+
+/* An EVENT, or a COMMAND that no writer knows: it fails, whatever topics it names. */
+static int append_payload(struct model *model, enum record_kind kind,
+                          const struct operation *operation, uint64_t *ret_seq)
 {
     struct record_topic topics[TOPIC_COUNT];
-    struct record_spec spec = {.kind = pick(model, 20) == 0 ? RECORD_COMMAND : RECORD_EVENT,
-                               .topics = topics};
-    struct operation operation = {.id = (uint32_t)pick(model, UINT32_MAX)};
+    struct record_spec spec = {.kind = kind, .topics = topics};
     size_t payload_bytes =
         pick(model, 100) == 0 ? pick(model, UINT64_C(20) * 1024) : 20 + pick(model, 150);
     static char payload[32 * 1024];
-    uint64_t seq = 0;
-    int rc;
 
-    while (operation.topics == 0) {
-        for (unsigned i = 0; i < TOPIC_COUNT; i++) {
-            if (pick(model, i == TOPIC_QUIET ? 2000 : 5) == 0)
-                operation.topics |= 1U << i;
-        }
-    }
-    for (unsigned i = 0; i < TOPIC_COUNT; i++) {
-        if ((operation.topics & 1U << i) != 0)
-            topics[spec.topic_count++] =
-                (struct record_topic){.name = names[i], .bytes = strlen(names[i])};
-    }
+    spec.topic_count = list_topics(operation->topics, topics);
     memset(payload, '.', sizeof payload);
     spec.payload = payload;
-    spec.payload_bytes = (size_t)snprintf(payload, 16, "%u", operation.id);
+    spec.payload_bytes = (size_t)snprintf(payload, 16, "%u", operation->id);
     payload[spec.payload_bytes] = ' ';
     spec.payload_bytes += payload_bytes;
-    rc = topics_append_spec(model->fixture, &spec, &seq);
-    if (rc != 0) { /* the ring is full */
-        topics_commit(model->fixture, NULL);
-        assert_int_equal(topics_append_spec(model->fixture, &spec, &seq), 0);
+    return topics_append_spec(model->fixture, &spec, ret_seq);
+}
+
+static int append_row(struct model *model, const struct operation *operation, uint64_t *ret_seq)
+{
+    struct record_topic topics[TOPIC_COUNT];
+    size_t count = list_topics(operation->topics, topics);
+
+    return topics_rows_create(model->fixture, topics, count, operation->id, ret_seq);
+}
+
+static void do_append(struct model *model)
+{
+    struct operation operation = {.id = (uint32_t)pick(model, INT32_MAX)};
+    uint64_t choice = pick(model, 20);
+    enum record_kind kind = choice == 0 ? RECORD_COMMAND : RECORD_EVENT;
+    uint64_t seq = 0;
+    int rc = -EAGAIN;
+
+    operation.topics = pick_topics(model);
+    if (choice >= 17) {
+        operation.topics &= UINT32_MAX << TOPIC_ROW_FIRST; /* maybe none */
+        operation.row = ++model->row_count;
     }
+    for (int i = 0; i < 2 && rc != 0; i++) {
+        if (i > 0) /* the ring is full */
+            topics_commit(model->fixture, NULL);
+        rc = operation.row != 0 ? append_row(model, &operation, &seq)
+                                : append_payload(model, kind, &operation, &seq);
+    }
+    assert_int_equal(rc, 0);
     assert_int_equal(seq, model->last_seq + 1);
     assert_true(seq < OPERATIONS_MAX);
-    if (spec.kind == RECORD_COMMAND)
-        operation.topics = 0; /* no writer knows such a command: it fails */
+    if (choice == 0)
+        operation.topics = 0;
     model->operations[seq] = operation;
     model->last_seq = seq;
 }
@@ -529,18 +577,21 @@ static void play(uint64_t seed, bool is_committed_only)
     fixture->is_row_topic = topics_begins_with_row;
     model.fake = (struct fake_encoding){.judge = judge_event, .user = &model};
     model.spliced = model.fake;
+    topics_rows_begin(fixture);
+    model.last_seq = 1;
     fake_encoding_add(fixture, &model.fake, false);
     fake_encoding_add(fixture, &model.spliced, true);
     for (int i = 0; i < STEPS; i++)
         act(&model);
     finish(&model);
-    print_message("seed %llu: %llu operations, %llu messages, %llu resumed (%llu overtaken), "
-                  "%llu gaps, %lld times lagging, %lld times lapped, %llu put off\n",
-                  (unsigned long long)seed, (unsigned long long)model.last_seq,
-                  (unsigned long long)model.messages, (unsigned long long)model.resumed,
-                  (unsigned long long)model.lapped_back, (unsigned long long)model.gaps,
-                  (long long)topics_stat(fixture, STAT_BECAME_LAGGING),
-                  (long long)topics_stat(fixture, STAT_LAPPED), (unsigned long long)model.put_off);
+    print_message(
+        "seed %llu: %llu operations, %u rows, %llu messages, %llu resumed (%llu overtaken), "
+        "%llu gaps, %lld times lagging, %lld times lapped, %llu put off\n",
+        (unsigned long long)seed, (unsigned long long)model.last_seq, model.row_count,
+        (unsigned long long)model.messages, (unsigned long long)model.resumed,
+        (unsigned long long)model.lapped_back, (unsigned long long)model.gaps,
+        (long long)topics_stat(fixture, STAT_BECAME_LAGGING),
+        (long long)topics_stat(fixture, STAT_LAPPED), (unsigned long long)model.put_off);
     /* The interleavings that matter have happened; a change of weights must not lose them. */
     assert_true(model.gaps > 0 && model.lapped_back > 0 && model.messages > model.last_seq);
     assert_true(topics_stat(fixture, STAT_BECAME_LAGGING) > 0 && model.put_off > 0);
