@@ -11,7 +11,7 @@
 #include "tests/unit/topics_fixture.h"
 
 enum {
-    CLIENT_COUNT = 3,
+    CLIENT_COUNT = 4,
     ALLOCATIONS_MAX = 10 * 1000, /* more than any scenario makes */
 };
 
@@ -115,25 +115,29 @@ static void expect_all_or_nothing(struct fake_client *client, bool is_subscribed
     assert_int_equal(seq, is_subscribed ? 201 : from);
 }
 
-static bool deliver_with_fault(int until_failure, bool is_lasting)
+static bool deliver_with_fault(const char *topic, int until_failure, bool is_lasting)
 {
     struct topics_fixture *fixture = topics_fixture_new(TOPICS_RING_BYTES);
+    struct fake_encoding spliced = {0};
     struct fake_client *clients[CLIENT_COUNT];
     bool is_subscribed[CLIENT_COUNT];
     bool has_failed;
 
     fixture->queue_bytes_max = 64 * 1024;
+    fixture->is_row_topic = topics_begins_with_row;
+    fake_encoding_add(fixture, &spliced, true);
     for (int i = 0; i < CLIENT_COUNT; i++)
-        clients[i] = fake_client_open(fixture, fixture->text_encoding);
+        clients[i] = i % 2 == 0 ? fake_client_open(fixture, fixture->text_encoding)
+                                : fake_client_open_spliced(fixture, &spliced, "own");
     for (int i = 0; i < 100; i++)
-        (void)topics_append_bytes(fixture, "news", 500);
+        (void)topics_append_bytes(fixture, topic, 500);
     topics_commit(fixture, NULL);
     topics_fixture_run(fixture);
     stall_all(fixture);
 
     arm(until_failure, is_lasting);
     for (int i = 0; i < CLIENT_COUNT; i++) {
-        int rc = subscribe(clients[i], "news", i == 0);
+        int rc = subscribe(clients[i], topic, i < 2);
 
         assert_true(rc == 0 || rc == -ENOMEM);
         is_subscribed[i] = rc == 0;
@@ -141,7 +145,8 @@ static bool deliver_with_fault(int until_failure, bool is_lasting)
     turn(fixture);
     pause_faults(true);
     for (int i = 0; i < 100; i++) /* all begin to lag */
-        (void)topics_append_bytes(fixture, "news", 1500);
+        (void)topics_append_bytes(fixture, topic, 1500);
+    topics_commit(fixture, NULL);
     pause_faults(false);
     turn(fixture);
     has_failed = disarm();
@@ -150,34 +155,58 @@ static bool deliver_with_fault(int until_failure, bool is_lasting)
         fake_client_allow(clients[i], SIZE_MAX);
     topics_fixture_run(fixture);
     for (int i = 0; i < CLIENT_COUNT; i++)
-        expect_all_or_nothing(clients[i], is_subscribed[i], i == 0 ? 1 : 101);
+        expect_all_or_nothing(clients[i], is_subscribed[i], i < 2 ? 1 : 101);
     for (int i = 0; i < CLIENT_COUNT; i++)
         fake_client_close(clients[i]);
     assert_int_equal(topics_stat(fixture, STAT_SUBSCRIPTIONS), 0);
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 0);
-    assert_int_equal(topics_subscriber_count(fixture->topics, "news", 4), 0);
+    assert_int_equal(topics_subscriber_count(fixture->topics, topic, strlen(topic)), 0);
+    fake_encoding_remove(fixture, &spliced);
     topics_fixture_free(fixture);
     return has_failed;
 }
 
-static void a_client_that_was_not_cut_off_has_lost_nothing(void **state)
+static void deliver_with_faults(const char *topic, bool is_lasting)
 {
     int count = 1;
 
-    (void)state;
-    while (count < ALLOCATIONS_MAX && deliver_with_fault(count, false))
+    while (count < ALLOCATIONS_MAX && deliver_with_fault(topic, count, is_lasting))
         count++;
     assert_in_range(count, 5, ALLOCATIONS_MAX - 1); /* it has ended by itself */
 }
 
+static void a_client_that_was_not_cut_off_has_lost_nothing(void **state)
+{
+    (void)state;
+    deliver_with_faults("news", false);
+}
+
 static void the_same_while_there_is_no_memory_at_all(void **state)
 {
-    int count = 1;
-
     (void)state;
-    while (count < ALLOCATIONS_MAX && deliver_with_fault(count, true))
-        count++;
-    assert_in_range(count, 5, ALLOCATIONS_MAX - 1);
+    deliver_with_faults("news", true);
+}
+
+static void nor_has_one_of_a_row_topic(void **state)
+{
+    (void)state;
+    deliver_with_faults("row", false);
+    deliver_with_faults("row", true);
+}
+
+static void an_encoding_is_added_or_it_is_not(void **state)
+{
+    static const struct encoding encoding = {.name = "any"};
+    struct topics_fixture *fixture = *state;
+    struct topics_encoding *added;
+
+    arm(1, false);
+    assert_null(topics_add_encoding(fixture->topics, &encoding));
+    assert_true(disarm());
+    added = topics_add_encoding(fixture->topics, &encoding);
+    assert_non_null(added);
+    topics_remove_encoding(fixture->topics, added);
+    topics_remove_encoding(fixture->topics, NULL);
 }
 
 /* --- opening and publishing ------------------------------------------------------------------- */
@@ -276,6 +305,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_that_was_not_cut_off_has_lost_nothing),
         cmocka_unit_test(the_same_while_there_is_no_memory_at_all),
+        cmocka_unit_test(nor_has_one_of_a_row_topic),
+        cmocka_unit_test_setup_teardown(an_encoding_is_added_or_it_is_not, topics_setup,
+                                        topics_teardown),
         cmocka_unit_test_setup_teardown(opening_without_memory_leaves_nothing_behind, topics_setup,
                                         topics_teardown),
         cmocka_unit_test_setup_teardown(a_publish_is_refused_or_answered, topics_setup,
