@@ -14,6 +14,7 @@ enum {
     EVENTS = 4096,
     PAYLOAD_BYTES = 128,
     ENCODINGS = 10 * 1000,
+    WALKS = 100,
 };
 
 static double seconds(void)
@@ -147,11 +148,13 @@ static void many_encodings_of_one_topic(void **state)
     struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
     struct fake_encoding *encodings = calloc(ENCODINGS, sizeof *encodings);
     struct fake_client **clients = calloc(ENCODINGS, sizeof *clients);
+    struct fake_client *other = fake_client_open_text(fixture);
     double start;
 
     (void)state;
     assert_non_null(encodings);
     assert_non_null(clients);
+    (void)fake_client_subscribe(other, "other", NULL);
     start = seconds();
     for (int i = 0; i < ENCODINGS; i++) {
         fake_encoding_add(fixture, &encodings[i], true);
@@ -166,6 +169,13 @@ static void many_encodings_of_one_topic(void **state)
     topics_fixture_run(fixture);
     print_message("one event for all of them: %.0f ns each\n",
                   (seconds() - start) / ENCODINGS * 1e9);
+    start = seconds();
+    for (int i = 0; i < WALKS; i++) {
+        (void)fake_client_subscribe(other, "news", NULL);
+        (void)topics_unsubscribe(fixture->topics, &other->subscriber, "news", 4);
+    }
+    print_message("one that is live elsewhere comes and goes: %.0f ns\n",
+                  (seconds() - start) / WALKS * 1e9);
     start = seconds();
     for (int i = ENCODINGS; i-- > 0;) { /* the fixture finds the newest first */
         fake_client_close(clients[i]);
