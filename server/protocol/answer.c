@@ -42,33 +42,39 @@ void answer_headers(const struct service *service, const struct http_exchange *e
     *out = '\0';
 }
 
-void answer_body(struct service *service, struct http_exchange *exchange, int status,
-                 const char *content_type, const struct text *body, const char *headers)
+void answer_body(struct service *service, struct http_exchange *exchange,
+                 const struct http_response *response, const struct text *body)
 {
+    struct http_response whole = *response;
     char lines[ANSWER_HEADERS_BYTES_MAX];
 
     if (!text_is_whole(body)) {
         answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
-    answer_headers(service, exchange, headers, lines);
-    http_respond(exchange, &(struct http_response){.status = status,
-                                                   .content_type = content_type,
-                                                   .headers = lines,
-                                                   .body = body->bytes,
-                                                   .body_bytes = body->size});
+    answer_headers(service, exchange, response->headers, lines);
+    whole.headers = lines;
+    whole.body = body->bytes;
+    whole.body_bytes = body->size;
+    http_respond(exchange, &whole);
 }
 
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers)
 {
-    answer_body(service, exchange, 200, content_type, body, headers);
+    const struct http_response response = {
+        .status = 200, .content_type = content_type, .headers = headers};
+
+    answer_body(service, exchange, &response, body);
 }
 
 void answer_json(struct service *service, struct http_exchange *exchange, int status,
                  const struct text *body, const char *headers)
 {
-    answer_body(service, exchange, status, "application/json", body, headers);
+    const struct http_response response = {
+        .status = status, .content_type = "application/json", .headers = headers};
+
+    answer_body(service, exchange, &response, body);
 }
 
 static const struct refusal_answer {
@@ -122,24 +128,24 @@ void answer_error(struct service *service, struct http_exchange *exchange,
 }
 
 void answer_graphql_error(struct service *service, struct http_exchange *exchange,
-                          enum answer_refusal refusal, const char *content_type,
-                          const char *message, const char *headers)
+                          enum answer_refusal refusal, const char *message,
+                          const struct http_response *response)
 {
     const struct refusal_answer *answer = refusal_answer(refusal);
     const struct graphql_error error = {.code = answer->graphql_code, .message = message};
     char lines[ANSWER_HEADERS_BYTES_MAX];
-    struct http_response response = {.status = answer->status, .headers = lines};
+    struct http_response whole = {.status = answer->status, .headers = lines};
     struct text body = {0};
 
-    refusal_headers(service, exchange, refusal, headers, lines);
+    refusal_headers(service, exchange, refusal, response->headers, lines);
     text_add_string(&body, "{\"errors\":[");
     graphql_error_write(&error, &body);
     text_add_string(&body, "]}");
     if (text_is_whole(&body)) { /* without memory for the text the status must do */
-        response.content_type = content_type;
-        response.body = body.bytes;
-        response.body_bytes = body.size;
+        whole.content_type = response->content_type;
+        whole.body = body.bytes;
+        whole.body_bytes = body.size;
     }
-    http_respond(exchange, &response);
+    http_respond(exchange, &whole);
     text_done(&body);
 }

@@ -44,9 +44,12 @@ enum answer_refusal {
     ANSWER_STORAGE_FULL,
 };
 
-/* Answers with @body, which stays the caller's; 503 when it has not become whole. */
-void answer_body(struct service *service, struct http_exchange *exchange, int status,
-                 const char *content_type, const struct text *body, const char *headers);
+/*
+ * Answers with @body, which stays the caller's; 503 when it has not become whole. Of @response status,
+ * content type and headers are looked at.
+ */
+void answer_body(struct service *service, struct http_exchange *exchange,
+                 const struct http_response *response, const struct text *body);
 /* The same with 200. */
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers);
@@ -56,9 +59,12 @@ void answer_json(struct service *service, struct http_exchange *exchange, int st
 /* PROTOCOLS section 1; @message in plain words. What is unavailable carries Retry-After. */
 void answer_error(struct service *service, struct http_exchange *exchange,
                   enum answer_refusal refusal, const char *message, const char *headers);
-/* The same in the shape of GraphQL's errors: {"errors":[{"message":…,"extensions":{"code":…}}]}. */
+/*
+ * The same in the shape of GraphQL's errors: {"errors":[{"message":…,"extensions":{"code":…}}]}. Of
+ * @response content type and headers are looked at.
+ */
 void answer_graphql_error(struct service *service, struct http_exchange *exchange,
-                          enum answer_refusal refusal, const char *content_type,
-                          const char *message, const char *headers);
+                          enum answer_refusal refusal, const char *message,
+                          const struct http_response *response);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "bus/check.h"
-#include "bus/stats.h"
 #include "server/api/operation.h"
 #include "server/graphql/region.h"
 #include "server/http/assets.h"
@@ -58,13 +57,16 @@ static const char *refusal_content_type(enum graphql_media media)
 void graphql_http_refuse(struct service *service, struct http_exchange *exchange,
                          enum answer_refusal refusal, const char *message, const char *headers)
 {
-    const char *content_type = refusal_content_type(choose_media(http_request(exchange)));
     char lines[ANSWER_HEADERS_BYTES_MAX / 4];
+    const struct http_response response = {
+        .content_type = refusal_content_type(choose_media(http_request(exchange))),
+        .headers = lines,
+    };
     int length = snprintf(lines, sizeof lines, VARY "%s", headers == NULL ? "" : headers);
 
     CHECK(length >= 0);
     CHECK((size_t)length < sizeof lines);
-    answer_graphql_error(service, exchange, refusal, content_type, message, lines);
+    answer_graphql_error(service, exchange, refusal, message, &response);
 }
 
 static void refuse(struct service *service, struct http_exchange *exchange,
@@ -80,19 +82,22 @@ static void answer(struct service *service, struct http_exchange *exchange,
                    const struct operation *operation, enum graphql_media media)
 {
     bool is_event_stream = media == GRAPHQL_MEDIA_EVENT_STREAM;
-    int status =
-        media == GRAPHQL_MEDIA_RESPONSE_JSON && operation_is_refused(operation) ? 400 : 200;
+    bool is_bad = media == GRAPHQL_MEDIA_RESPONSE_JSON && operation_is_refused(operation);
+    const struct http_response response = {
+        .status = is_bad ? 400 : 200,
+        .content_type = graphql_accept_content_type(media),
+        .headers = is_event_stream ? EVENT_STREAM_HEADERS : VARY,
+    };
     struct text body = {0};
 
     if (is_event_stream)
         graphql_stream_write(operation, &body);
     else
         operation_write(operation, &body);
-    if (!text_is_whole(&body))
-        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
+    if (text_is_whole(&body))
+        answer_body(service, exchange, &response, &body);
     else
-        answer_body(service, exchange, status, graphql_accept_content_type(media), &body,
-                    is_event_stream ? EVENT_STREAM_HEADERS : VARY);
+        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
     text_done(&body);
 }
 

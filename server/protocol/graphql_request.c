@@ -98,8 +98,11 @@ static bool read_post(struct service *service, const struct http_request *reques
 /* Decodes a value of the query string into @out, as long as it; -EILSEQ. */
 static ptrdiff_t decode_form(struct http_text value, char *out)
 {
-    for (size_t i = 0; i < value.size; i++)
-        out[i] = value.bytes[i] == '+' ? ' ' : value.bytes[i];
+    for (size_t i = 0; i < value.size; i++) {
+        out[i] = value.bytes[i];
+        if (out[i] == '+')
+            out[i] = ' ';
+    }
     return http_decode((struct http_text){out, value.size}, out, value.size);
 }
 

@@ -14,7 +14,8 @@
 #include "server/protocol/origin.h"
 #include "server/protocol/service.h"
 
-#define SECOND_NS INT64_C(1000000000)
+#define SECOND_NS    INT64_C(1000000000)
+#define GRAPHQL_PATH "/graphql"
 
 enum route_kind {
     ROUTE_ASSET,
@@ -49,7 +50,7 @@ static const struct route {
     {"/echo", ROUTE_ECHO, IS_WEBSOCKET},
     {"/topics", ROUTE_TOPICS, 0},
     {"/topics/", ROUTE_TOPIC, IS_PREFIX | TAKES_POST},
-    {"/graphql", ROUTE_GRAPHQL, TAKES_POST},
+    {GRAPHQL_PATH, ROUTE_GRAPHQL, TAKES_POST},
     {"/health", ROUTE_HEALTH, IS_MONITOR},
     {"/health/live", ROUTE_LIVE, IS_MONITOR},
     {"/metrics", ROUTE_METRICS, IS_MONITOR},
@@ -107,12 +108,11 @@ static void answer_options(struct service *service, struct http_exchange *exchan
     text_done(&more);
 }
 
-/* @route: NULL if there is none. */
+/* In the way of what is asked for. */
 static void refuse(struct service *service, struct http_exchange *exchange,
-                   const struct route *route, enum answer_refusal refusal, const char *message,
-                   const char *headers)
+                   enum answer_refusal refusal, const char *message, const char *headers)
 {
-    if (route != NULL && route->kind == ROUTE_GRAPHQL)
+    if (http_text_equals(http_request(exchange)->path, GRAPHQL_PATH))
         graphql_http_refuse(service, exchange, refusal, message, headers);
     else
         answer_error(service, exchange, refusal, message, headers);
@@ -127,7 +127,7 @@ static bool is_allowed(const struct route *route, enum http_method method)
 static void answer_wrong_method(struct service *service, struct http_exchange *exchange,
                                 const struct route *route)
 {
-    refuse(service, exchange, route, ANSWER_METHOD_NOT_ALLOWED, "this path has other methods",
+    refuse(service, exchange, ANSWER_METHOD_NOT_ALLOWED, "this path has other methods",
            (route->flags & TAKES_POST) != 0 ? "Allow: GET, HEAD, POST, OPTIONS\r\n"
                                             : "Allow: GET, HEAD, OPTIONS\r\n");
 }
@@ -194,7 +194,7 @@ static bool is_over_rate(struct service *service, struct http_exchange *exchange
         return false;
     (void)snprintf(retry_after, sizeof retry_after, "Retry-After: %" PRId64 "\r\n",
                    (wait_ns + SECOND_NS - 1) / SECOND_NS);
-    refuse(service, exchange, route, ANSWER_RATE_LIMITED,
+    refuse(service, exchange, ANSWER_RATE_LIMITED,
            "requests come faster than this connection may send them", retry_after);
     return true;
 }
@@ -274,13 +274,13 @@ void router_on_request(void *user, struct http_exchange *exchange)
     } else if (!is_allowed(route, request->method)) {
         answer_wrong_method(service, exchange, route);
     } else if (is_foreign(service, exchange, route)) {
-        refuse(service, exchange, route, ANSWER_FORBIDDEN,
+        refuse(service, exchange, ANSWER_FORBIDDEN,
                "pages of this origin may not do that, unless cors_origins lists it or hosts "
                "this server's name",
                NULL);
     } else if (is_turned_away(service, exchange, route)) {
         stat_add(service->bus, service->slot, STAT_REFUSED, 1);
-        refuse(service, exchange, route, ANSWER_UNAVAILABLE,
+        refuse(service, exchange, ANSWER_UNAVAILABLE,
                service->is_refusing ? "server is shutting down" : service->full_reason, NULL);
     } else {
         dispatch(service, exchange, route);
