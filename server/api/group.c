@@ -60,13 +60,20 @@ struct group_set {
 
 /* --- results ------------------------------------------------------------------------------------ */
 
+/* Out of the list of those that are kept. */
+// NOLINTNEXTLINE(readability-function-size): the nesting is utlist's
+static void result_take_out(struct group_set *set, struct group *group)
+{
+    if (group->result.capacity == 0)
+        return; /* it is not in it */
+    DL_DELETE(set->results, group);
+    CHECK(set->result_bytes >= group->result.capacity);
+    set->result_bytes -= group->result.capacity;
+}
+
 static void result_drop(struct group_set *set, struct group *group)
 {
-    if (group->result.capacity > 0) {
-        DL_DELETE(set->results, group);
-        CHECK(set->result_bytes >= group->result.capacity);
-        set->result_bytes -= group->result.capacity;
-    }
+    result_take_out(set, group);
     text_done(&group->result);
     group->result = (struct text){0};
     group->result_seq = 0;
@@ -75,11 +82,17 @@ static void result_drop(struct group_set *set, struct group *group)
 /* It is the newest now; the oldest make room for it. */
 static void result_keep(struct group_set *set, struct group *group)
 {
+    if (group->result.capacity == 0)
+        return;
     set->result_bytes += group->result.capacity;
-    if (group->result.capacity > 0)
-        DL_PREPEND(set->results, group);
-    while (set->result_bytes > GROUP_RESULTS_BYTES_MAX && set->results->prev != set->results)
-        result_drop(set, set->results->prev);
+    DL_PREPEND(set->results, group);
+    while (set->result_bytes > GROUP_RESULTS_BYTES_MAX) {
+        struct group *oldest = set->results->prev;
+
+        if (oldest == group)
+            break; /* the newest one stays, however large */
+        result_drop(set, oldest);
+    }
 }
 
 /* 0, or as live_execute. */
@@ -90,10 +103,7 @@ static int execute(struct group *group, const struct event *event)
 
     if (group->result_seq == event->seq)
         return 0;
-    if (group->result.capacity > 0) {
-        DL_DELETE(set->results, group);
-        set->result_bytes -= group->result.capacity;
-    }
+    result_take_out(set, group);
     group->result.size = 0;
     group->result_seq = 0;
     rc = live_execute(group->live, event, &group->result);

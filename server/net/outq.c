@@ -164,7 +164,7 @@ int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned p
     CHECK(piece_count >= 2);
     CHECK(splice.length > 0);
     if (bytes > UINT32_MAX - queue->bytes ||
-        2 * piece_count * sizeof *last > UINT32_MAX - queue->pinned_bytes)
+        2 * sizeof *last * piece_count > UINT32_MAX - queue->pinned_bytes)
         return -ENOBUFS;
     rc = reserve(queue, 2 * piece_count - 1);
     if (rc == 0)

@@ -14,6 +14,7 @@
 
 enum {
     EXPECTED_BYTES_MAX = 1024,
+    RETENTION_BYTES = 64 * 1024,
 };
 
 static struct fake_api *fake;
@@ -55,25 +56,32 @@ static void on_gap(void *user, const char *topic, size_t topic_bytes, uint64_t o
     group_leave(&listener->member);
 }
 
-static int join(struct topics_fixture *fixture, struct listener *listener, const char *text,
-                enum group_style_kind style, const char *id, const struct resume *resume,
+/* What a client asks for. */
+struct wish {
+    const char *text;
+    enum group_style_kind style;
+    const char *id;              /* NULL: none */
+    const struct resume *resume; /* NULL: from now on */
+};
+
+static int join(struct topics_fixture *fixture, struct listener *listener, const struct wish *wish,
                 struct subscribed *ret)
 {
     static const struct subscriber_handlers handlers = {.on_gap = on_gap};
     static const struct resume from_now = {0};
-    struct operation *operation = fake_api_operation(fake, text);
+    struct operation *operation = fake_api_operation(fake, wish->text);
     struct group_join_options options = {
-        .style = style,
+        .style = wish->style,
         .handlers = &handlers,
         .user = listener,
-        .resume = resume != NULL ? resume : &from_now,
+        .resume = wish->resume != NULL ? wish->resume : &from_now,
     };
     int rc;
 
     listener->client = fake_client_open(fixture, NULL);
     options.stream = &listener->client->stream;
-    if (id != NULL)
-        options.id = arena_copy(id, strlen(id));
+    if (wish->id != NULL)
+        options.id = arena_copy(wish->id, strlen(wish->id));
     rc = group_join(operation, &listener->member, &options, ret);
     assert_int_equal(operation_is_refused(operation), rc != 0);
     operation_free(operation);
@@ -84,10 +92,11 @@ static int join(struct topics_fixture *fixture, struct listener *listener, const
 static void listen_as(struct topics_fixture *fixture, struct listener *listener, const char *text,
                       enum group_style_kind style, const char *id)
 {
+    const struct wish wish = {.text = text, .style = style, .id = id};
     struct subscribed subscribed;
 
     *listener = (struct listener){0};
-    assert_int_equal(join(fixture, listener, text, style, id, NULL, &subscribed), 0);
+    assert_int_equal(join(fixture, listener, &wish, &subscribed), 0);
     assert_false(subscribed.has_recovered);
 }
 
@@ -267,12 +276,12 @@ static void results_are_kept_within_a_bound(void **state)
 {
     enum { GROUPS = 90, RESULT_BYTES = 200 * 1024 };
     struct topics_fixture *fixture = *state;
-    struct listener *listeners = calloc(2 * GROUPS, sizeof *listeners);
+    struct listener *listeners = calloc((size_t)2 * GROUPS, sizeof *listeners);
     char text[64];
 
     assert_non_null(listeners);
-    for (int i = 0; i < GROUPS; i++) {
-        (void)snprintf(text, sizeof text, "subscription news %d", i);
+    for (size_t i = 0; i < GROUPS; i++) {
+        (void)snprintf(text, sizeof text, "subscription news %zu", i);
         listen_as(fixture, &listeners[2 * i], text, GROUP_TRANSPORT_WS, "\"a\"");
         listen_as(fixture, &listeners[2 * i + 1], text, GROUP_EVENT_STREAM, NULL);
         listeners[2 * i].client->is_forgetful = true;
@@ -285,7 +294,7 @@ static void results_are_kept_within_a_bound(void **state)
         /* What was dropped for others is made again when it is asked for again. */
         assert_in_range(fake->executed_count, GROUPS * seq, 2 * GROUPS * seq);
     }
-    for (int i = 0; i < 2 * GROUPS; i++)
+    for (size_t i = 0; i < (size_t)2 * GROUPS; i++)
         group_leave(&listeners[i].member);
     free(listeners);
 }
@@ -335,18 +344,19 @@ static void what_is_queued_outlives_its_member(void **state)
 
 static void a_subscription_without_a_topic_is_refused(void **state)
 {
+    const struct wish wish = {"subscription", GROUP_TRANSPORT_WS, "\"a\"", NULL};
     struct listener listener = {0};
     struct subscribed subscribed;
 
-    assert_int_equal(
-        join(*state, &listener, "subscription", GROUP_TRANSPORT_WS, "\"a\"", NULL, &subscribed),
-        -EINVAL);
+    assert_int_equal(join(*state, &listener, &wish, &subscribed), -EINVAL);
     assert_null(fake->api.groups);
     group_leave(&listener.member); /* harmless */
 }
 
 static void too_many_subscriptions_are_refused(void **state)
 {
+    const struct wish longer = {"subscription news", GROUP_TRANSPORT_WS, "\"longer\"", NULL};
+    const struct wish other = {"subscription other", GROUP_TRANSPORT_WS, "\"a\"", NULL};
     struct topics_fixture *fixture = *state;
     struct listener first;
     struct listener second = {0};
@@ -355,12 +365,8 @@ static void too_many_subscriptions_are_refused(void **state)
 
     listen_as(fixture, &first, "subscription news", GROUP_TRANSPORT_WS, "\"a\"");
     fixture->subscriptions_max = 0;
-    assert_int_equal(join(fixture, &second, "subscription news", GROUP_TRANSPORT_WS, "\"longer\"",
-                          NULL, &subscribed),
-                     -E2BIG);
-    assert_int_equal(
-        join(fixture, &third, "subscription other", GROUP_TRANSPORT_WS, "\"a\"", NULL, &subscribed),
-        -E2BIG);
+    assert_int_equal(join(fixture, &second, &longer, &subscribed), -E2BIG);
+    assert_int_equal(join(fixture, &third, &other, &subscribed), -E2BIG);
     assert_int_equal(fake->live_count, 1);
     (void)topics_append(fixture, "news", "1");
     topics_fixture_run(fixture);
@@ -375,6 +381,7 @@ static void who_resumes_gets_what_was_missed(void **state)
 {
     const struct resume resume = {
         .has_since = true, .has_epoch = true, .since = 1, .epoch = TOPICS_EPOCH};
+    const struct wish wish = {"subscription news", GROUP_TRANSPORT_WS, "\"b\"", &resume};
     struct topics_fixture *fixture = *state;
     struct listener live;
     struct listener resumed = {0};
@@ -384,9 +391,7 @@ static void who_resumes_gets_what_was_missed(void **state)
     for (int i = 0; i < 3; i++)
         (void)topics_append(fixture, "news", "0");
     topics_fixture_run(fixture);
-    assert_int_equal(join(fixture, &resumed, "subscription news", GROUP_TRANSPORT_WS, "\"b\"",
-                          &resume, &subscribed),
-                     0);
+    assert_int_equal(join(fixture, &resumed, &wish, &subscribed), 0);
     assert_true(subscribed.has_recovered);
     assert_true(subscribed.recovered);
     (void)topics_append(fixture, "news", "4");
@@ -403,15 +408,14 @@ static void who_resumes_gets_what_was_missed(void **state)
 static void a_gap_is_told_with_what_is_left(void **state)
 {
     const struct resume resume = {.has_since = true, .has_epoch = true, .since = 1, .epoch = 5};
+    const struct wish wish = {"subscription news", GROUP_TRANSPORT_WS, "\"a\"", &resume};
     struct topics_fixture *fixture = *state;
     struct listener listener = {0};
     struct subscribed subscribed;
     struct text text = {0};
 
     (void)topics_append(fixture, "news", "0");
-    assert_int_equal(join(fixture, &listener, "subscription news", GROUP_TRANSPORT_WS, "\"a\"",
-                          &resume, &subscribed),
-                     0);
+    assert_int_equal(join(fixture, &listener, &wish, &subscribed), 0);
     assert_true(subscribed.has_recovered);
     assert_false(subscribed.recovered);
     group_write_gap(&listener.member, 40, &text);
@@ -427,7 +431,7 @@ static void a_gap_is_told_with_what_is_left(void **state)
 /* Retention overtakes a member that does not read; it leaves from inside on_gap. */
 static void who_is_overtaken_may_leave_at_once(void **state)
 {
-    const struct retention retention = {.bytes = 64 * 1024};
+    const struct retention retention = {.bytes = RETENTION_BYTES};
     struct topics_fixture *fixture = *state;
     struct listener slow;
     struct listener other;

@@ -11,6 +11,7 @@
 enum {
     OPCODE_TEXT = 1,
     OPCODE_BINARY = 2,
+    RETENTION_BYTES = 64 * 1024,
 };
 
 /* --- choosing a protocol ---------------------------------------------------------------------- */
@@ -379,7 +380,7 @@ static void a_slow_subscriber_catches_up(void **state)
 static void who_is_overtaken_by_retention_is_told(void **state)
 {
     enum { EVENTS = 1200, EVENT_BYTES = 2000 };
-    const struct retention retention = {.bytes = 64 * 1024};
+    const struct retention retention = {.bytes = RETENTION_BYTES};
     struct protocol_fixture *f = *state;
     struct peer *peer = socket_connect_new(f);
     const char *text;
