@@ -140,7 +140,10 @@ static size_t message_quote(char *out, const char *message)
     for (; *message != '\0'; message++) {
         if (*message == '"' || *message == '\\')
             *at++ = '\\';
-        *at++ = (unsigned char)*message < 0x20 ? ' ' : *message;
+        if ((unsigned char)*message < 0x20)
+            *at++ = ' ';
+        else
+            *at++ = *message;
     }
     return (size_t)(at - out);
 }
@@ -309,21 +312,21 @@ static int command_apply(struct apply *apply, bool is_poison, size_t *ret_length
 }
 
 int apply_operation(struct apply *apply, const struct record *record, const void *encoded,
-                    bool is_poison, const uint8_t **ret_bytes, size_t *ret_length)
+                    bool is_poison, struct apply_result *ret_result)
 {
+    size_t length;
     int rc;
 
     CHECK(record->seq != 0);
     CHECK(apply->parent != NULL);
     if (record->kind != RECORD_COMMAND) {
-        *ret_bytes = encoded;
-        *ret_length = record->length;
+        *ret_result = (struct apply_result){.bytes = encoded, .length = record->length};
         return 0;
     }
     apply->record = record;
-    rc = command_apply(apply, is_poison, ret_length);
+    rc = command_apply(apply, is_poison, &length);
     if (rc == 0)
-        *ret_bytes = apply->result.bytes;
+        *ret_result = (struct apply_result){.bytes = apply->result.bytes, .length = length};
     return rc;
 }
 

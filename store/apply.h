@@ -31,12 +31,17 @@ void apply_free(struct apply *apply);
 void apply_begin(struct apply *apply, MDB_txn *txn);
 void apply_end(struct apply *apply, bool is_committed);
 
+struct apply_result {
+    const uint8_t *bytes; /* of an encoded record */
+    size_t length;
+};
+
 /*
- * *ret_bytes is what the log has of @record, whose encoded bytes are @encoded. @is_poison: it is not
+ * *ret_result is what the log has of @record, whose encoded bytes are @encoded. @is_poison: it is not
  * tried any more and comes out as failed.
  */
 int apply_operation(struct apply *apply, const struct record *record, const void *encoded,
-                    bool is_poison, const uint8_t **ret_bytes, size_t *ret_length);
+                    bool is_poison, struct apply_result *ret_result);
 
 /*
  * Whether a schema operation with this encoded catalog would succeed; writes what it would write.

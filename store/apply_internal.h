@@ -78,17 +78,23 @@ int apply_schema(struct apply *apply, struct catalog_text catalog, uint64_t vers
 /* The result's topics, of the row that apply->pieces are. */
 int apply_topics(struct apply *apply, const struct catalog_table *table);
 
-/* Whether another row than @own_id has @json in a column that is unique. */
-int apply_unique_is_taken(struct apply *apply, const struct catalog_table *table,
-                          const struct catalog_column *column, struct catalog_text json,
-                          uint64_t own_id, bool *ret_is_taken);
+/* A value of a row, and where it stands. */
+struct apply_value {
+    const struct catalog_table *table;
+    const struct catalog_column *column;
+    struct catalog_text json;
+};
+
+/* Whether another row than @own_id has @value, whose column is unique. */
+int apply_unique_is_taken(struct apply *apply, const struct apply_value *value, uint64_t own_id,
+                          bool *ret_is_taken);
 /* Whether @target, which @column refers to, has the row that @json is the id of. */
 int apply_reference_exists(struct apply *apply, const struct catalog_table *target,
                            const struct catalog_column *column, struct catalog_text json,
                            bool *ret_exists);
-/* Enters a row, or takes it out (@is_entered: false), in one index. */
-int apply_index_change(struct apply *apply, const struct catalog_table *table,
-                       const struct catalog_index *index, const struct row_pieces *pieces,
-                       uint64_t id, bool is_entered);
+/* Enters a row in one index. */
+int apply_entry_put(struct apply *apply, const struct catalog_table *table,
+                    const struct catalog_index *index, const struct row_pieces *pieces,
+                    uint64_t id);
 
 #endif

@@ -62,7 +62,7 @@ static void entry_key(struct index_key *key, const struct index_layout *layout,
     index_key_add_id(key, id);
 }
 
-static int entry_put(const struct apply *apply, const struct index_key *key)
+static int entry_write(const struct apply *apply, const struct index_key *key)
 {
     MDB_val name = val_of(key->bytes, key->size);
     MDB_val data = val_of("", 0);
@@ -83,20 +83,43 @@ static int entry_delete(const struct apply *apply, const struct index_key *key)
     return rc == 0 ? 0 : error_lmdb(rc, "writing an index");
 }
 
-int apply_index_change(struct apply *apply, const struct catalog_table *table,
-                       const struct catalog_index *index, const struct row_pieces *pieces,
-                       uint64_t id, bool is_entered)
+int apply_entry_put(struct apply *apply, const struct catalog_table *table,
+                    const struct catalog_index *index, const struct row_pieces *pieces, uint64_t id)
 {
     struct index_layout layout;
     struct index_key key;
 
     index_layout_make(table, index, &layout);
     entry_key(&key, &layout, pieces, id);
-    return is_entered ? entry_put(apply, &key) : entry_delete(apply, &key);
+    return entry_write(apply, &key);
+}
+
+static int entries_put(struct apply *apply, const struct catalog_table *table, uint64_t id)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < table->index_count; i++)
+        rc = apply_entry_put(apply, table, &table->indexes[i], &apply->pieces, id);
+    return rc;
+}
+
+static int entries_delete(const struct apply *apply, const struct catalog_table *table, uint64_t id)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < table->index_count; i++) {
+        struct index_layout layout;
+        struct index_key key;
+
+        index_layout_make(table, &table->indexes[i], &layout);
+        entry_key(&key, &layout, &apply->before, id);
+        rc = entry_delete(apply, &key);
+    }
+    return rc;
 }
 
 /* The entries of a row that changes: only those whose columns do. */
-static int indexes_update(const struct apply *apply, const struct catalog_table *table, uint64_t id)
+static int entries_update(const struct apply *apply, const struct catalog_table *table, uint64_t id)
 {
     for (int i = 0; i < table->index_count; i++) {
         struct index_layout layout;
@@ -111,81 +134,72 @@ static int indexes_update(const struct apply *apply, const struct catalog_table 
             continue;
         rc = entry_delete(apply, &before);
         if (rc == 0)
-            rc = entry_put(apply, &after);
+            rc = entry_write(apply, &after);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-static int indexes_change(struct apply *apply, const struct catalog_table *table, uint64_t id,
-                          bool is_entered)
-{
-    const struct row_pieces *pieces = is_entered ? &apply->pieces : &apply->before;
-    int rc = 0;
-
-    for (int i = 0; rc == 0 && i < table->index_count; i++)
-        rc = apply_index_change(apply, table, &table->indexes[i], pieces, id, is_entered);
-    return rc;
-}
-
 /* --- what other rows say -------------------------------------------------------------------- */
 
-/* Whether the entry at @key, which begins with @value, is another row's with the same text. */
-static int entry_is_same(struct apply *apply, const struct catalog_table *table,
-                         const struct catalog_column *column, struct catalog_text json,
-                         uint64_t other_id, bool *ret_is_same)
+/* Whether a row, whose entry is as that of @value is, has the same text. */
+static int row_is_same(const struct apply *apply, const struct apply_value *value, uint64_t id,
+                       bool *ret_is_same)
 {
     struct row row;
-    int rc = rows_get_in(apply->store, apply->txn, table, other_id, &row);
+    int rc = rows_get_in(apply->store, apply->txn, value->table, id, &row);
 
     if (rc == -ENOENT)
-        return error_set(-EBADMSG, "an index is damaged: row %" PRIu64 " of %.*s is not there",
-                         other_id, (int)table->name.size, table->name.bytes);
+        return error_set(-EBADMSG, "an index is damaged: row %" PRIu64 " of %.*s is not there", id,
+                         (int)value->table->name.size, value->table->name.bytes);
     if (rc == 0)
-        *ret_is_same = catalog_text_is_equal(row_column(&row, column), json);
+        *ret_is_same = catalog_text_is_equal(row_column(&row, value->column), value->json);
     return rc;
 }
 
-int apply_unique_is_taken(struct apply *apply, const struct catalog_table *table,
-                          const struct catalog_column *column, struct catalog_text json,
-                          uint64_t own_id, bool *ret_is_taken)
+/* Looks through the entries that begin with @prefix. */
+static int find_other(const struct apply *apply, const struct apply_value *value,
+                      const struct index_key *prefix, uint64_t own_id, MDB_cursor *cursor)
 {
-    struct index_layout layout;
-    struct index_key value;
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
+    MDB_val key = val_of(prefix->bytes, prefix->size);
     MDB_val data;
-    int rc;
+    int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
 
-    index_layout_make(table, catalog_unique_index(table, column->number), &layout);
-    index_key_begin(&value, &layout);
-    index_key_add(&value, &layout, 0, json);
-    *ret_is_taken = false;
-    rc = mdb_cursor_open(apply->txn, apply->store->db.index, &cursor);
-    if (rc != 0)
-        return error_lmdb(rc, "opening an index");
-    key = val_of(value.bytes, value.size);
-    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    while (rc == 0 && key.mv_size == value.size + INDEX_KEY_ID_BYTES &&
-           memcmp(key.mv_data, value.bytes, value.size) == 0) {
+    while (rc == 0 && key.mv_size == prefix->size + INDEX_KEY_ID_BYTES &&
+           memcmp(key.mv_data, prefix->bytes, prefix->size) == 0) {
         uint64_t id = row_key_id(key.mv_data, key.mv_size);
+        bool is_same = true;
 
-        *ret_is_taken = id != own_id;
-        if (id != own_id && value.is_cut) {
-            int result = entry_is_same(apply, table, column, json, id, ret_is_taken);
+        if (id != own_id) {
+            int result = prefix->is_cut ? row_is_same(apply, value, id, &is_same) : 0;
 
-            if (result != 0) {
-                mdb_cursor_close(cursor);
+            if (result != 0 || is_same)
                 return result;
-            }
         }
-        if (*ret_is_taken)
-            break;
         rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
+    return rc == 0 || rc == MDB_NOTFOUND ? -ENOENT : error_lmdb(rc, "reading an index");
+}
+
+int apply_unique_is_taken(struct apply *apply, const struct apply_value *value, uint64_t own_id,
+                          bool *ret_is_taken)
+{
+    const struct catalog_index *index = catalog_unique_index(value->table, value->column->number);
+    struct index_layout layout;
+    struct index_key prefix;
+    MDB_cursor *cursor = NULL;
+    int rc = mdb_cursor_open(apply->txn, apply->store->db.index, &cursor);
+
+    if (rc != 0)
+        return error_lmdb(rc, "opening an index");
+    index_layout_make(value->table, index, &layout);
+    index_key_begin(&prefix, &layout);
+    index_key_add(&prefix, &layout, 0, value->json);
+    rc = find_other(apply, value, &prefix, own_id, cursor);
     mdb_cursor_close(cursor);
-    return rc == 0 || rc == MDB_NOTFOUND ? 0 : error_lmdb(rc, "reading an index");
+    *ret_is_taken = rc == 0;
+    return rc == -ENOENT ? 0 : rc;
 }
 
 int apply_reference_exists(struct apply *apply, const struct catalog_table *target,
@@ -232,9 +246,9 @@ static int check_reference(struct apply *apply, const struct catalog_table *tabl
 static int check_unique(struct apply *apply, const struct catalog_table *table,
                         const struct catalog_column *column, uint64_t id)
 {
+    const struct apply_value value = {table, column, apply->pieces.json[column->number]};
     bool is_taken;
-    int rc = apply_unique_is_taken(apply, table, column, apply->pieces.json[column->number], id,
-                                   &is_taken);
+    int rc = apply_unique_is_taken(apply, &value, id, &is_taken);
 
     if (rc != 0 || !is_taken)
         return rc;
@@ -453,7 +467,7 @@ int apply_create(struct apply *apply, const struct catalog_table *table)
     if (rc == 0)
         rc = write_row(apply, table, id);
     if (rc == 0)
-        rc = indexes_change(apply, table, id, true);
+        rc = entries_put(apply, table, id);
     return rc == 0 ? counter_write(apply, table->number, id) : rc;
 }
 
@@ -478,7 +492,7 @@ int apply_update(struct apply *apply, const struct catalog_table *table)
         rc = make_result(apply, table);
     if (rc == 0)
         rc = write_row(apply, table, id);
-    return rc == 0 ? indexes_update(apply, table, id) : rc;
+    return rc == 0 ? entries_update(apply, table, id) : rc;
 }
 
 int apply_delete(struct apply *apply, const struct catalog_table *table)
@@ -494,5 +508,5 @@ int apply_delete(struct apply *apply, const struct catalog_table *table)
         rc = make_result(apply, table);
     if (rc == 0)
         rc = delete_row(apply, table, id);
-    return rc == 0 ? indexes_change(apply, table, id, false) : rc;
+    return rc == 0 ? entries_delete(apply, table, id) : rc;
 }

@@ -153,7 +153,7 @@ static int index_row(struct apply *apply, const struct table_change *change, uin
         const struct catalog_index *index = &change->now->indexes[i];
 
         if (!index_is_there(change->was, index->number))
-            rc = apply_index_change(apply, change->now, index, &apply->before, id, true);
+            rc = apply_entry_put(apply, change->now, index, &apply->before, id);
     }
     return rc;
 }
@@ -163,12 +163,12 @@ static int check_row_uniques(struct apply *apply, const struct table_change *cha
 {
     for (int i = 0; i < change->now->column_count; i++) {
         const struct catalog_column *column = &change->now->columns[i];
-        struct catalog_text json = apply->before.json[column->number];
+        const struct apply_value value = {change->now, column, apply->before.json[column->number]};
         bool is_taken = false;
         int rc = 0;
 
-        if (!column->is_dropped && json.size > 0 && needs_unique(change, column))
-            rc = apply_unique_is_taken(apply, change->now, column, json, id, &is_taken);
+        if (!column->is_dropped && value.json.size > 0 && needs_unique(change, column))
+            rc = apply_unique_is_taken(apply, &value, id, &is_taken);
         if (rc == 0 && is_taken)
             rc = refuse_row(apply, change, column, id,
                             "has the same value as another: the column cannot become unique");
@@ -354,6 +354,7 @@ int apply_schema(struct apply *apply, struct catalog_text encoded, uint64_t vers
 
     if (rc != 0)
         return rc;
+    CHECK(catalog != NULL);
     catalog->version = version;
     rc = clear_indexes(apply, catalog);
     if (rc == 0)

@@ -356,6 +356,7 @@ bool catalog_is_same(const struct catalog *catalog, const struct catalog *wanted
     /* It is the same if it changes nothing. */
     if (catalog_merge(catalog, wanted, &merged, reason) != 0)
         return false;
+    CHECK(merged != NULL);
     merged->sdl = catalog->sdl;
     is_same = bytes_are_equal(catalog, merged);
     catalog_free(merged);

@@ -198,18 +198,16 @@ static int operation_add(struct transaction *transaction, const struct record *r
 {
     struct store_meta *meta = &transaction->meta;
     bool is_poison = record->seq == meta->poison_seq && meta->poison_deaths >= COMMIT_POISON_DEATHS;
-    const uint8_t *bytes;
-    size_t length;
-    int rc =
-        apply_operation(transaction->store->apply, record, encoded, is_poison, &bytes, &length);
+    struct apply_result result;
+    int rc = apply_operation(transaction->store->apply, record, encoded, is_poison, &result);
 
     if (rc == 0)
-        rc = record_add(transaction, bytes, length);
+        rc = record_add(transaction, result.bytes, result.length);
     if (rc != 0)
         return rc;
     if (record->kind == RECORD_COMMAND) {
         transaction->command_count++;
-        transaction->row_bytes += length;
+        transaction->row_bytes += result.length;
     }
     meta->committed_seq = record->seq;
     meta->committed_time_ns = record->time_ns;

@@ -1,5 +1,6 @@
 #include "tests/unit/store_fixture_rows.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,20 @@ const struct rows_table rows_board[] = {
         .indexes = {{.equal = {"messageId"}}},
     },
     {.name = NULL},
+};
+
+const struct rows_change rows_create_message = {
+    .kind = COMMAND_CREATE,
+    .table = "Message",
+    .values = {{"authorId", "7"}, {"content", "\"hello\""}},
+    .topics = {"messages"},
+};
+
+const struct rows_change rows_create_comment = {
+    .kind = COMMAND_CREATE,
+    .table = "Comment",
+    .values = {{"messageId", "1"}, {"content", "\"yes\""}},
+    .topics = {"comments:{messageId}"},
 };
 
 static struct catalog_text text_of(const char *text)
@@ -370,6 +385,56 @@ const char *rows_topics(const struct record *record)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s", used > 0 ? " " : "",
                                  (int)topic.bytes, topic.name);
     return text;
+}
+
+/* --- setup, expectations ---------------------------------------------------------------------- */
+
+int rows_setup(void **state)
+{
+    int rc = store_fixture_setup(state);
+
+    if (rc == 0)
+        rows_set_schema(*state, rows_board);
+    return rc;
+}
+
+int rows_teardown(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_snapshot_end(fixture->store);
+    store_fixture_check_whole(fixture->store);
+    return store_fixture_teardown(state);
+}
+
+void rows_expect(struct store_fixture *fixture, const char *table_name, uint64_t id,
+                 const char *column_name, const char *json)
+{
+    const struct catalog_table *table = rows_table_of(fixture, table_name);
+    struct catalog_text value;
+    struct row row;
+
+    assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
+    assert_int_equal(rows_get(fixture->store, table, id, &row), 0);
+    assert_int_equal(row.id, id);
+    value = row_column(&row, rows_column_of(table, column_name));
+    if (json == NULL) {
+        assert_int_equal(value.size, 0);
+    } else {
+        assert_int_equal(value.size, strlen(json));
+        assert_memory_equal(value.bytes, json, value.size);
+    }
+    store_snapshot_end(fixture->store);
+}
+
+void rows_expect_none(struct store_fixture *fixture, const char *table_name, uint64_t id)
+{
+    const struct catalog_table *table = rows_table_of(fixture, table_name);
+    struct row row;
+
+    assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
+    assert_int_equal(rows_get(fixture->store, table, id, &row), -ENOENT);
+    store_snapshot_end(fixture->store);
 }
 
 /* --- the check ------------------------------------------------------------------------------ */

@@ -57,8 +57,15 @@ struct rows_change {
     const char *topics[8]; /* templates: comments:{messageId} */
 };
 
+/* cmocka setup: a new store with the board; teardown: everything on disk is whole. */
+int rows_setup(void **state);
+int rows_teardown(void **state);
+
 /* A message board, as PROTOCOLS section 6 has it, less some columns. */
 extern const struct rows_table rows_board[];
+/* Of the board: a message on topic `messages`, a comment on the first message. */
+extern const struct rows_change rows_create_message;
+extern const struct rows_change rows_create_comment;
 
 /* The encoded catalog; *ret_bytes long, for the caller to free. */
 uint8_t *rows_catalog(const struct rows_table *tables, const char *sdl, size_t *ret_bytes);
@@ -80,6 +87,11 @@ void rows_expect_failure(struct store_fixture *fixture, const struct rows_change
 struct record rows_record(struct store_fixture *fixture, uint64_t seq);
 /* Its topics with a space between. */
 const char *rows_topics(const struct record *record);
+
+/* Expects what a column of a row reads as (NULL: null), or that there is no such row. */
+void rows_expect(struct store_fixture *fixture, const char *table, uint64_t id, const char *column,
+                 const char *json);
+void rows_expect_none(struct store_fixture *fixture, const char *table, uint64_t id);
 
 /* The committed catalog, until the next schema operation or the fixture's end. */
 const struct catalog *rows_current(struct store_fixture *fixture);

@@ -10,69 +10,6 @@
 /* The fixture's operations are a nanosecond apart: to the microsecond all have this time. */
 #define NOW "\"2023-11-14T22:13:20.000000Z\""
 
-static int board_setup(void **state)
-{
-    int rc = store_fixture_setup(state);
-
-    if (rc == 0)
-        rows_set_schema(*state, rows_board);
-    return rc;
-}
-
-/* Everything on disk is whole after each of these tests. */
-static int checked_teardown(void **state)
-{
-    struct store_fixture *fixture = *state;
-
-    store_snapshot_end(fixture->store);
-    store_fixture_check_whole(fixture->store);
-    return store_fixture_teardown(state);
-}
-
-static const struct rows_change create_message = {
-    .kind = COMMAND_CREATE,
-    .table = "Message",
-    .values = {{"authorId", "7"}, {"content", "\"hello\""}},
-    .topics = {"messages"},
-};
-
-static const struct rows_change create_comment = {
-    .kind = COMMAND_CREATE,
-    .table = "Comment",
-    .values = {{"messageId", "1"}, {"content", "\"yes\""}},
-    .topics = {"comments:{messageId}"},
-};
-
-static void expect_row(struct store_fixture *fixture, const char *table_name, uint64_t id,
-                       const char *column_name, const char *json)
-{
-    const struct catalog_table *table = rows_table_of(fixture, table_name);
-    struct catalog_text value;
-    struct row row;
-
-    assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
-    assert_int_equal(rows_get(fixture->store, table, id, &row), 0);
-    assert_int_equal(row.id, id);
-    value = row_column(&row, rows_column_of(table, column_name));
-    if (json == NULL) {
-        assert_int_equal(value.size, 0);
-    } else {
-        assert_int_equal(value.size, strlen(json));
-        assert_memory_equal(value.bytes, json, value.size);
-    }
-    store_snapshot_end(fixture->store);
-}
-
-static void expect_no_row(struct store_fixture *fixture, const char *table_name, uint64_t id)
-{
-    const struct catalog_table *table = rows_table_of(fixture, table_name);
-    struct row row;
-
-    assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
-    assert_int_equal(rows_get(fixture->store, table, id, &row), -ENOENT);
-    store_snapshot_end(fixture->store);
-}
-
 /* --- creating ------------------------------------------------------------------------------- */
 
 static void a_created_row_and_its_event_are_one_record(void **state)
@@ -81,7 +18,7 @@ static void a_created_row_and_its_event_are_one_record(void **state)
     struct record record;
     struct log_topic info;
 
-    assert_string_equal(rows_run(fixture, &create_message),
+    assert_string_equal(rows_run(fixture, &rows_create_message),
                         "{\"id\":1,\"authorId\":7,\"title\":null,\"content\":\"hello\","
                         "\"metadata\":null,\"createdAt\":" NOW ",\"updatedAt\":" NOW "}");
     record = rows_record(fixture, 2);
@@ -96,22 +33,22 @@ static void a_created_row_and_its_event_are_one_record(void **state)
     assert_int_equal(log_topic_info(fixture->store, "messages", 8, &info), 0);
     assert_int_equal(info.oldest_seq, 2);
     assert_int_equal(info.last_seq, 2);
-    expect_row(fixture, "Message", 1, "content", "\"hello\"");
-    expect_row(fixture, "Message", 1, "id", "1");
-    expect_row(fixture, "Message", 1, "title", NULL);
+    rows_expect(fixture, "Message", 1, "content", "\"hello\"");
+    rows_expect(fixture, "Message", 1, "id", "1");
+    rows_expect(fixture, "Message", 1, "title", NULL);
 }
 
 static void ids_are_1_2_3_per_type_and_a_failure_takes_none(void **state)
 {
     struct store_fixture *fixture = *state;
-    struct rows_change bad = create_message;
+    struct rows_change bad = rows_create_message;
     struct record record;
 
     bad.values[1].column = NULL;
     for (int i = 0; i < 3; i++) {
-        rows_add(fixture, &create_message);
+        rows_add(fixture, &rows_create_message);
         rows_add(fixture, &bad);
-        rows_add(fixture, &create_comment);
+        rows_add(fixture, &rows_create_comment);
     }
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     for (uint64_t i = 0; i < 3; i++) {
@@ -132,11 +69,11 @@ static void ids_go_on_after_a_restart_and_after_deletes(void **state)
     struct store_fixture *fixture = *state;
     const struct rows_change delete = {.kind = COMMAND_DELETE, .table = "Message", .id = 1};
 
-    (void)rows_run(fixture, &create_message);
+    (void)rows_run(fixture, &rows_create_message);
     (void)rows_run(fixture, &delete);
     store_fixture_close(fixture);
     assert_int_equal(store_fixture_open(fixture), 0);
-    assert_non_null(strstr(rows_run(fixture, &create_message), "{\"id\":2,"));
+    assert_non_null(strstr(rows_run(fixture, &rows_create_message), "{\"id\":2,"));
 }
 
 static void an_id_of_kind_id_is_a_string(void **state)
@@ -185,9 +122,9 @@ static void ids_of_an_int_end_with_its_numbers(void **state)
     struct store_fixture *fixture = *state;
 
     set_counter(fixture, "Message", INT32_MAX - 1);
-    assert_non_null(strstr(rows_run(fixture, &create_message), "{\"id\":2147483647,"));
-    rows_expect_failure(fixture, &create_message, "BAD_USER_INPUT", "Message.id: ");
-    rows_expect_failure(fixture, &create_message, "BAD_USER_INPUT", "make it an ID");
+    assert_non_null(strstr(rows_run(fixture, &rows_create_message), "{\"id\":2147483647,"));
+    rows_expect_failure(fixture, &rows_create_message, "BAD_USER_INPUT", "Message.id: ");
+    rows_expect_failure(fixture, &rows_create_message, "BAD_USER_INPUT", "make it an ID");
 }
 
 static void what_is_required_must_be_there_and_have_its_form(void **state)
@@ -216,23 +153,23 @@ static void what_is_required_must_be_there_and_have_its_form(void **state)
     struct store_fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct rows_change change = create_message;
+        struct rows_change change = rows_create_message;
 
         change.values[2] = cases[i].value; /* beats the one before */
         rows_expect_failure(fixture, &change, cases[i].code, cases[i].words);
     }
-    expect_no_row(fixture, "Message", 1);
+    rows_expect_none(fixture, "Message", 1);
 }
 
 static void a_time_that_is_given_beats_the_operations_time(void **state)
 {
     struct store_fixture *fixture = *state;
-    struct rows_change change = create_message;
+    struct rows_change change = rows_create_message;
 
     change.values[2] = (struct rows_value){"createdAt", "\"2001-02-03T04:05:06.000007Z\""};
     (void)rows_run(fixture, &change);
-    expect_row(fixture, "Message", 1, "createdAt", "\"2001-02-03T04:05:06.000007Z\"");
-    expect_row(fixture, "Message", 1, "updatedAt", NOW);
+    rows_expect(fixture, "Message", 1, "createdAt", "\"2001-02-03T04:05:06.000007Z\"");
+    rows_expect(fixture, "Message", 1, "updatedAt", NOW);
 }
 
 static void a_default_is_taken_where_nothing_is_given(void **state)
@@ -266,12 +203,12 @@ static void a_reference_must_be_there_when_it_is_made(void **state)
     const struct rows_change delete = {.kind = COMMAND_DELETE, .table = "Message", .id = 1};
     struct rows_change update = {.kind = COMMAND_UPDATE, .table = "Comment", .id = 1};
 
-    rows_expect_failure(fixture, &create_comment, "NOT_FOUND",
+    rows_expect_failure(fixture, &rows_create_comment, "NOT_FOUND",
                         "Comment.messageId: there is no Message with this id");
-    (void)rows_run(fixture, &create_message);
-    (void)rows_run(fixture, &create_comment);
+    (void)rows_run(fixture, &rows_create_message);
+    (void)rows_run(fixture, &rows_create_comment);
     (void)rows_run(fixture, &delete);
-    rows_expect_failure(fixture, &create_comment, "NOT_FOUND", "Comment.messageId");
+    rows_expect_failure(fixture, &rows_create_comment, "NOT_FOUND", "Comment.messageId");
 
     /* A row whose reference went away may change otherwise. */
     update.values[0] = (struct rows_value){"content", "\"still here\""};
@@ -287,11 +224,11 @@ static void within_one_commit_a_command_sees_those_before_it(void **state)
     struct store_fixture *fixture = *state;
     const struct rows_change delete = {.kind = COMMAND_DELETE, .table = "Message", .id = 1};
 
-    rows_add(fixture, &create_comment); /* fails */
-    rows_add(fixture, &create_message);
-    rows_add(fixture, &create_comment);
+    rows_add(fixture, &rows_create_comment); /* fails */
+    rows_add(fixture, &rows_create_message);
+    rows_add(fixture, &rows_create_comment);
     rows_add(fixture, &delete);
-    rows_add(fixture, &create_comment); /* fails */
+    rows_add(fixture, &rows_create_comment); /* fails */
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     for (uint64_t seq = 2; seq <= 6; seq++) {
         bool has_failed = (rows_record(fixture, seq).flags & RECORD_FAILED) != 0;
@@ -327,7 +264,7 @@ static void a_value_that_is_unique_is_there_once_but_for_null(void **state)
     change.values[0].json = NULL;
     (void)rows_run(fixture, &change);
     (void)rows_run(fixture, &change);
-    expect_row(fixture, "User", 4, "name", NULL);
+    rows_expect(fixture, "User", 4, "name", NULL);
 
     change.kind = COMMAND_UPDATE;
     change.id = 2;
@@ -384,7 +321,7 @@ static void an_update_changes_what_it_names_and_the_time_of_writing(void **state
     };
     struct record record;
 
-    (void)rows_run(fixture, &create_message);
+    (void)rows_run(fixture, &rows_create_message);
     fixture->time_ns += 5000;
     assert_string_equal(rows_run(fixture, &change),
                         "{\"id\":1,\"authorId\":7,\"title\":\"T\",\"content\":\"hello\","
@@ -395,10 +332,10 @@ static void an_update_changes_what_it_names_and_the_time_of_writing(void **state
     assert_int_equal(record.table, rows_table_of(fixture, "Message")->number);
     change.values[0].json = NULL;
     (void)rows_run(fixture, &change);
-    expect_row(fixture, "Message", 1, "title", NULL);
+    rows_expect(fixture, "Message", 1, "title", NULL);
     change.values[0].column = "content";
     rows_expect_failure(fixture, &change, "BAD_USER_INPUT", "Message.content: must not be null");
-    expect_row(fixture, "Message", 1, "content", "\"hello\"");
+    rows_expect(fixture, "Message", 1, "content", "\"hello\"");
 }
 
 static void what_is_not_there_is_null_without_topics(void **state)
@@ -483,184 +420,12 @@ static void a_deleted_row_is_told_as_it_was(void **state)
     struct record record;
     char created[512];
 
-    (void)snprintf(created, sizeof created, "%s", rows_run(fixture, &create_message));
+    (void)snprintf(created, sizeof created, "%s", rows_run(fixture, &rows_create_message));
     assert_string_equal(rows_run(fixture, &change), created);
     record = rows_record(fixture, 3);
     assert_string_equal(rows_topics(&record), "message_deletes:all message_deletes:1");
-    expect_no_row(fixture, "Message", 1);
+    rows_expect_none(fixture, "Message", 1);
     assert_string_equal(rows_run(fixture, &change), "null");
-}
-
-/* --- topics --------------------------------------------------------------------------------- */
-
-static const struct rows_table topic_tables[] = {
-    {
-        .name = "T",
-        .columns = {{"text", .kind = COLUMN_STRING},
-                    {"number", .kind = COLUMN_INT},
-                    {"kind", .kind = COLUMN_ENUM, .values = "A,B"},
-                    {"key", .kind = COLUMN_ID},
-                    {"flag", .kind = COLUMN_BOOLEAN},
-                    {"any", .kind = COLUMN_JSON},
-                    {"time", .kind = COLUMN_DATETIME}},
-    },
-    {.name = NULL},
-};
-
-static void topics_are_made_of_columns_as_texts(void **state)
-{
-    struct store_fixture *fixture = *state;
-    const struct rows_change change = {
-        .kind = COMMAND_CREATE,
-        .table = "T",
-        .values = {{"text", "\"a \\\"b\\\\ \xc3\xa4\""},
-                   {"number", "-5"},
-                   {"kind", "\"B\""},
-                   {"key", "\"k/1\""},
-                   {"flag", "true"},
-                   {"time", "\"2026-01-31T12:00:00.123456Z\""}},
-        .topics = {"x", "{text}", "n{number}k{kind}-{key}", "{flag}", "x", "{any}:{number}",
-                   "{time}", "n-5kB-k/1"},
-    };
-    struct record record;
-
-    rows_set_schema(fixture, topic_tables);
-    rows_add(fixture, &change);
-    assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
-    record = rows_record(fixture, fixture->meta.committed_seq);
-    /* {any} cannot name one. */
-    assert_true((record.flags & RECORD_FAILED) != 0);
-
-    struct rows_change good = change;
-    good.topics[5] = "y";
-    rows_add(fixture, &good);
-    assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
-    record = rows_record(fixture, fixture->meta.committed_seq);
-    assert_string_equal(rows_topics(&record), "x a \"b\\ \xc3\xa4 n-5kB-k/1 true y "
-                                              "2026-01-31T12:00:00.123456Z");
-}
-
-static void a_null_column_leaves_its_topic_out(void **state)
-{
-    struct store_fixture *fixture = *state;
-    const struct rows_change change = {
-        .kind = COMMAND_CREATE,
-        .table = "T",
-        .values = {{"number", "1"}},
-        .topics = {"{text}", "a:{number}:{key}", "b:{number}", "{kind}"},
-    };
-    struct record record;
-
-    rows_set_schema(fixture, topic_tables);
-    (void)rows_run(fixture, &change);
-    record = rows_record(fixture, fixture->meta.committed_seq);
-    assert_string_equal(rows_topics(&record), "b:1");
-}
-
-static void a_name_that_no_topic_may_have_changes_nothing(void **state)
-{
-    static const char *const texts[] = {
-        "\"\"", "\"$x\"", "\"a\\nb\"", "\"a\\u0000\"", "\"\x7f\"", "\"\xc2\x85\"",
-    };
-    struct store_fixture *fixture = *state;
-    struct rows_change change = {.kind = COMMAND_CREATE, .table = "T", .topics = {"{text}"}};
-    char text[300];
-
-    rows_set_schema(fixture, topic_tables);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        change.values[0] = (struct rows_value){"text", texts[i]};
-        rows_expect_failure(fixture, &change, "BAD_USER_INPUT",
-                            "T.text: cannot be in a topic's name");
-    }
-    memset(text, 'x', sizeof text);
-    text[0] = '"';
-    text[256] = '"';
-    text[257] = '\0';
-    change.values[0].json = text; /* 255 bytes */
-    (void)rows_run(fixture, &change);
-    expect_row(fixture, "T", 1, "text", text);
-    text[256] = 'x';
-    text[257] = '"';
-    text[258] = '\0';
-    rows_expect_failure(fixture, &change, "BAD_USER_INPUT", "1 to 255 bytes");
-    change.topics[0] = "$a";
-    rows_expect_failure(fixture, &change, "BAD_USER_INPUT", "T: what its topic is called");
-    expect_no_row(fixture, "T", 2);
-}
-
-/* --- sizes ---------------------------------------------------------------------------------- */
-
-static void a_result_may_be_larger_than_its_command(void **state)
-{
-    enum { TEXT_BYTES = 3 * 1024 * 1024 };
-    struct store_fixture *fixture = *state;
-    struct rows_change change = create_message;
-    struct rows_change touch = {.kind = COMMAND_UPDATE,
-                                .table = "Message",
-                                .id = 1,
-                                .values = {{"authorId", "8"}},
-                                .topics = {"all"}};
-    char *text = malloc(TEXT_BYTES + 1);
-    struct record record;
-
-    assert_non_null(text);
-    memset(text, 't', TEXT_BYTES);
-    text[0] = '"';
-    text[TEXT_BYTES - 1] = '"';
-    text[TEXT_BYTES] = '\0';
-    change.values[1].json = text;
-    rows_add(fixture, &change);
-    for (int i = 0; i < 20; i++)
-        rows_add(fixture, &touch);
-    assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
-    record = rows_record(fixture, 22);
-    assert_true(record.payload_bytes > TEXT_BYTES);
-    expect_row(fixture, "Message", 1, "authorId", "8");
-    expect_row(fixture, "Message", 1, "content", text);
-    free(text);
-}
-
-static void large_results_are_spread_over_commits(void **state)
-{
-    struct store_fixture *fixture = *state;
-    struct store_meta meta;
-    uint64_t end_pos;
-
-    for (int i = 0; i < COMMIT_COMMANDS_MAX + 10; i++)
-        rows_add(fixture, &create_message);
-    end_pos = fixture->meta.committed_pos + fixture->batch_bytes;
-    assert_int_equal(commit_operations(fixture->store, fixture->batch, fixture->batch_bytes,
-                                       end_pos, &keep_all, &meta),
-                     0);
-    assert_int_equal(meta.committed_seq, 1 + COMMIT_COMMANDS_MAX);
-    assert_int_equal(end_pos - meta.committed_pos, fixture->batch_bytes / 1034 * 10);
-    store_fixture_close(fixture);
-    assert_int_equal(store_fixture_open(fixture), 0); /* takes over where the store stands */
-    assert_int_equal(fixture->meta.committed_seq, 1 + COMMIT_COMMANDS_MAX);
-}
-
-static void a_row_is_bounded(void **state)
-{
-    enum { TEXT_BYTES = 6 * 1024 * 1024 };
-    struct store_fixture *fixture = *state;
-    struct rows_change change = create_message;
-    char *text = malloc(TEXT_BYTES + 1);
-
-    assert_non_null(text);
-    memset(text, 't', TEXT_BYTES);
-    text[0] = '"';
-    text[TEXT_BYTES - 1] = '"';
-    text[TEXT_BYTES] = '\0';
-    change.values[1].json = text;
-    (void)rows_run(fixture, &change);
-    change.kind = COMMAND_UPDATE;
-    change.id = 1;
-    change.values[1].column = "title";
-    (void)rows_run(fixture, &change);
-    change.values[1].column = "metadata";
-    rows_expect_failure(fixture, &change, "BAD_USER_INPUT", "Message: a row has room for");
-    expect_row(fixture, "Message", 1, "metadata", NULL);
-    free(text);
 }
 
 /* --- COMMANDs that are none ----------------------------------------------------------------- */
@@ -690,7 +455,7 @@ static void garbage_is_committed_as_failed(void **state)
     uint8_t *encoded;
     size_t bytes;
 
-    rows_add(fixture, &create_message);
+    rows_add(fixture, &rows_create_message);
     bytes = fixture->batch_bytes;
     encoded = malloc(bytes);
     assert_non_null(encoded);
@@ -730,12 +495,12 @@ static void a_command_of_another_schema_is_unavailable(void **state)
     struct record record;
 
     rows_add_schema(fixture, rows_board);
-    rows_add(fixture, &create_message); /* made before it came */
+    rows_add(fixture, &rows_create_message); /* made before it came */
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     record = rows_record(fixture, 3);
     assert_true((record.flags & RECORD_FAILED) != 0);
     assert_non_null(memmem(record.payload, record.payload_bytes, "UNAVAILABLE", 11));
-    assert_non_null(strstr(rows_run(fixture, &create_message), "{\"id\":1,"));
+    assert_non_null(strstr(rows_run(fixture, &rows_create_message), "{\"id\":1,"));
 }
 
 static void before_the_first_schema_there_are_no_tables(void **state)
@@ -769,7 +534,7 @@ static void a_command_on_which_the_writer_died_twice_fails(void **state)
     assert_int_equal(commit_poison(fixture->store, 3, &meta), 0);
     assert_int_equal(meta.poison_deaths, 2);
     for (int i = 0; i < 3; i++)
-        rows_add(fixture, &create_message);
+        rows_add(fixture, &rows_create_message);
     assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
     assert_int_equal(fixture->meta.poison_seq, 0);
     assert_int_equal(fixture->meta.poison_deaths, 0);
@@ -791,16 +556,15 @@ static void one_death_is_forgiven_and_another_command_begins_anew(void **state)
     assert_int_equal(meta.poison_deaths, 1);
     assert_int_equal(commit_poison(fixture->store, 1, &meta), 0); /* committed long ago */
     assert_int_equal(meta.poison_seq, 3);
-    assert_non_null(strstr(rows_run(fixture, &create_message), "{\"id\":1,"));
+    assert_non_null(strstr(rows_run(fixture, &rows_create_message), "{\"id\":1,"));
     assert_int_equal(fixture->meta.poison_seq, 3);
-    assert_non_null(strstr(rows_run(fixture, &create_message), "{\"id\":2,"));
+    assert_non_null(strstr(rows_run(fixture, &rows_create_message), "{\"id\":2,"));
     assert_int_equal(fixture->meta.poison_seq, 0);
 }
 
 int main(void)
 {
-#define BOARD_TEST(function)                                                                       \
-    cmocka_unit_test_setup_teardown(function, board_setup, checked_teardown)
+#define BOARD_TEST(function) cmocka_unit_test_setup_teardown(function, rows_setup, rows_teardown)
     const struct CMUnitTest tests[] = {
         BOARD_TEST(a_created_row_and_its_event_are_one_record),
         BOARD_TEST(ids_are_1_2_3_per_type_and_a_failure_takes_none),
@@ -818,16 +582,10 @@ int main(void)
         BOARD_TEST(what_is_not_there_is_null_without_topics),
         BOARD_TEST(a_condition_that_does_not_hold_changes_nothing),
         BOARD_TEST(a_deleted_row_is_told_as_it_was),
-        BOARD_TEST(topics_are_made_of_columns_as_texts),
-        BOARD_TEST(a_null_column_leaves_its_topic_out),
-        BOARD_TEST(a_name_that_no_topic_may_have_changes_nothing),
-        BOARD_TEST(a_result_may_be_larger_than_its_command),
-        BOARD_TEST(large_results_are_spread_over_commits),
-        BOARD_TEST(a_row_is_bounded),
         BOARD_TEST(garbage_is_committed_as_failed),
         BOARD_TEST(a_command_of_another_schema_is_unavailable),
         cmocka_unit_test_setup_teardown(before_the_first_schema_there_are_no_tables,
-                                        store_fixture_setup, checked_teardown),
+                                        store_fixture_setup, rows_teardown),
         BOARD_TEST(a_command_on_which_the_writer_died_twice_fails),
         BOARD_TEST(one_death_is_forgiven_and_another_command_begins_anew),
     };

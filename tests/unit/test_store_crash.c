@@ -41,15 +41,6 @@ static int progress_setup(void **state)
     return progress == MAP_FAILED ? -1 : 0;
 }
 
-static int board_setup(void **state)
-{
-    int rc = store_fixture_setup(state);
-
-    if (rc == 0)
-        rows_set_schema(*state, rows_board);
-    return rc;
-}
-
 /* --- the writer's process; no cmocka here ------------------------------------------------------ */
 
 /* The board's numbers, as its first schema operation has given them. */
@@ -255,7 +246,7 @@ static void readers_in_other_processes_see_whole_snapshots(void **state)
 int main(void)
 {
 #define STORE_TEST(function)                                                                       \
-    cmocka_unit_test_setup_teardown(function, board_setup, store_fixture_teardown)
+    cmocka_unit_test_setup_teardown(function, rows_setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_writer_killed_anywhere_leaves_the_last_commit),
         STORE_TEST(a_writer_killed_anywhere_while_others_read_leaves_the_last_commit),

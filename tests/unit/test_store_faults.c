@@ -373,7 +373,7 @@ static void a_full_map_undoes_the_whole_commit(void **state)
     text[19999] = '"';
     text[20000] = '\0';
     change.values[1] = (struct rows_value){"content", text};
-    fixture->map_bytes = 1024 * 1024;
+    fixture->map_bytes = UINT64_C(1) << 20;
     assert_int_equal(store_fixture_open(fixture), 0);
     rows_set_schema(fixture, rows_board);
     while (rc == 0) {
@@ -389,7 +389,7 @@ static void a_full_map_undoes_the_whole_commit(void **state)
     /* What was refused can be tried again, and after a restart. */
     assert_int_equal(store_fixture_commit(fixture, &keep_all), -ENOSPC);
     store_fixture_close(fixture);
-    fixture->map_bytes = 2 * 1024 * 1024;
+    fixture->map_bytes = UINT64_C(2) << 20;
     assert_int_equal(store_fixture_open(fixture), 0);
     for (int i = 0; i < 5; i++)
         rows_add(fixture, &change);

@@ -273,6 +273,73 @@ static void a_failed_command_is_in_the_log_but_under_no_topic(void **state)
     assert_int_equal(record.topic_count, 0);
 }
 
+/* --- records by seq ------------------------------------------------------------------------- */
+
+static void expect_record(struct store_fixture *fixture, uint64_t seq)
+{
+    struct record record;
+
+    assert_int_equal(log_record_at(fixture->store, seq, &record), 0);
+    assert_int_equal(record.seq, seq);
+    assert_int_equal(record.payload_bytes, seq % 7 * 1000);
+}
+
+static void a_record_is_found_by_its_seq_in_any_order(void **state)
+{
+    struct store_fixture *fixture = *state;
+    uint64_t random = 17;
+    struct record record;
+
+    for (uint64_t seq = 1; seq <= 300; seq++) {
+        (void)store_fixture_add_event(fixture, "a", seq % 7 * 1000);
+        if (seq % 50 == 0)
+            assert_int_equal(store_fixture_commit(fixture, &keep_all), 0);
+    }
+    assert_int_equal(store_snapshot_begin(fixture->store, 0), 0);
+    for (uint64_t seq = 1; seq <= 300; seq++)
+        expect_record(fixture, seq);
+    for (uint64_t seq = 300; seq >= 1; seq--)
+        expect_record(fixture, seq);
+    for (int i = 0; i < 2000; i++) {
+        /* Forwards mostly; also in another snapshot than before. */
+        uint64_t seq = store_fixture_random(&random) % 300 + 1;
+
+        for (uint64_t step = 0; step < 5 && seq <= 300; step++, seq += step % 3)
+            expect_record(fixture, seq);
+        if (i % 7 == 0) {
+            store_snapshot_end(fixture->store);
+            assert_int_equal(store_snapshot_begin(fixture->store, 0), 0);
+        }
+    }
+    assert_int_equal(log_record_at(fixture->store, 301, &record), -ENOENT);
+    assert_int_equal(log_record_at(fixture->store, 0, &record), -ENOENT);
+}
+
+static void a_record_appears_with_its_commit_and_goes_with_retention(void **state)
+{
+    struct store_fixture *fixture = *state;
+    const struct retention keep_one = {.count = 1};
+    struct record record;
+
+    for (uint64_t seq = 1; seq <= 20; seq++) {
+        assert_int_equal(store_snapshot_begin(fixture->store, fixture->meta.committed_seq), 0);
+        assert_int_equal(log_record_at(fixture->store, seq, &record), -ENOENT);
+        store_snapshot_end(fixture->store);
+        store_fixture_commit_event(fixture, "a", seq % 7 * 1000);
+        assert_int_equal(store_snapshot_begin(fixture->store, seq), 0);
+        expect_record(fixture, seq);
+        store_snapshot_end(fixture->store);
+    }
+    while (commit_trim(fixture->store, &keep_one, &fixture->meta) > 0)
+        ;
+    assert_int_equal(fixture->meta.first_seq, 20);
+    assert_int_equal(store_snapshot_begin(fixture->store, 20), 0);
+    store_snapshot_end(fixture->store);
+    assert_int_equal(store_snapshot_begin(fixture->store, 20), 0);
+    assert_int_equal(log_record_at(fixture->store, 19, &record), -ENOENT);
+    expect_record(fixture, 20);
+}
+
 /* --- the list of topics --------------------------------------------------------------------- */
 
 struct listing {
@@ -401,6 +468,8 @@ int main(void)
         STORE_TEST(an_empty_log_holds_nothing),
         STORE_TEST(a_name_that_cannot_be_a_topic_is_one_never_seen),
         STORE_TEST(a_failed_command_is_in_the_log_but_under_no_topic),
+        STORE_TEST(a_record_is_found_by_its_seq_in_any_order),
+        STORE_TEST(a_record_appears_with_its_commit_and_goes_with_retention),
         STORE_TEST(topics_are_listed_by_name_prefix_and_page),
         STORE_TEST(many_topics_are_listed_in_steps),
         STORE_TEST(a_damaged_block_is_named_and_the_others_are_read),

@@ -268,8 +268,8 @@ static bool matches(const struct model_row *row)
 
 static int order_compare(const void *a, const void *b)
 {
-    const struct model_row *first = *(const struct model_row *const *)a;
-    const struct model_row *second = *(const struct model_row *const *)b;
+    const struct model_row *first = &model.rows[*(const uint64_t *)a];
+    const struct model_row *second = &model.rows[*(const uint64_t *)b];
     int order = asked.order >= 0 ? value_compare(first, second, asked.order) : 0;
 
     if (order == 0)
@@ -279,8 +279,7 @@ static int order_compare(const void *a, const void *b)
 
 static size_t expected_ids(uint64_t *ids)
 {
-    const struct model_row *found[MODEL_ROWS_MAX];
-    const struct model_row *after = &model.rows[query.after_id];
+    uint64_t found[MODEL_ROWS_MAX];
     uint64_t offset = query.offset;
     size_t count = 0;
     size_t used = 0;
@@ -290,15 +289,15 @@ static size_t expected_ids(uint64_t *ids)
 
         if (row->is_deleted || !matches(row))
             continue;
-        if (!query.has_after || order_compare(&row, &after) > 0)
-            found[count++] = row;
+        if (!query.has_after || order_compare(&id, &query.after_id) > 0)
+            found[count++] = id;
     }
-    qsort(found, count, sizeof *found, order_compare);
+    qsort(found, count, sizeof found[0], order_compare);
     for (size_t i = 0; i < count && used < query.limit; i++) {
         if (offset > 0)
             offset--;
         else
-            ids[used++] = found[i]->id;
+            ids[used++] = found[i];
     }
     return used;
 }

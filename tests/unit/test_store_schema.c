@@ -11,15 +11,6 @@ enum {
     OPERATIONS = 400, /* of the log that is applied several times */
 };
 
-static int checked_teardown(void **state)
-{
-    struct store_fixture *fixture = *state;
-
-    store_snapshot_end(fixture->store);
-    store_fixture_check_whole(fixture->store);
-    return store_fixture_teardown(state);
-}
-
 static const struct rows_table plain[] = {
     {
         .name = "Message",
@@ -635,7 +626,7 @@ static void the_same_log_gives_the_same_bytes_however_it_is_cut(void **state)
 int main(void)
 {
 #define STORE_TEST(function)                                                                       \
-    cmocka_unit_test_setup_teardown(function, store_fixture_setup, checked_teardown)
+    cmocka_unit_test_setup_teardown(function, store_fixture_setup, rows_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(the_first_schema_is_an_operation_with_its_seq_as_version),
         STORE_TEST(another_text_of_the_same_schema_is_a_change),
