@@ -516,6 +516,8 @@ static void on_timer(struct timer *timer)
 {
     struct graphql_socket *socket = socket_of_timer(timer);
 
+    if (websocket_is_closing(socket->session.websocket))
+        return;
     if (is_ready(socket))
         send_keep_alive(socket);
     else
