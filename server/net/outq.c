@@ -217,8 +217,12 @@ static void pop_front(struct outq *queue)
 void outq_consume(struct outq *queue, size_t bytes)
 {
     CHECK(bytes <= queue->bytes);
-    queue->bytes -= (uint32_t)bytes;
     queue->sent_bytes += bytes;
+    if (bytes == queue->bytes) { /* as it is most times */
+        outq_done(queue);
+        return;
+    }
+    queue->bytes -= (uint32_t)bytes;
     while (bytes > 0) {
         struct range *front = range_at(queue, 0);
 
@@ -229,11 +233,6 @@ void outq_consume(struct outq *queue, size_t bytes)
         }
         bytes -= front->length;
         pop_front(queue);
-    }
-    if (queue->count == 0) {
-        CHECK(queue->bytes == 0);
-        CHECK(queue->pinned_bytes == 0);
-        outq_done(queue);
     }
 }
 
