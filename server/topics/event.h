@@ -42,7 +42,7 @@ struct encoding {
     ptrdiff_t (*frame_bytes_max)(const struct encoding *encoding, const struct event *event);
     /*
      * Writes the frame; returns its length. *ret_splice, of a spliced one: the bytes before the
-     * subscriber's own.
+     * subscriber's own; there are some, and some behind.
      */
     size_t (*encode)(const struct encoding *encoding, const struct event *event, uint8_t *out,
                      size_t *ret_splice);

@@ -84,7 +84,10 @@ struct subscriber {
     uint16_t row_count; /* of those: on row topics */
 };
 
-/* With a spliced encoding: a subscriber with the bytes of its own. The owner keeps their reference. */
+/*
+ * With a spliced encoding: a subscriber with the bytes of its own, at least one. The owner keeps their
+ * reference.
+ */
 struct spliced_subscriber {
     struct subscriber subscriber;
     struct range splice;
