@@ -94,6 +94,7 @@ int api_open(const struct api_options *options, struct api **ret_api)
         return -ENOMEM;
     api->options = *options;
     api->model = options->model;
+    api->first_steps = API_STEPS;
     api->group_steps = API_GROUP_STEPS;
     region_init(&api->scratch, SCRATCH_BYTES_MAX);
     rc = bind(api);
@@ -174,6 +175,7 @@ bool api_turn(struct api *api)
     int64_t steps = API_STEPS;
 
     api->has_sent = false;
+    api->first_steps = API_STEPS;
     api->group_steps = API_GROUP_STEPS;
     while (api->ready != NULL && steps > 0) {
         struct operation *operation = api->ready;

@@ -24,7 +24,7 @@ struct store;
 struct topics;
 
 enum {
-    API_STEPS = 20000,       /* fields and items a turn, of all operations together */
+    API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
     API_GROUP_STEPS = 20000, /* of all groups together */
     API_DOCUMENTS_MAX = 1000,
     API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,

@@ -31,6 +31,7 @@ struct api {
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
     bool has_sent;               /* something to the publisher, since its last turn */
     uint32_t operation_count;    /* that are not freed */
+    int64_t first_steps;         /* left in this turn, of API_STEPS for those that begin */
     struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
     struct group_set *groups;    /* group.c's own; NULL: there is none */
@@ -91,7 +92,7 @@ struct operation {
 };
 
 /* From api_turn: goes on for about @steps, and returns how many it took. */
-uint32_t operation_go_on(struct operation *operation, uint32_t steps);
+int64_t operation_go_on(struct operation *operation, uint32_t steps);
 /*
  * The operation is refused from now on (if it was not): its answer has this error and no data. Without
  * memory it has none, which operation_write says in words.

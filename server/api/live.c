@@ -286,7 +286,7 @@ static enum execute_state run(struct api *api, struct execution *execution)
 
     do {
         state = execute_run(execution, SLICE_STEPS);
-        api->group_steps -= SLICE_STEPS - (int64_t)execute_steps_left(execution);
+        api->group_steps -= SLICE_STEPS - execute_steps_left(execution);
     } while (state == EXECUTE_MORE);
     CHECK(state != EXECUTE_WAITING); /* no resolver of a subscription answers later */
     return state;

@@ -10,7 +10,7 @@
 
 enum {
     OPERATION_BYTES_MAX = 64 * 1024 * 1024, /* of memory for variables and errors */
-    FIRST_STEPS = 2000,                     /* at once, when it is run */
+    FIRST_STEPS = 2000,                     /* at once, when it is run: api->first_steps */
     PAGE_STEPS = API_STEPS / 8,             /* what a block of the log costs */
 };
 
@@ -144,11 +144,11 @@ static void end_without_data(struct operation *operation, enum execute_state sta
                          "The operation takes more memory than it may have, or than there is.");
 }
 
-/* Returns the steps that it took. */
-static uint32_t run(struct operation *operation, uint32_t steps)
+/* Returns the steps that it took: more than @steps when a field alone did. */
+static int64_t run(struct operation *operation, uint32_t steps)
 {
     enum execute_state state = execute_run(operation->execution, steps);
-    uint32_t steps_left = execute_steps_left(operation->execution);
+    int64_t taken = (int64_t)steps - execute_steps_left(operation->execution);
 
     switch (state) {
     case EXECUTE_MORE:
@@ -165,7 +165,7 @@ static uint32_t run(struct operation *operation, uint32_t steps)
         operation->is_done = true;
         break;
     }
-    return steps_left < steps ? steps - steps_left : 1;
+    return taken;
 }
 
 static void on_ready(void *context)
@@ -178,7 +178,7 @@ static void on_ready(void *context)
 enum operation_state operation_run(struct operation *operation, void (*on_done)(void *user),
                                    void *user)
 {
-    const struct api *api = operation->context.api;
+    struct api *api = operation->context.api;
     const struct execute_options options = {
         .schema = api->model->schema,
         .document = operation->is_refused ? NULL : operation->document->tree,
@@ -199,7 +199,10 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
         operation->is_done = true;
         return OPERATION_DONE;
     }
-    (void)run(operation, FIRST_STEPS); /* that much everybody has */
+    if (api->first_steps > 0)
+        api->first_steps -= run(operation, FIRST_STEPS);
+    else
+        api_add_ready(api, operation); /* behind those that wait already */
     if (operation->is_done)
         return OPERATION_DONE;
     operation->on_done = on_done;
@@ -207,9 +210,9 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
     return OPERATION_LATER;
 }
 
-uint32_t operation_go_on(struct operation *operation, uint32_t steps)
+int64_t operation_go_on(struct operation *operation, uint32_t steps)
 {
-    uint32_t taken = PAGE_STEPS;
+    int64_t taken = PAGE_STEPS;
 
     CHECK(!operation->is_done);
     if (operation->wait == OPERATION_PAGE) {

@@ -365,9 +365,9 @@ enum execute_state execute_run(struct execution *execution, uint32_t steps)
     return execution->state;
 }
 
-uint32_t execute_steps_left(const struct execution *execution)
+int64_t execute_steps_left(const struct execution *execution)
 {
-    return execution->budget > 0 ? (uint32_t)execution->budget : 0;
+    return execution->budget;
 }
 
 void execute_write(const struct execution *execution, struct text *out)

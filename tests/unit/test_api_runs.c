@@ -196,6 +196,49 @@ static void a_short_operation_does_not_wait_for_a_long_one(void **state)
     free(query);
 }
 
+/* An offset is paid for, a step for ten rows: each of these lists takes half of a turn's steps. */
+#define PASSING "messages(offset: 100000) { id } "
+
+static void what_lists_pass_over_is_paid_for(void **state)
+{
+    struct api_fixture *f = *state;
+    struct operation *operation = api_fixture_operation(
+        f, "{ a: " PASSING "b: " PASSING "c: " PASSING "d: " PASSING "}", NULL);
+    unsigned turns = 0;
+
+    assert_int_equal(operation_run(operation, api_fixture_on_done, f), OPERATION_LATER);
+    while (f->done_count == 0) {
+        (void)api_fixture_turn(f);
+        turns++;
+    }
+    assert_int_equal(turns, 2);
+    assert_string_equal(api_fixture_answer(f, operation),
+                        "{\"data\":{\"a\":[],\"b\":[],\"c\":[],\"d\":[]}}");
+    operation_free(operation);
+}
+
+static void operations_that_begin_share_what_a_turn_has(void **state)
+{
+    enum { COUNT = 6 };
+    struct api_fixture *f = *state;
+    struct operation *operations[COUNT];
+
+    for (int i = 0; i < COUNT; i++) {
+        operations[i] = api_fixture_operation(f, "{ " PASSING "}", NULL);
+        assert_int_equal(operation_run(operations[i], api_fixture_on_done, f), OPERATION_LATER);
+    }
+    /* Two have had their list at once, two more have it in each turn, and then only have to end. */
+    for (unsigned turn = 0; turn < 3; turn++) {
+        assert_int_equal(f->done_count, turn == 0 ? 0 : 2);
+        assert_int_equal(api_fixture_turn(f), turn < 2);
+    }
+    assert_int_equal(f->done_count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_string_equal(api_fixture_answer(f, operations[i]), "{\"data\":{\"messages\":[]}}");
+        operation_free(operations[i]);
+    }
+}
+
 static void an_answer_that_is_too_large_is_refused(void **state)
 {
     struct api_fixture *f = *state;
@@ -315,6 +358,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_long_operation_takes_several_turns, api_setup,
                                         api_teardown),
         cmocka_unit_test_setup_teardown(a_short_operation_does_not_wait_for_a_long_one, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(what_lists_pass_over_is_paid_for, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(operations_that_begin_share_what_a_turn_has, api_setup,
                                         api_teardown),
         cmocka_unit_test_setup_teardown(an_answer_that_is_too_large_is_refused, api_setup,
                                         api_teardown),

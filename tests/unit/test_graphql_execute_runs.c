@@ -102,8 +102,8 @@ static void a_run_tells_what_it_has_left(void **state)
     f->is_late = true;
     assert_non_null(execute_fixture_begin(f, "{\"int\":1}"));
     assert_int_equal(execute_run(f->execution, 1000), EXECUTE_WAITING);
-    execute_spend(f->execution, 5000); /* as its resolver would */
-    assert_int_equal(execute_steps_left(f->execution), 0);
+    execute_spend(f->execution, 5000);                              /* as its resolver would */
+    assert_in_range(-execute_steps_left(f->execution), 4000, 4100); /* a debt is told, too */
     execute_fixture_answer(f);
     assert_int_equal(execute_fixture_run(f, 1000), EXECUTE_DONE);
 }
