@@ -37,8 +37,8 @@ struct apply_result {
 };
 
 /*
- * *ret_result is what the log has of @record, whose encoded bytes are @encoded. @is_poison: it is not
- * tried any more and comes out as failed.
+ * *ret_result is what the log has of @record, whose encoded bytes are @encoded. @is_poison: it is
+ * not tried any more and comes out as failed.
  */
 int apply_operation(struct apply *apply, const struct record *record, const void *encoded,
                     bool is_poison, struct apply_result *ret_result);

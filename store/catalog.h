@@ -1,10 +1,10 @@
 /*
  * store/catalog.h - which tables there are, what stands in their columns, and their indexes.
  *
- * Shape    tables, columns and indexes have numbers that stay theirs for as long as the store lives:
- *          rows and index entries are stored under them. Names are how a schema finds them again. The
- *          catalog is changed by schema operations of the log only (store/command.h), so that whoever
- *          applies the log has the same one at each seq.
+ * Shape    tables, columns and indexes have numbers that stay theirs for as long as the store
+ *          lives: rows and index entries are stored under them. Names are how a schema finds them
+ *          again. The catalog is changed by schema operations of the log only (store/command.h),
+ *          so that whoever applies the log has the same one at each seq.
  * Values   of columns are compact JSON texts, in the forms that enum column_kind says; no bytes:
  *          null. Whoever makes a COMMAND sees to the forms; the writer relies on them only so far
  *          that wrong ones make a COMMAND fail.
@@ -142,8 +142,8 @@ enum {
 };
 
 /*
- * What becomes of @catalog when the schema is @wanted: what is there keeps its number, what is new gets
- * one, tables and columns that are gone are dropped, indexes that are gone leave. -EINVAL: it
+ * What becomes of @catalog when the schema is @wanted: what is there keeps its number, what is new
+ * gets one, tables and columns that are gone are dropped, indexes that are gone leave. -EINVAL: it
  * cannot, for a reason that names table and column ("Message.title: was String, cannot become
  * Int"); what rows stand against is not looked at here. -ENOMEM.
  */

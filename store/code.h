@@ -1,7 +1,8 @@
 /*
  * store/code.h - numbers and texts one behind the other, as catalogs and COMMANDs are encoded.
  *
- * Little-endian as the machine has them, without padding; a text is its size (4 bytes) and its bytes.
+ * Little-endian as the machine has them, without padding; a text is its size (4 bytes) and its
+ * bytes.
  * Callers  store/ only.
  */
 #ifndef STORE_CODE_H

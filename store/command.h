@@ -1,6 +1,6 @@
 /*
- * store/command.h - a COMMAND's payload: one change of a row, or of the schema, to be executed in log
- * order (DESIGN section 3).
+ * store/command.h - a COMMAND's payload: one change of a row, or of the schema, to be executed in
+ * log order (DESIGN section 3).
  *
  * Shape    everything that decides what comes out stands in it, or in the rows: values, conditions,
  *          topics. Tables and columns go by their numbers in the catalog of `version`; a COMMAND made
@@ -57,14 +57,13 @@ struct command {
     enum command_kind kind;
     uint64_t version; /* of the catalog; COMMAND_SCHEMA: ignored */
     uint16_t table;
-    uint64_t id;                        /* COMMAND_UPDATE, COMMAND_DELETE */
-    const struct command_value *values; /* CREATE, UPDATE: the others stay, or are null, or the
-                                               default, or the time */
-    const struct command_value
-        *conditions; /* UPDATE: a column that holds something else is CONFLICT */
-    const struct command_topic
-        *topics; /* a null column leaves a topic out, equal ones count once, an
-                                               invalid name is BAD_USER_INPUT */
+    uint64_t id; /* COMMAND_UPDATE, COMMAND_DELETE */
+    /* CREATE, UPDATE: the others stay, or are null, or the default, or the time. */
+    const struct command_value *values;
+    /* UPDATE, DELETE: a column that holds something else is CONFLICT. */
+    const struct command_value *conditions;
+    /* A null column leaves a topic out, equal ones count once, an invalid name is BAD_USER_INPUT. */
+    const struct command_topic *topics;
     uint16_t value_count;
     uint16_t condition_count;
     uint16_t topic_count;
@@ -80,7 +79,9 @@ struct command_arena {
     size_t size;
 };
 
-/* 0; -EBADMSG: no COMMAND; -ENOMEM. Numbers are not looked up. Good until the next use of @arena. */
+/*
+ * 0; -EBADMSG: no COMMAND; -ENOMEM. Numbers are not looked up. Good until the next use of @arena.
+ */
 int command_decode(const void *payload, size_t bytes, struct command_arena *arena,
                    struct command *ret_command);
 void command_arena_done(struct command_arena *arena);

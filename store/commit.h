@@ -24,7 +24,7 @@
 
 enum {
     COMMIT_BYTES_MAX = 4 * 1024 * 1024, /* of records in one transaction, but at least one */
-    /* Of COMMANDs: what they change lies in memory until the commit, and may be larger than they. */
+    /* Of COMMANDs: what they change lies in memory until the commit, and may be larger. */
     COMMIT_COMMANDS_MAX = 1024,
     COMMIT_ROW_BYTES_MAX = 32 * 1024 * 1024, /* of their results, passed by one at most */
 };

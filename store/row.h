@@ -1,9 +1,9 @@
 /*
  * store/row.h - a row as bytes, as the pieces it is made of, and as JSON.
  *
- * Shape    {u16 count of pieces, u16 0, u32 end of each piece, from the first one's begin}, then the
- *          pieces: piece n is the JSON text of column number n, empty if it is null. A column that
- *          the row has no piece for is younger than the row and reads as its default.
+ * Shape    {u16 count of pieces, u16 0, u32 end of each piece, from the first one's begin}, then
+ *          the pieces: piece n is the JSON text of column number n, empty if it is null. A column
+ *          that the row has no piece for is younger than the row and reads as its default.
  * Callers  store/ only, but for what store/rows.h has of it.
  */
 #ifndef STORE_ROW_H

@@ -133,8 +133,8 @@ static void put_float(struct index_key *key, double value)
 }
 
 /*
- * Writes the text's bytes, at most @bytes_max of them, so that none is 0: 0 is 1 1 and 1 is 1 2, the
- * order stays. Whether it was all.
+ * Writes the text's bytes, at most @bytes_max of them, so that none is 0: 0 is 1 1 and 1 is 1 2,
+ * the order stays. Whether it was all.
  */
 static bool put_text_bytes(struct index_key *key, struct catalog_text json, size_t bytes_max)
 {

@@ -2,8 +2,8 @@
  * store/row_key.h - the keys of rows and of index entries: their byte order is the values' order.
  *
  * Shape    a row: table (u16), id (u64). An entry: index (u16), a value per column of the index, id
- *          (u64). Numbers are big-endian. A value begins with a byte that says whether there is one,
- *          null first; README.md has the rest.
+ *          (u64). Numbers are big-endian. A value begins with a byte that says whether there is
+ *          one, null first; README.md has the rest.
  * Cut      a text that has no room is stored as its beginning and a hash of all of it: two such
  *          values that are equal may be of two texts, whose order only their rows know.
  * Callers  store/ only. Pure.

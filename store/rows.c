@@ -279,16 +279,20 @@ static int set_after(struct list *list)
 
 /* --- giving rows ---------------------------------------------------------------------------- */
 
-static int give_row(struct list *list, const struct row *row)
+/* Whether the row that comes next is one of those before the list's offset. */
+static bool is_skipped(struct list *list)
 {
-    if (list->offset_left > 0) {
-        list->offset_left--;
-        return 0;
-    }
+    if (list->offset_left == 0)
+        return false;
+    list->offset_left--;
+    return true;
+}
+
+static void give_row(struct list *list, const struct row *row)
+{
     list->given++;
     if (!list->on_row(list->user, row) || list->given == list->query->limit)
         list->is_over = true;
-    return 0;
 }
 
 static int give_place(struct list *list, const struct place *place)
@@ -297,15 +301,15 @@ static int give_place(struct list *list, const struct place *place)
     struct row row;
     int rc;
 
-    if (list->offset_left > 0) {
-        list->offset_left--;
+    if (is_skipped(list))
         return 0;
-    }
     rc = rows_get_in(list->store, list->store->snapshot, table, place->id, &row);
     if (rc == -ENOENT)
         return error_set(-EBADMSG, "an index is damaged: row %" PRIu64 " of %.*s is not there",
                          place->id, (int)table->name.size, table->name.bytes);
-    return rc == 0 ? give_row(list, &row) : rc;
+    if (rc == 0)
+        give_row(list, &row);
+    return rc;
 }
 
 /* Gives what was gathered, in order. */
@@ -375,7 +379,7 @@ static bool is_equal(struct list *list, uint64_t id)
     return true;
 }
 
-/* Takes an entry's key apart. *ret_first: by its first ordered column, *ret_place: by what orders. */
+/* Takes a key apart. *ret_first: by its first ordered column, *ret_place: by what orders. */
 static int read_entry(const struct list *list, const MDB_val *key, struct place *ret_first,
                       struct place *ret_place)
 {
@@ -446,9 +450,12 @@ static int take_row(struct list *list, const MDB_val *key, const MDB_val *data)
     row.id = row_key_id(key->mv_data, key->mv_size);
     if (list->query->has_after && row.id == list->query->after_id)
         return 0;
+    if (is_skipped(list))
+        return 0;
     if (!row_is_sound(&row))
         return row_damaged(list->query->table, row.id);
-    return give_row(list, &row);
+    give_row(list, &row);
+    return 0;
 }
 
 /* --- the walk ------------------------------------------------------------------------------- */

@@ -50,10 +50,12 @@ struct rows_query {
     struct catalog_text equal[ROWS_EQUAL_MAX]; /* beside the index's equal columns; size 0: null */
     struct rows_bound from;                    /* of the first ordered column */
     struct rows_bound to;
-    bool
-        is_by_range; /* by the first ordered column; else by the one behind it, or, if there is none,
-                         by id. Without a bound and with one ordered column: true */
-    bool is_desc;    /* both the column and the id */
+    /*
+     * By the first ordered column; else by the one behind it, or, if there is none, by id. Without
+     * a bound and with one ordered column: true.
+     */
+    bool is_by_range;
+    bool is_desc; /* both the column and the id */
     bool has_after;
     uint64_t after_id; /* behind that row, which need not match; -ENOENT when there is none such */
     uint64_t offset;

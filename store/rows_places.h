@@ -1,7 +1,8 @@
 /*
  * store/rows_places.h - the first so many rows of those that come, in an order of the caller's.
  *
- * Shape    a heap of at most so many places, the last one on top: what comes behind it is not taken.
+ * Shape    a heap of at most so many places, the last one on top: what comes behind it is not
+ *          taken.
  * Callers  store/rows.c.
  * Memory   places_done frees; a place's value is the map's.
  */

@@ -113,21 +113,6 @@ bool value_text_next(struct catalog_text json, size_t *offset, struct catalog_te
     return true;
 }
 
-size_t value_text(struct catalog_text json, char *out, size_t bytes_max)
-{
-    struct catalog_text piece;
-    size_t offset = 0;
-    size_t used = 0;
-
-    while (value_text_next(json, &offset, &piece)) {
-        size_t room = used < bytes_max ? bytes_max - used : 0;
-
-        memcpy(out + (bytes_max - room), piece.bytes, piece.size < room ? piece.size : room);
-        used += piece.size;
-    }
-    return used;
-}
-
 int value_text_compare(struct catalog_text a, struct catalog_text b)
 {
     struct catalog_text a_piece = {"", 0};
@@ -165,7 +150,7 @@ static size_t digits_count(struct catalog_text text, size_t at)
     return at - begin;
 }
 
-/* JSON's syntax of a number (RFC 8259 section 6); *ret_is_integer: neither fraction nor exponent. */
+/* A number of JSON's (RFC 8259 section 6); *ret_is_integer: neither fraction nor exponent. */
 static bool number_is_good(struct catalog_text text, bool *ret_is_integer)
 {
     size_t at = text.size > 0 && text.bytes[0] == '-' ? 1 : 0;

@@ -1,7 +1,8 @@
 /*
  * store/value.h - the JSON texts that columns hold: their forms, what they mean, their order.
  *
- * The forms are those of enum column_kind (store/catalog.h). A COLUMN_JSON's text is taken as it is.
+ * The forms are those of enum column_kind (store/catalog.h). A COLUMN_JSON's text is taken as it
+ * is.
  * Callers  store/ only. Pure.
  */
 #ifndef STORE_VALUE_H
@@ -21,12 +22,10 @@ enum {
 bool value_is_good(const struct catalog_column *column, struct catalog_text json);
 
 /*
- * The UTF-8 text of a COLUMN_STRING, COLUMN_ID, COLUMN_ENUM or COLUMN_DATETIME in a good form, piece
- * by piece: false at the end. Start with *offset = 0.
+ * The UTF-8 text of a COLUMN_STRING, COLUMN_ID, COLUMN_ENUM or COLUMN_DATETIME in a good form,
+ * piece by piece: false at the end. Start with *offset = 0.
  */
 bool value_text_next(struct catalog_text json, size_t *offset, struct catalog_text *ret_piece);
-/* All of it, of which at most @bytes_max bytes are written; returns how many there are. */
-size_t value_text(struct catalog_text json, char *out, size_t bytes_max);
 /* memcmp of two such texts, the shorter one first if it is the other's beginning. */
 int value_text_compare(struct catalog_text a, struct catalog_text b);
 
@@ -34,7 +33,7 @@ int32_t value_int(struct catalog_text json);
 double value_float(struct catalog_text json); /* -0 is 0 */
 /* Mixed-radix number whose order is that of time. */
 uint64_t value_datetime(struct catalog_text json);
-/* A decimal number 1 to 2^64 - 1 as ids are written (no zeros in front); of a COLUMN_ID in quotes. */
+/* A number 1 to 2^64 - 1 as ids are written (no zeros in front); of a COLUMN_ID in quotes. */
 bool value_id(enum column_kind kind, struct catalog_text json, uint64_t *ret_id);
 
 /* Whether two values, null (size 0) included, are one. */

@@ -3,8 +3,8 @@
  *
  * A table of comments like the message board's, with a reference to another table that is looked
  * up, an index, two times of the operation and one topic of 1,000. First --rows rows are made, then
- * --commits commits are measured. Prints one line of JSON: the time inside commits and the CPU time,
- * both per COMMAND, and how long a commit takes. --mmap-threshold is malloc's: LMDB takes 3 MiB for
+ * --commits commits are measured. Prints one line of JSON: the time inside commits and the CPU
+ * time, both per COMMAND, and how long a commit takes. --mmap-threshold is malloc's: LMDB takes 3 MiB for
  * the child transaction of each COMMAND.
  */
 #include <errno.h>
@@ -292,7 +292,7 @@ static int options_read(int argc, char **argv, struct options *ret_options)
         {NULL, 0, NULL, 0},
     };
     struct options options = {
-        .batch = 100, .rows = 100000, .commits = 1000, .mmap_threshold = 128 * 1024};
+        .batch = 100, .rows = 100000, .commits = 1000, .mmap_threshold = UINT64_C(128) << 10};
     int name;
 
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
