@@ -56,8 +56,21 @@ static void cool(struct encoding_set *set, struct topics_encoding *encoding)
     set->warm_count--;
 }
 
-/* Whether it has an arena of its own now. */
-static bool warm_up(struct encoding_set *set, struct topics_encoding *encoding)
+static void warm_up(struct encoding_set *set, struct topics_encoding *encoding)
+{
+    set_warm_cuts(encoding);
+    DL_APPEND2(set->warm, encoding, warm_prev, warm_next);
+    set->warm_count++;
+}
+
+static void move_to_end(struct encoding_set *set, struct topics_encoding *encoding)
+{
+    DL_DELETE2(set->warm, encoding, warm_prev, warm_next);
+    DL_APPEND2(set->warm, encoding, warm_prev, warm_next);
+}
+
+/* It is used now: whether it has an arena of its own. */
+static bool take_arena(struct encoding_set *set, struct topics_encoding *encoding)
 {
     bool is_warm = encoding->warm_prev != NULL;
 
@@ -68,13 +81,10 @@ static bool warm_up(struct encoding_set *set, struct topics_encoding *encoding)
             return false;
         cool(set, set->warm);
     }
-    if (is_warm) {
-        DL_DELETE2(set->warm, encoding, warm_prev, warm_next);
-    } else {
-        set_warm_cuts(encoding);
-        set->warm_count++;
-    }
-    DL_APPEND2(set->warm, encoding, warm_prev, warm_next);
+    if (is_warm)
+        move_to_end(set, encoding);
+    else
+        warm_up(set, encoding);
     encoding->used_turn = set->turn;
     return true;
 }
@@ -138,6 +148,6 @@ int encoding_encode_live(struct encoding_set *set, struct topics_encoding *encod
 
     if (bytes_max <= 0)
         return (int)bytes_max;
-    arena = warm_up(set, encoding) ? &encoding->arena : &set->shared;
+    arena = take_arena(set, encoding) ? &encoding->arena : &set->shared;
     return write_frame(encoding->encoding, arena, event, (size_t)bytes_max, ret_frame);
 }

@@ -147,7 +147,7 @@ static void many_encodings_of_one_topic(void **state)
 {
     struct topics_fixture *fixture = topics_fixture_new(4 * UINT64_C(1024) * 1024);
     struct fake_encoding *encodings = calloc(ENCODINGS, sizeof *encodings);
-    struct fake_client **clients = calloc(ENCODINGS, sizeof *clients);
+    struct fake_client **clients = calloc(ENCODINGS, sizeof(struct fake_client *));
     struct fake_client *other = fake_client_open_text(fixture);
     double start;
 

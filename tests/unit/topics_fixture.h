@@ -116,6 +116,8 @@ uint64_t topics_append_bytes(struct topics_fixture *fixture, const char *topic,
 int topics_append_spec(struct topics_fixture *fixture, const struct record_spec *spec,
                        uint64_t *ret_seq);
 
+/* Of topics_fixture_new: the writer's process, once the bus is there. */
+void topics_start_writer(struct topics_fixture *fixture);
 /* Commits everything appended, with a step of trimming in each transaction. */
 void topics_commit(struct topics_fixture *fixture, const struct retention *retention);
 /* Trims until nothing is left to trim. */
