@@ -55,7 +55,8 @@ struct bus_process_slot {
     _Atomic uint32_t generation; /* W: master, one more at every fork into this slot. R: all */
     _Atomic uint32_t mark;       /* enum slot_mark. W: owner; R: master */
     _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master */
-    _Atomic uint64_t cursor_seq; /* last operation it has delivered / committed. W: owner; R: all */
+    /* Everything up to it is delivered / committed; it may be more. W: owner; R: all, retention */
+    _Atomic uint64_t cursor_seq;
     /* The COMMAND that is being executed; 0: none. W: the writer; R: the next one, after its death */
     _Atomic uint64_t applying_seq;
     _Atomic uint64_t reserved[3];

@@ -119,6 +119,23 @@ static void count_commit(struct writer *writer, int64_t begun_ns)
     stat_add(writer->bus, writer->slot, STAT_COMMIT_NS, clock_monotonic_ns() - begun_ns);
 }
 
+/*
+ * What the slowest worker has still to deliver. One that has only begun has not said how far it is;
+ * one that stands still is killed by the master.
+ */
+static uint64_t find_unread(const struct bus *bus)
+{
+    uint64_t unread_seq = 0;
+
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
+        uint64_t next_seq = bus_slot_cursor(bus, slot) + 1;
+
+        if (bus_slot_is_active(bus, slot) && (unread_seq == 0 || next_seq < unread_seq))
+            unread_seq = next_seq;
+    }
+    return unread_seq;
+}
+
 /* One small step; the next at once when there was something, in a second when there was not. */
 static int trim(struct writer *writer, int64_t now_ns)
 {
@@ -357,6 +374,7 @@ static int work(struct writer *writer, const struct commit_plan *plan, int64_t n
 
     bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
     writer->retention.latest_ns = bus_latest_time_ns(writer->bus);
+    writer->retention.unread_seq = find_unread(writer->bus);
     rc = writer_space_watch(writer, now_ns);
     if (rc == 0)
         rc = clear_dead_readers(writer, now_ns);

@@ -48,6 +48,8 @@ static bool oldest_is_due(const struct oldest *oldest, const struct retention_st
 
     if (retention->bytes != 0 && step->meta->log_bytes > retention->bytes)
         return true;
+    if (retention->unread_seq != 0 && oldest->next_seq > retention->unread_seq)
+        return false;
     if (retention->count != 0 && step->meta->log_count >= retention->count + count)
         return true;
     return retention->age_ns != 0 && step->now_ns - oldest->last_time_ns > retention->age_ns;

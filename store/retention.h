@@ -3,7 +3,8 @@
  *
  * Whole blocks go, oldest first. `bytes` is a bound: blocks go until the log is no larger.
  * `count` and `age_ns` are promises: a block goes only when what is left still has `count`
- * operations, or when its newest operation is older than that. The newest block always stays.
+ * operations, or when its newest operation is older than that, and when nobody has still to read
+ * it (`unread_seq`). The newest block always stays.
  * The topic index is left alone: its entries for blocks that are gone are known by the log's
  * first seq (store/topic_index.h). So no block is read to be trimmed.
  * Callers  retention_trim: the writer, inside its transaction (store/commit.h).
@@ -28,6 +29,11 @@ struct retention {
      * ahead would make everything old.
      */
     int64_t latest_ns;
+    /*
+     * From this operation on somebody has still to deliver, or to answer, what was committed; 0:
+     * nobody has. `count` and `age_ns` wait for that, `bytes` cannot.
+     */
+    uint64_t unread_seq;
 };
 
 /* Of one step. */

@@ -384,15 +384,27 @@ static bool move_cursor(struct topics *topics, enum topic_kind kind)
     return cursor->seq < limit.seq;
 }
 
+/*
+ * Retention waits for what the slot says. So it says it a turn late: whoever waits for the answer to a
+ * COMMAND behind the cursor has had it by then, and who could not be served at once has begun to catch up.
+ */
+static void report_cursor(struct topics *topics)
+{
+    uint64_t plain_seq = topics->cursors[TOPIC_PLAIN].seq;
+    uint64_t row_seq = topics->cursors[TOPIC_ROW].seq;
+
+    bus_slot_set_cursor(topics->options.bus, topics->options.slot,
+                        plain_seq < row_seq ? plain_seq : row_seq);
+}
+
 bool topics_turn(struct topics *topics)
 {
     bool has_more;
 
     encoding_set_turn(&topics->encodings);
+    report_cursor(topics);
     has_more = move_cursor(topics, TOPIC_PLAIN);
     has_more |= move_cursor(topics, TOPIC_ROW);
-    bus_slot_set_cursor(topics->options.bus, topics->options.slot,
-                        topics->cursors[TOPIC_PLAIN].seq);
     return has_more;
 }
 

@@ -77,6 +77,25 @@ static void a_count_keeps_at_least_that_many_operations(void **state)
     }
 }
 
+static void what_is_unread_stays_unless_bytes_take_it(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct retention retention = {.count = 1, .age_ns = 1, .unread_seq = 95};
+
+    blocks_commit(fixture, 30);
+    trim_all(fixture, &retention);
+    assert_int_equal(fixture->meta.first_seq, 91);
+    retention.unread_seq = 101; /* the first of a block: those before it are read */
+    trim_all(fixture, &retention);
+    assert_int_equal(fixture->meta.first_seq, 101);
+    retention.bytes = fixture->meta.log_bytes / 2;
+    trim_all(fixture, &retention);
+    assert_in_range(fixture->meta.first_seq, 111, 291);
+    retention = (struct retention){.count = 1};
+    trim_all(fixture, &retention);
+    assert_int_equal(fixture->meta.first_seq, 291);
+}
+
 static void bytes_keep_the_log_within_them(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -396,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(without_a_bound_nothing_goes),
         STORE_TEST(a_count_keeps_at_least_that_many_operations),
+        STORE_TEST(what_is_unread_stays_unless_bytes_take_it),
         STORE_TEST(bytes_keep_the_log_within_them),
         STORE_TEST(age_takes_only_what_is_older),
         STORE_TEST(a_clock_that_jumps_ahead_makes_nothing_old),
