@@ -203,10 +203,11 @@ static int commit_waiting(struct writer *writer)
     rc = commit_operations(writer->store, writer->buf, (size_t)bytes, pos, &writer->retention,
                            &writer->meta);
     count_commit(writer, begun_ns);
-    writer->has_more = pos < limit_pos;
+    /* What was read may be more than one commit takes (store/commit.h). */
+    writer->has_more = writer->meta.committed_pos < limit_pos;
     if (rc != 0)
         return commit_failed(writer, rc);
-    commit_succeeded(writer, &before, (size_t)bytes);
+    commit_succeeded(writer, &before, (size_t)(writer->meta.committed_pos - before.committed_pos));
     return 0;
 }
 

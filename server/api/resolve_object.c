@@ -12,10 +12,17 @@ static struct catalog_text to_catalog_text(struct json_span json)
     return (struct catalog_text){json.bytes, json.size};
 }
 
-/* Names of columns and members are GraphQL's: they have no escapes. */
+/* Names of columns are GraphQL's, and rows are the server's own text: they have no escapes. */
 static bool is_named(struct json_span key, struct ast_text name)
 {
     return key.size == (size_t)name.size + 2 && memcmp(key.bytes + 1, name.bytes, name.size) == 0;
+}
+
+/* Who publishes may escape what they like. */
+static bool is_member(struct json_span key, struct ast_text name)
+{
+    return is_named(key, name) || (key.size > (size_t)name.size + 2 &&
+                                   json_string_is(key, name.bytes, name.size));
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -97,9 +104,11 @@ const struct ast_text *resolve_members(struct region *region, const struct schem
 
     while (members != NULL && json_object_next(object, &offset, &key, &value)) {
         for (uint32_t i = 0; i < type->field_count; i++) {
-            if (is_named(key, type->fields[i].name) && json_type(value) != JSON_NULL)
+            if (!is_member(key, type->fields[i].name))
+                continue;
+            if (json_type(value) != JSON_NULL)
                 members[i] = (struct ast_text){value.bytes, (uint32_t)value.size};
-            else if (is_named(key, type->fields[i].name))
+            else
                 members[i] = (struct ast_text){0};
         }
     }

@@ -88,6 +88,7 @@ bool json_array_next_with(const struct json_ends *ends, struct json_span array, 
 
 /* Whether a JSON string, its escapes resolved, equals @text. */
 bool json_string_equals(struct json_span string, const char *text);
+bool json_string_is(struct json_span string, const char *text, size_t text_bytes);
 /*
  * Resolves a JSON string's escapes into UTF-8. Returns the length; -EILSEQ for a lone surrogate,
  * -ENOBUFS when @out_bytes are too few.

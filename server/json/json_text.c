@@ -95,9 +95,13 @@ static int next_piece(const char **at, const char *end, char buf[4], struct json
 
 bool json_string_equals(struct json_span string, const char *text)
 {
+    return json_string_is(string, text, strlen(text));
+}
+
+bool json_string_is(struct json_span string, const char *text, size_t text_bytes)
+{
     const char *at = string.bytes + 1;
     const char *end = string.bytes + string.size - 1;
-    size_t text_bytes = strlen(text);
     struct json_span piece;
     char buf[4];
 

@@ -321,6 +321,8 @@ static void objects_have_their_members(void **state)
                 0),
         "{\"data\":{\"places\":{\"name\":\"a\",\"at\":[{\"x\":1.5,\"y\":null},"
         "{\"x\":null,\"y\":2}],\"inner\":{\"y\":2},\"__typename\":\"Place\"}}" EXTENSIONS);
+    assert_memory_equal(execute(f, live, "{\"n\\u0061me\":\"a\",\"at\\u0000\":7}", 0),
+                        "{\"data\":{\"places\":{\"name\":\"a\",\"at\":null,\"inner\":null", 52);
     assert_null(execute(f, live, "[{\"name\":\"a\"}]", 0));
     assert_null(execute(f, live, "\"a\"", 0));
     assert_memory_equal(execute(f, live, "{\"name\":\"a\",\"at\":7}", 0),
