@@ -21,8 +21,8 @@ static bool is_named(struct json_span key, struct ast_text name)
 /* Who publishes may escape what they like. */
 static bool is_member(struct json_span key, struct ast_text name)
 {
-    return is_named(key, name) || (key.size > (size_t)name.size + 2 &&
-                                   json_string_is(key, name.bytes, name.size));
+    return is_named(key, name) ||
+           (key.size > (size_t)name.size + 2 && json_string_is(key, name.bytes, name.size));
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
