@@ -66,7 +66,7 @@ struct model *model_build(const char *sdl, size_t sdl_bytes, const char *file_na
     if (region.has_failed || builder.scratch.has_failed || model->parts->region.has_failed)
         is_good = false;
     else
-        graphql_errors_print(&errors, ret_errors);
+        graphql_errors_print(&errors, file_name, ret_errors);
     region_done(&builder.scratch);
     region_done(&region);
     if (is_good)

@@ -270,7 +270,8 @@ static void print_place(const struct graphql_location *location, struct walk *wa
     text_printf(out, ":%u:%u: ", place->line, place->column);
 }
 
-void graphql_errors_print(const struct graphql_errors *errors, struct text *out)
+void graphql_errors_print(const struct graphql_errors *errors, const char *file_name,
+                          struct text *out)
 {
     struct walk walk;
 
@@ -278,6 +279,8 @@ void graphql_errors_print(const struct graphql_errors *errors, struct text *out)
     for (const struct graphql_error *error = errors->first; error != NULL; error = error->next) {
         if (error->location_count > 0)
             print_place(&error->locations[0], &walk, out);
+        else
+            text_printf(out, "%s:1:1: ", file_name);
         text_add_string(out, error->message);
         text_add_string(out, "\n");
         for (uint32_t i = 1; i < error->location_count; i++) {

@@ -95,8 +95,10 @@ void graphql_error_write(const struct graphql_error *error, struct text *out);
 void graphql_errors_write(const struct graphql_errors *errors, struct text *out);
 /*
  * "board.graphql:12:3: message" per line, for people who start a server; each place but the first
- * has a line of its own, "board.graphql:20:3: and here".
+ * has a line of its own, "board.graphql:20:3: and here". What has no place is about @file_name as a
+ * whole, and told at its beginning.
  */
-void graphql_errors_print(const struct graphql_errors *errors, struct text *out);
+void graphql_errors_print(const struct graphql_errors *errors, const char *file_name,
+                          struct text *out);
 
 #endif

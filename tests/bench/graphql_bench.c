@@ -319,7 +319,7 @@ static struct schema *load_schema(const char *path)
     schema = schema_build(text.bytes, text.size, path, &errors);
     if (schema == NULL) {
         text.size = 0;
-        graphql_errors_print(&errors, &text);
+        graphql_errors_print(&errors, path, &text);
         (void)fwrite(text.bytes, 1, text.size, stderr); /* there is nobody else to tell */
         exit(1);
     }

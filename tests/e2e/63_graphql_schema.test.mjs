@@ -74,6 +74,7 @@ test('a schema that is wrong ends the start with 2, each mistake with its place'
   // Each with where its mistakes stand, by the text there, and what is said of them.
   const cases = [
     [`${DIRECTIVES}type Query { hello: String!`, [['', /./]]],
+    [`${DIRECTIVES}type T { hello: String! }`, [[DIRECTIVES[0], /Query root type/]]],
     [`${DIRECTIVES}type Query { hello: String! }`, [['hello', /Query\.hello/]]],
     [shop({ columns: 'price: Money!' }), [['Money', /Money/]]],
     [

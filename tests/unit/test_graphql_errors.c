@@ -96,11 +96,11 @@ static void places_are_right_in_any_order_and_in_many_documents(void **state)
     assert_non_null(graphql_errors_add(&f->errors, GRAPHQL_PARSE_FAILED, "second"));
     error = graphql_errors_add(&f->errors, GRAPHQL_PARSE_FAILED, "third");
     graphql_error_locate(&f->errors, error, &two, 1);
-    graphql_errors_print(&f->errors, &f->out);
+    graphql_errors_print(&f->errors, "all", &f->out);
     assert_string_equal(graphql_fixture_take(f), "one:3:1: first\n"
                                                  "one:2:1: and here\n"
                                                  "two:1:3: and here\n"
-                                                 "second\n"
+                                                 "all:1:1: second\n"
                                                  "two:1:2: third\n");
 }
 

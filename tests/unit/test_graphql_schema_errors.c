@@ -310,7 +310,7 @@ static void errors_name_the_file_and_show_their_lines_after_the_schema_is_gone(v
     struct graphql_fixture *f = *state;
 
     assert_null(schema_fixture_build(f, "type Query {\n  a: Foo\n}\nunion U"));
-    graphql_errors_print(&f->errors, &f->out);
+    graphql_errors_print(&f->errors, "board.graphql", &f->out);
     assert_string_equal(graphql_fixture_take(f),
                         "board.graphql:2:6: Unknown type \"Foo\".\n"
                         "board.graphql:4:1: Union type U must define one or more member types.\n");
