@@ -138,13 +138,14 @@ static const char *check_request(struct json_span payload)
 /* What the type asks of the rest. */
 static const char *check_rest(enum graphql_protocol protocol, const struct graphql_message *message)
 {
+    static const char bad_id[] = "id must be a string, not empty and as JSON of at most 256 bytes";
     bool has_id = message->id_bytes > 0;
 
     switch (message->type) {
     case GRAPHQL_START:
-        return has_id ? check_request(message->payload) : "id must be a string that is not empty";
+        return has_id ? check_request(message->payload) : bad_id;
     case GRAPHQL_STOP:
-        return has_id ? NULL : "id must be a string that is not empty";
+        return has_id ? NULL : bad_id;
     case GRAPHQL_INIT:
     case GRAPHQL_PING:
     case GRAPHQL_PONG:

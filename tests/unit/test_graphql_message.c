@@ -144,12 +144,13 @@ static void ids_that_cannot_be_sent_back_are_refused(void **state)
 
         text_printf(&in, "{\"type\":\"complete\",\"id\":%s}", bad[i]);
         text_add(&in, "", 1);
-        assert_bad(GRAPHQL_TRANSPORT_WS, in.bytes, "id must be a string that is not empty");
+        assert_bad(GRAPHQL_TRANSPORT_WS, in.bytes,
+                   "id must be a string, not empty and as JSON of at most 256 bytes");
         assert_int_equal(message.id_bytes, 0);
         text_done(&in);
     }
     assert_bad(GRAPHQL_TRANSPORT_WS, "{\"type\":\"complete\"}",
-               "id must be a string that is not empty");
+               "id must be a string, not empty and as JSON of at most 256 bytes");
     /* Older clients count; what they sent is what they get. */
     assert_null(parse(GRAPHQL_OLD_WS, "{\"type\":\"stop\",\"id\":12}"));
     assert_id("12");
