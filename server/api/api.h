@@ -26,6 +26,7 @@ struct topics;
 enum {
     API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
     API_GROUP_STEPS = 20000, /* of all groups together */
+    API_LIVE_BYTES_MAX = 256 * 1024 * 1024, /* of memory of all groups, with their documents */
     API_DOCUMENTS_MAX = 1000,
     API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,
 };

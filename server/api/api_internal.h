@@ -34,6 +34,7 @@ struct api {
     int64_t first_steps;         /* left in this turn, of API_STEPS for those that begin */
     struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
+    size_t live_bytes;           /* of API_LIVE_BYTES_MAX, taken; live.c */
     struct group_set *groups;    /* group.c's own; NULL: there is none */
 };
 

@@ -13,7 +13,8 @@
  * Memory   a group goes with its last member. It keeps the result of one event, so that all its styles
  *          execute it once; of all groups together GROUP_RESULTS_BYTES_MAX, the oldest are dropped. A
  *          member keeps a reference on its id, and so does what is queued with it.
- * Limits   GROUP_ID_BYTES_MAX of id; API_GROUP_STEPS a turn for all groups.
+ * Limits   GROUP_ID_BYTES_MAX of id; for all groups API_GROUP_STEPS a turn, and API_LIVE_BYTES_MAX of
+ *          memory for what clients have given: beyond it there are no new ones.
  * Callers  transports, in the worker's thread.
  */
 #ifndef SERVER_API_GROUP_H
@@ -63,7 +64,7 @@ struct group_join_options {
  * with topics_subscribe the caller answers at once: no event comes before. @ret as there.
  *
  *   -EINVAL  its topic's name is invalid: the operation is refused now and has the error
- *   -E2BIG   too many subscriptions: likewise
+ *   -E2BIG   too many subscriptions, or too large ones (API_LIVE_BYTES_MAX): likewise
  *   -ENOMEM, or what the store said: likewise, UNAVAILABLE
  */
 int group_join(struct operation *operation, struct group_member *member,

@@ -29,6 +29,7 @@ struct live {
     const struct model_field *plan; /* of its root field */
     struct search search;           /* the field's `where` */
     struct execute_result delivered;
+    size_t taken_bytes; /* of api->live_bytes, beside the document's; 0: none yet */
     size_t topic_bytes;
     char topic[RECORD_TOPIC_BYTES_MAX];
 };
@@ -183,6 +184,36 @@ static int prepare(struct live *live, const struct operation *operation)
     return live->errors.count > 0 ? -EINVAL : 0;
 }
 
+/*
+ * Clients decide how much they want to be remembered: their variables, and documents of which the cache
+ * may have no more. False: it is too much; nothing is taken.
+ */
+static bool take_bytes(struct live *live)
+{
+    struct api *api = live->context.api;
+    size_t bytes = live->region.used_bytes + document_hold(live->document);
+
+    if (bytes > API_LIVE_BYTES_MAX - api->live_bytes) {
+        (void)document_let_go(live->document);
+        return false;
+    }
+    live->taken_bytes = live->region.used_bytes;
+    api->live_bytes += bytes;
+    return true;
+}
+
+static void give_bytes(const struct live *live)
+{
+    struct api *api = live->context.api;
+    size_t bytes;
+
+    if (live->taken_bytes == 0)
+        return;
+    bytes = live->taken_bytes + document_let_go(live->document);
+    CHECK(bytes <= api->live_bytes);
+    api->live_bytes -= bytes;
+}
+
 int live_new(struct operation *operation, struct live **ret_live)
 {
     struct region region;
@@ -202,6 +233,8 @@ int live_new(struct operation *operation, struct live **ret_live)
     live->definition = operation->definition;
     graphql_errors_init(&live->errors, &live->region);
     rc = prepare(live, operation);
+    if (rc == 0 && !take_bytes(live))
+        rc = -E2BIG;
     if (rc == 0) {
         *ret_live = live;
         return 0;
@@ -218,6 +251,7 @@ void live_free(struct live *live)
 
     if (live == NULL)
         return;
+    give_bytes(live);
     document_unref(live->document);
     region = live->region; /* it lies in itself */
     region_done(&region);

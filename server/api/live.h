@@ -27,6 +27,7 @@ void live_key(const struct operation *operation, struct text *out);
 /*
  *   -EINVAL  its topic cannot be made of its arguments, or is no valid name: the operation is
  *            refused now and has the error
+ *   -E2BIG   together they would have more than API_LIVE_BYTES_MAX
  *   -ENOMEM
  */
 int live_new(struct operation *operation, struct live **ret_live);

@@ -22,6 +22,7 @@ struct entry {
     struct ast_text text;
     uint64_t hash;
     uint32_t ref_count;  /* the cache's own, too */
+    uint32_t hold_count; /* document_hold */
     struct entry *chain; /* the next one in the same bucket */
     struct entry *newer; /* used later; NULL: the newest */
     struct entry *older;
@@ -71,6 +72,21 @@ void document_unref(const struct document *document)
 {
     if (document != NULL)
         entry_unref(entry_of(document));
+}
+
+size_t document_hold(const struct document *document)
+{
+    struct entry *entry = entry_of(document);
+
+    return entry->hold_count++ == 0 ? entry_bytes(entry) : 0;
+}
+
+size_t document_let_go(const struct document *document)
+{
+    struct entry *entry = entry_of(document);
+
+    CHECK(entry->hold_count > 0);
+    return --entry->hold_count == 0 ? entry_bytes(entry) : 0;
 }
 
 /* --- the cache -------------------------------------------------------------------------------- */

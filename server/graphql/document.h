@@ -48,4 +48,11 @@ const struct document *document_get(struct document_cache *cache, const char *te
 const struct document *document_ref(const struct document *document);
 void document_unref(const struct document *document);
 
+/*
+ * For who holds references for long and bounds the memory behind them: what a document that he begins or
+ * ceases to hold costs him, which is nothing while he holds it otherwise, too. One such holder a cache.
+ */
+size_t document_hold(const struct document *document);
+size_t document_let_go(const struct document *document);
+
 #endif

@@ -79,6 +79,77 @@ static const char *execute(struct api_fixture *f, struct live *live, const char 
 
 #define EXTENSIONS ",\"extensions\":{\"seq\":\"58\",\"epoch\":\"9f86d081884c7d65\"}}"
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* Of a document of its own; NULL: there are too many. */
+static struct live *make_another(struct api_fixture *f, unsigned number, const char *variables)
+{
+    struct live *live = NULL;
+    char query[128];
+    int rc;
+
+    (void)snprintf(query, sizeof query,
+                   "subscription { messageAdded { comments(limit: %u) { id } } }", number);
+    rc = make(f, query, variables, &live);
+    assert_true(rc == 0 || rc == -E2BIG);
+    return rc == 0 ? live : NULL;
+}
+
+static void what_clients_give_has_a_largest_size(void **state)
+{
+    enum { JUNK_BYTES = 1024 * 1024, COUNT = API_LIVE_BYTES_MAX / JUNK_BYTES };
+    struct api_fixture *f = *state;
+    struct text variables = {0};
+    struct live *lives[COUNT];
+    unsigned count = 0;
+
+    text_add_string(&variables, "{\"x\":\"");
+    for (size_t i = 0; i < JUNK_BYTES; i++)
+        text_add(&variables, "y", 1);
+    text_add(&variables, "\"}", 3);
+    assert_true(text_is_whole(&variables));
+    do {
+        assert_true(count < COUNT);
+        lives[count] = make_another(f, count, variables.bytes);
+    } while (lives[count++] != NULL);
+    assert_in_range(count, COUNT / 2, COUNT);
+    live_free(lives[0]);
+    lives[0] = make_another(f, COUNT, variables.bytes);
+    assert_non_null(lives[0]);
+    while (count > 0)
+        live_free(lives[--count]);
+    assert_int_equal(f->api->live_bytes, 0);
+    text_done(&variables);
+}
+
+static void a_document_of_many_subscriptions_counts_once(void **state)
+{
+    enum { COUNT = 100 };
+    struct api_fixture *f = *state;
+    const char *query = "subscription ($id: Int!) { commentAdded(messageId: $id) { id } }";
+    struct live *lives[COUNT];
+    size_t second_bytes = 0;
+    char variables[32];
+
+    for (int i = 0; i < COUNT; i++) {
+        size_t bytes = f->api->live_bytes;
+
+        (void)snprintf(variables, sizeof variables, "{\"id\":%d}", 100 + i);
+        lives[i] = make_good(f, query, variables);
+        if (i == 1)
+            second_bytes = f->api->live_bytes - bytes;
+        if (i >= 1)
+            assert_int_equal(f->api->live_bytes - bytes, second_bytes);
+        else
+            assert_true(f->api->live_bytes > 0);
+    }
+    assert_true(f->api->live_bytes > COUNT * second_bytes);
+    assert_true(second_bytes < 10000); /* so that there is room for 25,000 */
+    for (int i = 0; i < COUNT; i++)
+        live_free(lives[i]);
+    assert_int_equal(f->api->live_bytes, 0);
+}
+
 /* --- topics ----------------------------------------------------------------------------------- */
 
 static void the_topic_is_made_of_the_arguments(void **state)
@@ -334,6 +405,10 @@ static void objects_have_their_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_clients_give_has_a_largest_size, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(a_document_of_many_subscriptions_counts_once, api_setup,
+                                        api_teardown),
         cmocka_unit_test_setup_teardown(the_topic_is_made_of_the_arguments, api_setup,
                                         api_teardown),
         cmocka_unit_test_setup_teardown(a_topic_that_cannot_be_refuses_the_operation, api_setup,

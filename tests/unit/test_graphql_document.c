@@ -203,6 +203,21 @@ static void references_outlive_the_cache(void **state)
 }
 
 /* Against a list that is searched: the same documents are there. */
+static void who_holds_a_document_twice_pays_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct document *document = get(f, "{ a }");
+    size_t bytes = document_hold(document);
+
+    assert_in_range(bytes, 1, BYTES_MAX);
+    assert_int_equal(document_hold(document), 0);
+    assert_int_equal(document_let_go(document), 0);
+    assert_int_equal(document_let_go(document), bytes);
+    assert_int_equal(document_hold(document), bytes);
+    assert_int_equal(document_let_go(document), bytes);
+    document_unref(document);
+}
+
 static void it_holds_what_was_used_last(void **state)
 {
     enum { TEXTS = 12, ROUNDS = 5000 };
@@ -253,6 +268,7 @@ int main(void)
         TEST(memory_is_bounded_too),
         TEST(what_is_too_long_is_refused_and_not_kept),
         TEST(references_outlive_the_cache),
+        TEST(who_holds_a_document_twice_pays_once),
         TEST(it_holds_what_was_used_last),
     };
 
