@@ -150,12 +150,20 @@ int api_snapshot(const struct resolve_context *context)
     return store_snapshot_begin(context->api->options.store, context->read_seq);
 }
 
+static bool is_memory_short(const struct api *api)
+{
+    return api->operations_bytes >= API_OPERATIONS_BYTES_MAX;
+}
+
 void api_add_ready(struct api *api, struct operation *operation)
 {
     if (operation->is_ready)
         return;
     operation->is_ready = true;
-    DL_APPEND(api->ready, operation);
+    if (operation->bytes > 0 && is_memory_short(api))
+        DL_PREPEND(api->ready, operation);
+    else
+        DL_APPEND(api->ready, operation);
 }
 
 void api_remove_ready(struct api *api, struct operation *operation)
@@ -167,21 +175,35 @@ void api_remove_ready(struct api *api, struct operation *operation)
 }
 
 /*
+ * The one that has waited longest; NULL: none. While memory is short it is one that has begun, and
+ * the same one until its end, which gives back what it has.
+ */
+static struct operation *next_ready(const struct api *api)
+{
+    struct operation *operation = api->ready;
+
+    if (!is_memory_short(api))
+        return operation;
+    while (operation != NULL && operation->bytes == 0)
+        operation = operation->next;
+    return operation;
+}
+
+/*
  * Each gets a slice, whoever waits longest first: a long one delays nobody by more than that. What is
  * sent here, by operations with several mutations, waits for the publisher's next turn.
  */
 bool api_turn(struct api *api)
 {
+    struct operation *operation;
     int64_t steps = API_STEPS;
 
     api->has_sent = false;
     api->first_steps = API_STEPS;
     api->group_steps = API_GROUP_STEPS;
-    while (api->ready != NULL && steps > 0) {
-        struct operation *operation = api->ready;
-
+    for (operation = next_ready(api); operation != NULL && steps > 0; operation = next_ready(api)) {
         api_remove_ready(api, operation);
         steps -= operation_go_on(operation, SLICE_STEPS);
     }
-    return api->ready != NULL || api->has_sent;
+    return operation != NULL || api->has_sent;
 }

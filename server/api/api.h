@@ -26,6 +26,11 @@ struct topics;
 enum {
     API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
     API_GROUP_STEPS = 20000, /* of all groups together */
+    /*
+     * Of memory of operations under way: with more than that none begins, and one after the other is
+     * brought to its end. What a single one may have: execute.h.
+     */
+    API_OPERATIONS_BYTES_MAX = 256 * 1024 * 1024,
     API_LIVE_BYTES_MAX = 256 * 1024 * 1024, /* of memory of all groups, with their documents */
     API_DOCUMENTS_MAX = 1000,
     API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,

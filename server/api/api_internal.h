@@ -31,6 +31,7 @@ struct api {
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
     bool has_sent;               /* something to the publisher, since its last turn */
     uint32_t operation_count;    /* that are not freed */
+    size_t operations_bytes;     /* of API_OPERATIONS_BYTES_MAX, taken; or more */
     int64_t first_steps;         /* left in this turn, of API_STEPS for those that begin */
     struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
@@ -40,7 +41,7 @@ struct api {
 
 /* The document cache, a new one if a reload has changed what documents depend on; NULL: no memory. */
 struct document_cache *api_documents(struct api *api);
-/* A turn goes on with it. */
+/* A turn goes on with it, or lets it begin. */
 void api_add_ready(struct api *api, struct operation *operation);
 void api_remove_ready(struct api *api, struct operation *operation);
 
@@ -80,6 +81,7 @@ struct operation {
     bool is_refused;              /* with errors, those of the document, or without memory */
     struct execution *execution;  /* NULL: not run, or ended without data */
     bool is_done;
+    size_t bytes; /* of api->operations_bytes; 0: it has not begun */
 
     struct operation *prev; /* utlist, of api->ready */
     struct operation *next;

@@ -19,6 +19,17 @@ static_assert((int)OPERATION_RESULT_BYTES_MAX == (int)EXECUTE_RESULT_BYTES_MAX,
 
 /* --- refusing --------------------------------------------------------------------------------- */
 
+/* Brings its part of the operations' memory up to date. */
+static void count_bytes(struct operation *operation)
+{
+    struct api *api = operation->context.api;
+    size_t bytes = operation->execution == NULL ? 0 : execute_bytes(operation->execution);
+
+    CHECK(operation->bytes <= api->operations_bytes);
+    api->operations_bytes += bytes - operation->bytes;
+    operation->bytes = bytes;
+}
+
 /* Nothing answers what it has asked for any more. */
 static void stop(struct operation *operation)
 {
@@ -28,6 +39,7 @@ static void stop(struct operation *operation)
     operation->wait = OPERATION_NO_WAIT;
     execute_free(operation->execution);
     operation->execution = NULL;
+    count_bytes(operation);
 }
 
 void operation_refuse(struct operation *operation, enum graphql_code code, const char *format, ...)
@@ -150,6 +162,7 @@ static int64_t run(struct operation *operation, uint32_t steps)
     enum execute_state state = execute_run(operation->execution, steps);
     int64_t taken = (int64_t)steps - execute_steps_left(operation->execution);
 
+    count_bytes(operation);
     switch (state) {
     case EXECUTE_MORE:
         api_add_ready(operation->context.api, operation);
@@ -199,7 +212,7 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
         operation->is_done = true;
         return OPERATION_DONE;
     }
-    if (api->first_steps > 0)
+    if (api->first_steps > 0 && api->operations_bytes < API_OPERATIONS_BYTES_MAX)
         api->first_steps -= run(operation, FIRST_STEPS);
     else
         api_add_ready(api, operation); /* behind those that wait already */
@@ -217,6 +230,7 @@ int64_t operation_go_on(struct operation *operation, uint32_t steps)
     CHECK(!operation->is_done);
     if (operation->wait == OPERATION_PAGE) {
         resolve_history_step(operation);
+        count_bytes(operation);
         api_add_ready(operation->context.api, operation); /* for the next step, or its answer */
     } else {
         taken = run(operation, steps);

@@ -370,6 +370,11 @@ int64_t execute_steps_left(const struct execution *execution)
     return execution->budget;
 }
 
+size_t execute_bytes(const struct execution *execution)
+{
+    return execution->region.used_bytes + execution->text.capacity;
+}
+
 void execute_write(const struct execution *execution, struct text *out)
 {
     CHECK(execution->state == EXECUTE_DONE);

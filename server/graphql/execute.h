@@ -130,6 +130,8 @@ void execute_free(struct execution *execution);
 enum execute_state execute_run(struct execution *execution, uint32_t steps);
 /* What was left of them when the last run ended; below 0: a field did more than there was. */
 int64_t execute_steps_left(const struct execution *execution);
+/* Of memory that it has at the moment. */
+size_t execute_bytes(const struct execution *execution);
 /*
  * {"data":…,"errors":[…]} without the closing brace, so that `extensions` can follow; "errors" only
  * if there are any.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/api_internal.h"
 #include "server/topics/publisher.h"
 
 /* --- refused ---------------------------------------------------------------------------------- */
@@ -239,6 +240,46 @@ static void operations_that_begin_share_what_a_turn_has(void **state)
     }
 }
 
+static void large_operations_end_one_after_the_other(void **state)
+{
+    enum { COUNT = 20, LISTS = 12 };
+    struct api_fixture *f = *state;
+    struct operation *operations[COUNT];
+    size_t bytes_max = 0;
+    char query[4096];
+    int size = snprintf(query, sizeof query, "{ ");
+
+    f->limits.operation.complexity_max = 1000000;
+    create_messages(f, 60, 40000);
+    for (int i = 0; i < LISTS; i++)
+        size += snprintf(query + size, sizeof query - (size_t)size,
+                         "a%d: messages(limit: 1000) { content } ", i);
+    (void)snprintf(query + size, sizeof query - (size_t)size, "}");
+    for (int i = 0; i < COUNT; i++) {
+        operations[i] = api_fixture_operation(f, query, NULL);
+        assert_int_equal(operation_run(operations[i], api_fixture_on_done, f), OPERATION_LATER);
+    }
+    for (unsigned done = 0; done < COUNT;) {
+        bool has_more = api_fixture_turn(f);
+
+        assert_int_equal(has_more, f->done_count < COUNT);
+        if (f->api->operations_bytes > bytes_max)
+            bytes_max = f->api->operations_bytes;
+        for (; done < f->done_count; done++) {
+            int i = 0;
+
+            while (operations[i] == NULL || !operations[i]->is_done)
+                i++;
+            assert_false(operation_has_errors(operations[i]));
+            operation_free(operations[i]);
+            operations[i] = NULL;
+        }
+    }
+    assert_int_equal(f->api->operations_bytes, 0);
+    /* Each has some 80 MiB at its end, and is freed here only after the turn. */
+    assert_in_range(bytes_max, API_OPERATIONS_BYTES_MAX, API_OPERATIONS_BYTES_MAX / 2 * 3);
+}
+
 static void an_answer_that_is_too_large_is_refused(void **state)
 {
     struct api_fixture *f = *state;
@@ -361,6 +402,8 @@ int main(void)
                                         api_teardown),
         cmocka_unit_test_setup_teardown(what_lists_pass_over_is_paid_for, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(operations_that_begin_share_what_a_turn_has, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(large_operations_end_one_after_the_other, api_setup,
                                         api_teardown),
         cmocka_unit_test_setup_teardown(an_answer_that_is_too_large_is_refused, api_setup,
                                         api_teardown),
