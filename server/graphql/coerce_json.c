@@ -261,6 +261,7 @@ static void fail_enum(struct coerce_json *context, const struct place *place,
     struct suggest suggest;
 
     suggest_begin(&suggest, shown, context->region);
+    suggest_hide(&suggest, context->coerce->schema);
     for (uint32_t i = 0; i < type->value_count; i++)
         suggest_offer(&suggest, type->values[i].name);
     text_add_string(out, suggest_end(&suggest, "the enum value"));
@@ -395,6 +396,7 @@ static void fail_unknown(struct coerce_json *context, const struct place *place,
     text_add(&out, type->name.bytes, type->name.size);
     text_add_string(&out, "\".");
     suggest_begin(&suggest, name, context->region);
+    suggest_hide(&suggest, context->coerce->schema);
     for (uint32_t i = 0; i < type->input_count; i++)
         suggest_offer(&suggest, type->inputs[i].name);
     text_add_string(&out, suggest_end(&suggest, NULL));

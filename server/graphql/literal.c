@@ -113,6 +113,7 @@ static void check_enum(const struct literal_place *place, const struct ast_value
                     type->name.bytes, (int)printed.size, printed.bytes);
     suggest_begin(&suggest, (struct ast_text){printed.bytes, (uint32_t)printed.size},
                   place->region);
+    suggest_hide(&suggest, place->schema);
     for (uint32_t i = 0; i < type->value_count; i++)
         suggest_offer(&suggest, type->values[i].name);
     text_add_string(&out, suggest_end(&suggest, "the enum value"));
@@ -209,6 +210,7 @@ const struct schema_ref *literal_check_field(const struct literal_place *place,
     text_printf(&out, "Field \"%.*s\" is not defined by type \"%.*s\".", (int)field->name.text.size,
                 field->name.text.bytes, (int)named->name.size, named->name.bytes);
     suggest_begin(&suggest, field->name.text, place->region);
+    suggest_hide(&suggest, place->schema);
     for (uint32_t i = 0; i < named->input_count; i++)
         suggest_offer(&suggest, named->inputs[i].name);
     text_add_string(&out, suggest_end(&suggest, NULL));

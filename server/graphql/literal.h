@@ -18,6 +18,7 @@ struct literal_place {
     const struct ast_document *document; /* of the literal */
     struct region *region;               /* for messages */
     struct graphql_errors *errors;
+    const struct schema *schema;
 };
 
 /*

@@ -32,6 +32,7 @@ static void check_known(struct validate *validate, const struct ast_directive *d
         if (find_input(input, argument->name.text) != NULL)
             continue;
         suggest_begin(&suggest, argument->name.text, &validate->scratch);
+        suggest_hide(&suggest, validate->schema);
         for (; input != NULL; input = input->next)
             suggest_offer(&suggest, input->name.text);
         validate_locate(validate,
@@ -59,6 +60,7 @@ void rule_known_argument_names(struct validate *validate, const struct ast_node 
         return;
     name = ((const struct ast_argument *)node)->name.text;
     suggest_begin(&suggest, name, &validate->scratch);
+    suggest_hide(&suggest, validate->schema);
     for (uint32_t i = 0; i < field->argument_count; i++)
         suggest_offer(&suggest, field->arguments[i].name);
     validate_locate(validate,

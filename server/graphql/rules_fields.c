@@ -47,6 +47,7 @@ static const char *suggest_types(struct validate *validate, struct ast_text name
     struct suggest suggest;
 
     suggest_begin(&suggest, name, &validate->scratch);
+    suggest_hide(&suggest, validate->schema);
     for (uint32_t i = 0; i < validate->schema->type_count; i++)
         suggest_offer(&suggest, validate->schema->types[i]->name);
     for (uint32_t i = 0; i < validate->type_system_count; i++) {
@@ -220,6 +221,7 @@ static const char *suggest_fragments(struct validate *validate, const struct sch
         count = find_candidates(validate, type, name, &candidates);
     sort_candidates(candidates, count);
     suggest_begin(&suggest, name, &validate->scratch);
+    suggest_hide(&suggest, validate->schema);
     for (uint32_t i = 0; i < count && i < SUGGEST_MAX; i++)
         suggest.found[suggest.found_count++] = candidates[i].type->name;
     return suggest_end(&suggest, "to use an inline fragment on");
@@ -231,6 +233,7 @@ static const char *suggest_fields(struct validate *validate, const struct schema
     struct suggest suggest;
 
     suggest_begin(&suggest, name, &validate->scratch);
+    suggest_hide(&suggest, validate->schema);
     for (uint32_t i = 0; i < type->field_count; i++)
         suggest_offer(&suggest, type->fields[i].name);
     return suggest_end(&suggest, NULL);

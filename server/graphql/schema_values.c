@@ -237,7 +237,8 @@ void schema_check_values(struct schema_builder *builder)
 {
     struct values_check check = {
         .builder = builder,
-        .place = {.document = builder->document,
+        .place = {.schema = builder->schema,
+                  .document = builder->document,
                   .region = &builder->scratch,
                   .errors = builder->errors},
     };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/graphql/region.h"
+#include "server/graphql/schema.h"
 #include "server/json/text.h"
 
 static bool is_digit(struct ast_text text, uint32_t i)
@@ -166,11 +167,19 @@ static uint32_t distance_to(struct suggest *suggest, struct ast_text option)
     return edit_distance(suggest, option);
 }
 
+void suggest_hide(struct suggest *suggest, const struct schema *schema)
+{
+    suggest->is_hidden = !schema->is_introspectable;
+}
+
 void suggest_offer(struct suggest *suggest, struct ast_text option)
 {
-    uint32_t distance = distance_to(suggest, option);
     uint32_t place = suggest->found_count;
+    uint32_t distance;
 
+    if (suggest->is_hidden)
+        return;
+    distance = distance_to(suggest, option);
     if (distance > suggest->threshold)
         return;
     for (uint32_t i = 0; i < suggest->found_count; i++) {
@@ -198,7 +207,7 @@ const char *suggest_end(struct suggest *suggest, const char *what)
     struct text out = {0};
     const char *sentence = "";
 
-    if (suggest->found_count == 0)
+    if (suggest->found_count == 0 || suggest->is_hidden)
         return sentence;
     text_printf(&out, " Did you mean %s%s", what != NULL ? what : "", what != NULL ? " " : "");
     for (uint32_t i = 0; i < suggest->found_count; i++) {

@@ -12,11 +12,13 @@
 #ifndef SERVER_GRAPHQL_SUGGEST_H
 #define SERVER_GRAPHQL_SUGGEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/graphql/ast.h"
 
 struct region;
+struct schema;
 
 enum {
     SUGGEST_MAX = 5,
@@ -32,9 +34,12 @@ struct suggest {
     struct ast_text found[SUGGEST_MAX];
     uint32_t distances[SUGGEST_MAX];
     uint32_t found_count;
+    bool is_hidden;
 };
 
 void suggest_begin(struct suggest *suggest, struct ast_text input, struct region *region);
+/* A schema that is not introspectable shall not be guessed name by name either: nothing is near then. */
+void suggest_hide(struct suggest *suggest, const struct schema *schema);
 /* @option: a name of the schema or document; it must live until suggest_end. */
 void suggest_offer(struct suggest *suggest, struct ast_text option);
 /*

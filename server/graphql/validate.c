@@ -266,7 +266,7 @@ bool validate_document(const struct schema *schema, const struct ast_document *d
     region_init(&validate.scratch, VALIDATE_BYTES_MAX);
     validate_pairs_init(&validate.closures, &validate.scratch);
     name_map_init(&validate.fragment_names, &validate.scratch);
-    validate.literals = (struct literal_place){document, &validate.scratch, errors};
+    validate.literals = (struct literal_place){document, &validate.scratch, errors, schema};
     if (sort_definitions(&validate)) {
         if (validate.operation_count > 1 || validate.fragment_count > 0)
             sort_names(&validate);

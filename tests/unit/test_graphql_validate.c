@@ -340,14 +340,22 @@ static void a_schema_may_keep_itself_to_itself(void **state)
 {
     static const struct verdict verdicts[] = {
         {"{ version __typename __type(name: \"Dog\") { name kind } }",
-         "1:22 GraphQL introspection has been disabled, but the requested query contained the field "
+         "1:22 GraphQL introspection has been disabled, but the requested query contained the "
+         "field "
          "\"__type\".\n"
-         "1:49 GraphQL introspection has been disabled, but the requested query contained the field "
+         "1:49 GraphQL introspection has been disabled, but the requested query contained the "
+         "field "
          "\"kind\".\n"},
         {"{ ...F } fragment F on Query { __schema { description } }",
-         "1:32 GraphQL introspection has been disabled, but the requested query contained the field "
+         "1:32 GraphQL introspection has been disabled, but the requested query contained the "
+         "field "
          "\"__schema\".\n"},
         {"{ version __typename }", ""},
+        /* Nor can it be guessed name by name. */
+        {"{ versio }", "1:3 Cannot query field \"versio\" on type \"Query\".\n"},
+        {"{ draw(color: RED) }", "1:8 Unknown argument \"color\" on field \"Query.draw\".\n"},
+        {"{ draw(colors: REED) }", "1:16 Value \"REED\" does not exist in \"Color\" enum.\n"},
+        {"{ ...F } fragment F on Quer { version }", "1:24 Unknown type \"Quer\".\n"},
     };
     struct validate_fixture *f = *state;
 
