@@ -11,6 +11,8 @@
 #include "store/row_key.h"
 #include "store/value.h"
 
+#define AHEAD_US_MAX INT64_C(1000000)
+
 /* --- id counters ---------------------------------------------------------------------------- */
 
 static MDB_val counter_key(uint8_t bytes[4], uint16_t table)
@@ -320,13 +322,44 @@ static bool is_given(const struct command *command, uint16_t column)
     return false;
 }
 
+static bool is_time_of_write(const struct apply *apply, const struct catalog_column *column)
+{
+    return column->now == COLUMN_NOW_WRITE && !is_given(&apply->command, column->number);
+}
+
+/*
+ * When this changes the row, in us: later than the change before, also where the operations, appended
+ * in one batch, have the same time; so a compare-and-set on it notices each. A time that is further
+ * ahead was given by somebody.
+ */
+static int64_t find_time(const struct apply *apply, const struct catalog_table *table)
+{
+    const int64_t now_us = apply->record->time_ns / 1000;
+    int64_t time_us = now_us;
+
+    if (apply->command.kind != COMMAND_UPDATE)
+        return time_us;
+    for (int i = 0; i < table->column_count; i++) {
+        const struct catalog_column *column = &table->columns[i];
+        struct catalog_text before = apply->before.json[column->number];
+        int64_t before_us;
+
+        if (before.size == 0 || !is_time_of_write(apply, column))
+            continue;
+        before_us = value_datetime_us(before);
+        if (before_us >= time_us && before_us - now_us < AHEAD_US_MAX)
+            time_us = before_us + 1;
+    }
+    return time_us;
+}
+
 /* The time of the operation, where the COMMAND does not give another. */
 static void take_time(struct apply *apply, const struct catalog_table *table)
 {
     const struct catalog_text now = {.bytes = apply->now_json, .size = sizeof apply->now_json};
 
     apply->now_json[0] = '"';
-    rfc3339_write(apply->now_json + 1, apply->record->time_ns);
+    rfc3339_write(apply->now_json + 1, find_time(apply, table) * 1000);
     apply->now_json[sizeof apply->now_json - 1] = '"';
     for (int i = 0; i < table->column_count; i++) {
         const struct catalog_column *column = &table->columns[i];

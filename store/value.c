@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus/check.h"
 
@@ -260,6 +261,21 @@ uint64_t value_datetime(struct catalog_text json)
     value = value * 60 + digits_value(text + 14, 2);
     value = value * 61 + digits_value(text + 17, 2);
     return value * 1000000 + digits_value(text + 20, 6);
+}
+
+int64_t value_datetime_us(struct catalog_text json)
+{
+    const char *text = json.bytes + 1;
+    struct tm date = {
+        .tm_year = (int)digits_value(text, 4) - 1900,
+        .tm_mon = (int)digits_value(text + 5, 2) - 1,
+        .tm_mday = (int)digits_value(text + 8, 2),
+        .tm_hour = (int)digits_value(text + 11, 2),
+        .tm_min = (int)digits_value(text + 14, 2),
+        .tm_sec = (int)digits_value(text + 17, 2),
+    };
+
+    return (int64_t)timegm(&date) * 1000000 + (int64_t)digits_value(text + 20, 6);
 }
 
 bool value_id(enum column_kind kind, struct catalog_text json, uint64_t *ret_id)

@@ -33,6 +33,8 @@ int32_t value_int(struct catalog_text json);
 double value_float(struct catalog_text json); /* -0 is 0 */
 /* Mixed-radix number whose order is that of time. */
 uint64_t value_datetime(struct catalog_text json);
+/* Of a time in a good form: us since 1970, negative before. */
+int64_t value_datetime_us(struct catalog_text json);
 /* A number 1 to 2^64 - 1 as ids are written (no zeros in front); of a COLUMN_ID in quotes. */
 bool value_id(enum column_kind kind, struct catalog_text json, uint64_t *ret_id);
 

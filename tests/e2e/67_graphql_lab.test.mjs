@@ -496,6 +496,23 @@ test('absent leaves, null sets null, and what must not be null is refused', asyn
   assert.deepEqual(message, changed);
 });
 
+test('changes of a row at once have times of their own, in their order', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  await createMessage(server, 'one');
+  const clients = await server.onEachWorker(() => graphqlSocket(server));
+  const updated = await clients[0].subscribe('subscription { messageUpdated { updatedAt } }');
+  const update = 'mutation { updateMessage(id: 1, content: "changed") { updatedAt } }';
+  const answers = await Promise.all(
+    clients.flatMap((client) => Array.from({ length: 100 }, () => client.dataOf(update))),
+  );
+  const times = [];
+  while (times.length < answers.length) {
+    times.push((await clients[0].result(updated)).data.messageUpdated.updatedAt);
+  }
+  assert.deepEqual(times, [...new Set(times)].sort());
+  assert.deepEqual(answers.map((answer) => answer.updateMessage.updatedAt).sort(), times);
+});
+
 test('messages with authors and comments, by pages', async ({ start }) => {
   const server = await start({ workers: 2 });
   await dataOf(server, 'mutation { ann: createUser(name: "Ann") { id } bob: createUser(name: "Bob") { id } }');

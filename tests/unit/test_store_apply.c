@@ -172,6 +172,34 @@ static void a_time_that_is_given_beats_the_operations_time(void **state)
     rows_expect(fixture, "Message", 1, "updatedAt", NOW);
 }
 
+/* Or a compare-and-set on it would let through what has not seen the last one. */
+static void each_change_of_a_row_has_a_later_time(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct rows_change update = {.kind = COMMAND_UPDATE, .table = "Message", .id = 1};
+
+    fixture->time_ns += 999998000;
+    (void)rows_run(fixture, &rows_create_message);
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:20.999998Z\"");
+    (void)rows_run(fixture, &update); /* all in one microsecond */
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:20.999999Z\"");
+    (void)rows_run(fixture, &update);
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:21.000000Z\"");
+    (void)rows_run(fixture, &update);
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:21.000001Z\"");
+    rows_expect(fixture, "Message", 1, "createdAt", "\"2023-11-14T22:13:20.999998Z\"");
+    fixture->time_ns += 1000000;
+    (void)rows_run(fixture, &update);
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:21.000998Z\"");
+
+    /* A time that somebody has given is none of ours to go on from. */
+    update.values[0] = (struct rows_value){"updatedAt", "\"9999-12-31T23:59:60.999999Z\""};
+    (void)rows_run(fixture, &update);
+    update.values[0] = (struct rows_value){0};
+    (void)rows_run(fixture, &update);
+    rows_expect(fixture, "Message", 1, "updatedAt", "\"2023-11-14T22:13:21.000998Z\"");
+}
+
 static void a_default_is_taken_where_nothing_is_given(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -573,6 +601,7 @@ int main(void)
         BOARD_TEST(ids_of_an_int_end_with_its_numbers),
         BOARD_TEST(what_is_required_must_be_there_and_have_its_form),
         BOARD_TEST(a_time_that_is_given_beats_the_operations_time),
+        BOARD_TEST(each_change_of_a_row_has_a_later_time),
         BOARD_TEST(a_default_is_taken_where_nothing_is_given),
         BOARD_TEST(a_reference_must_be_there_when_it_is_made),
         BOARD_TEST(within_one_commit_a_command_sees_those_before_it),
