@@ -154,16 +154,21 @@ static int trim(struct writer *writer, int64_t now_ns)
 }
 
 /*
+ * Damage that a COMMAND has met is that COMMAND's: it is tried once more, and then committed as failed.
  * A full disk or map: nothing is lost, the ring has it all. Tries again at once when something was
  * freed, otherwise in a second; other errors end the writer. What a commit trims is undone with it:
  * in a full map a step of trimming alone makes room for the next tries.
  */
 static int commit_failed(struct writer *writer, int rc)
 {
-    if (rc != -ENOSPC) {
+    if (rc != -ENOSPC)
         log_error("a commit failed: %s", store_error_text());
-        return rc;
+    if (rc == -EBADMSG && bus_slot_applying(writer->bus, writer->slot) != 0) {
+        writer->retry_ns = clock_monotonic_ns() + RETRY_NS;
+        return writer_count_applying(writer, "there is damage in the way of");
     }
+    if (rc != -ENOSPC)
+        return rc;
     writer->failed_count++;
     if (writer_space_failed(writer)) {
         writer->retry_ns = 0;

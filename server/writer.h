@@ -61,6 +61,12 @@ struct writer {
  * (writer_recover.c). 0, or -errno, said.
  */
 int writer_open_store(struct writer *writer);
+/*
+ * A COMMAND was being executed when the writer died, or met damage: the second time the store makes it
+ * a failed one, so that it cannot end every writer, nor every start. A full disk keeps nobody from trying
+ * again. 0 also when there was none.
+ */
+int writer_count_applying(struct writer *writer, const char *what);
 /* Gets ring and store to agree; from then on workers may append. 0, or -errno, said. */
 int writer_recover(struct writer *writer);
 

@@ -88,11 +88,7 @@ static int resume_ring(struct writer *writer)
     return 0;
 }
 
-/*
- * The writer before us died while it executed a COMMAND: the second time the store makes it a failed
- * one, so that it cannot end every writer. A full disk must not keep us from trying it again.
- */
-static int count_death(struct writer *writer)
+int writer_count_applying(struct writer *writer, const char *what)
 {
     uint64_t seq = bus_slot_applying(writer->bus, writer->slot);
     int rc;
@@ -101,13 +97,13 @@ static int count_death(struct writer *writer)
         return 0;
     rc = commit_poison(writer->store, seq, &writer->meta);
     if (rc == -ENOSPC) {
-        log_warning("there is no room to count that the writer died of operation %" PRIu64, seq);
+        log_warning("there is no room to count what operation %" PRIu64 " has done", seq);
         return 0;
     }
     if (rc != 0)
-        return failed(rc, "what the last writer died of cannot be stored");
+        return failed(rc, "what an operation has done cannot be counted");
     bus_slot_set_applying(writer->bus, writer->slot, 0);
-    log_warning("the last writer died while it executed operation %" PRIu64 "%s", seq,
+    log_warning("%s operation %" PRIu64 "%s", what, seq,
                 writer->meta.poison_deaths > 1 ? ": it will be committed as failed" : "");
     return 0;
 }
@@ -132,7 +128,7 @@ int writer_open_store(struct writer *writer)
         log_error("the store in %s is not the one that its file id names", writer->config->data);
         return -EINVAL;
     }
-    return count_death(writer);
+    return writer_count_applying(writer, "the last writer died while it executed");
 }
 
 int writer_recover(struct writer *writer)

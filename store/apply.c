@@ -282,8 +282,8 @@ static int result_encode(struct apply *apply, unsigned flags, size_t *ret_length
 }
 
 /*
- * Whoever comes after our death finds the COMMAND that we were at. Damage ends the writer like a
- * death does, so that its COMMAND is not tried for ever; a full disk ends nobody.
+ * Whoever comes after our death finds the COMMAND that we were at. It stays after damage, which the
+ * writer counts like a death, so that its COMMAND is not tried for ever; a full disk is not its fault.
  */
 static void applying_note(const struct apply *apply, uint64_t seq)
 {

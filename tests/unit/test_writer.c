@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <lmdb.h>
+
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
@@ -376,6 +378,50 @@ static void a_command_that_ends_the_writer_twice_is_committed_as_failed(void **s
     assert_said(f, "it will be committed as failed");
 }
 
+/* In a process of its own: one must not open a store twice. */
+static void damage_the_last_id(const struct fixture *f)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        uint8_t name[] = {'i', 'd', 0, 1};
+        MDB_val key = {sizeof name, name};
+        MDB_val data = {3, name};
+        MDB_env *env;
+        MDB_txn *txn;
+        MDB_dbi meta;
+        char path[96];
+        int rc;
+
+        (void)snprintf(path, sizeof path, "%s/store", f->dir);
+        rc = mdb_env_create(&env) | mdb_env_set_maxdbs(env, 64) | mdb_env_open(env, path, 0, 0600) |
+             mdb_txn_begin(env, NULL, 0, &txn) | mdb_dbi_open(txn, "meta", 0, &meta) |
+             mdb_put(txn, meta, &key, &data, 0) | mdb_txn_commit(txn);
+        _exit(rc == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void damage_in_the_way_of_a_command_keeps_no_server_from_starting(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first;
+
+    open_server(f, named);
+    await_first_turn(f);
+    kill_writer(f);
+    damage_the_last_id(f);
+    first = append_create(f, "\"damaged\"");
+    restart_server(f, named);
+    await_first_turn(f);
+    assert_logged(f, first, RECORD_APPLIED | RECORD_FAILED, "\"code\":\"INTERNAL\"");
+    assert_said(f, "the last id of table 1 is damaged");
+    assert_said(f, "it will be committed as failed");
+}
+
 static void a_command_that_ended_it_once_is_tried_again(void **state)
 {
     struct fixture *f = *state;
@@ -452,6 +498,7 @@ int main(void)
         TEST(a_schema_that_does_not_fit_ends_the_writer_before_anything_is_written),
         TEST(a_writer_that_comes_back_while_the_server_runs_leaves_the_schema_alone),
         TEST(a_command_that_ends_the_writer_twice_is_committed_as_failed),
+        TEST(damage_in_the_way_of_a_command_keeps_no_server_from_starting),
         TEST(a_command_that_ended_it_once_is_tried_again),
     };
 
