@@ -128,9 +128,12 @@ static uint64_t find_unread(const struct bus *bus)
     uint64_t unread_seq = 0;
 
     for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        uint64_t next_seq = bus_slot_cursor(bus, slot) + 1;
+        uint64_t next_seq;
 
-        if (bus_slot_is_active(bus, slot) && (unread_seq == 0 || next_seq < unread_seq))
+        if (!bus_slot_is_active(bus, slot)) /* most: their cache lines are left alone */
+            continue;
+        next_seq = bus_slot_cursor(bus, slot) + 1;
+        if (unread_seq == 0 || next_seq < unread_seq)
             unread_seq = next_seq;
     }
     return unread_seq;

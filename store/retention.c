@@ -45,10 +45,12 @@ static bool oldest_is_due(const struct oldest *oldest, const struct retention_st
                           const struct retention *retention)
 {
     uint64_t count = oldest->next_seq - oldest->first_seq;
+    bool is_unread = retention->unread_seq != 0 && oldest->next_seq > retention->unread_seq;
+    uint64_t more_bytes = is_unread ? RETENTION_UNREAD_BYTES_MAX : 0;
 
-    if (retention->bytes != 0 && step->meta->log_bytes > retention->bytes)
+    if (retention->bytes != 0 && step->meta->log_bytes > retention->bytes + more_bytes)
         return true;
-    if (retention->unread_seq != 0 && oldest->next_seq > retention->unread_seq)
+    if (is_unread)
         return false;
     if (retention->count != 0 && step->meta->log_count >= retention->count + count)
         return true;

@@ -1,7 +1,8 @@
 /*
  * store/retention.h - which of the oldest blocks may go, and taking them out in small steps.
  *
- * Whole blocks go, oldest first. `bytes` is a bound: blocks go until the log is no larger.
+ * Whole blocks go, oldest first. `bytes` is a bound: blocks go until the log is no larger, but for
+ * RETENTION_UNREAD_BYTES_MAX while somebody has still to read them: a commit alone may bring as much.
  * `count` and `age_ns` are promises: a block goes only when what is left still has `count`
  * operations, or when its newest operation is older than that, and when nobody has still to read
  * it (`unread_seq`). The newest block always stays.
@@ -31,7 +32,7 @@ struct retention {
     int64_t latest_ns;
     /*
      * From this operation on somebody has still to deliver, or to answer, what was committed; 0:
-     * nobody has. `count` and `age_ns` wait for that, `bytes` cannot.
+     * nobody has. `count` and `age_ns` wait for that, `bytes` not for ever.
      */
     uint64_t unread_seq;
 };
@@ -45,6 +46,7 @@ struct retention_budget {
 enum {
     RETENTION_STEP_BLOCKS = 8,
     RETENTION_STEP_BYTES = 1024 * 1024,
+    RETENTION_UNREAD_BYTES_MAX = 32 * 1024 * 1024,
 };
 
 /* The transaction that a step belongs to. */

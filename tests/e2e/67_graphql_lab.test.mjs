@@ -405,23 +405,25 @@ test('what retention has taken is a GAP: an error on a socket, a next on a strea
   assert.deepEqual(message, first);
 });
 
-test('retention waits until mutations are answered and their events delivered', async ({
-  start,
-}) => {
-  const rounds = 3;
-  const server = await start({ args: ['--retention-events', '10'] });
-  const listener = await graphqlSocket(server);
-  const id = await listener.subscribe(MESSAGE_ADDED);
-  const clients = await server.onEachWorker(() => graphqlSocket(server));
-  const mutate = (client) => client.dataOf(CREATE_MESSAGE, { variables: { content: 'kept' } });
-  for (let round = 0; round < rounds; round++) {
-    // Far more at once than are kept.
-    await Promise.all(clients.flatMap((client) => Array.from({ length: 250 }, () => mutate(client))));
-  }
-  for (let i = 1; i <= rounds * clients.length * 250; i++) {
-    assert.equal((await listener.result(id)).data.messageAdded.id, i);
-  }
-});
+for (const bound of [['--retention-events', '10'], ['--retention-bytes', '1']]) {
+  test(`${bound[0]} waits until mutations are answered and their events delivered`, async ({
+    start,
+  }) => {
+    const rounds = 3;
+    const server = await start({ args: bound });
+    const listener = await graphqlSocket(server);
+    const id = await listener.subscribe(MESSAGE_ADDED);
+    const clients = await server.onEachWorker(() => graphqlSocket(server));
+    const mutate = (client) => client.dataOf(CREATE_MESSAGE, { variables: { content: 'kept' } });
+    for (let round = 0; round < rounds; round++) {
+      // Far more at once than are kept.
+      await Promise.all(clients.flatMap((client) => Array.from({ length: 250 }, () => mutate(client))));
+    }
+    for (let i = 1; i <= rounds * clients.length * 250; i++) {
+      assert.equal((await listener.result(id)).data.messageAdded.id, i);
+    }
+  });
+}
 
 // --- mutations
 
