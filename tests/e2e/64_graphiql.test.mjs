@@ -13,14 +13,14 @@ const RUN = 'button[aria-label="Execute query (Ctrl-Enter)"]';
 const STOP = 'button[aria-label="Stop query (Ctrl-Enter)"]';
 
 /** A page that shows GraphiQL; whatever its console complains of is in page.complaints. */
-async function openGraphiql(port, cleanup) {
+async function openGraphiql(port, cleanup, search = '') {
   const page = await openPage(cleanup);
   page.complaints = [];
   const complain = (text) => page.complaints.push(text);
   page.on('console', (message) => message.type() === 'error' && complain(message.text()));
   page.on('pageerror', (error) => complain(error.message));
   page.on('requestfailed', (request) => complain(`${request.url()} failed`));
-  const answer = await page.goto(`http://127.0.0.1:${port}/graphql`);
+  const answer = await page.goto(`http://127.0.0.1:${port}/graphql${search}`);
   assert.equal(answer.status(), 200);
   assert.match(await page.title(), /^GraphiQL/, 'this build has no GraphiQL: -Dgraphiql=enabled');
   await page.waitForSelector('.graphiql-query-editor .CodeMirror');
@@ -124,6 +124,18 @@ test('its panels open, its tabs and history stay, and the policy is never in its
   await hasRead(page, 'query Greet { hello }');
   await page.click(RUN);
   await shows(page, 'Hello, GraphQL!');
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a link brings a query and its variables', async ({ start, cleanup }) => {
+  const server = await start();
+  await createMessage(server, 'linked');
+  const query = 'query Linked($id: Int!) { message(id: $id) { content } }';
+  const search = `?${new URLSearchParams({ query, variables: '{"id":1}' })}`;
+  const page = await openGraphiql(server.port, cleanup, search);
+  await hasRead(page, query);
+  await page.click(RUN);
+  await shows(page, '"content": "linked"');
   assert.deepEqual(page.complaints, []);
 });
 
