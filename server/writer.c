@@ -444,6 +444,9 @@ int writer_main(const struct heritage *heritage, unsigned slot)
     if (bus_phase(writer->bus) == BUS_STARTING) {
         enum child_exit status = writer_adopt_schema(writer, heritage->model);
 
+        /* Everything is committed: the next start, with another schema, keeps the epoch. */
+        if (status == CHILD_EXIT_SCHEMA_REFUSED)
+            (void)finish(writer);
         if (status != CHILD_EXIT_DONE)
             return (int)status;
     }

@@ -9,6 +9,7 @@
 
 enum {
     DATETIME_BYTES = 29, /* with its quotes */
+    INT_BYTES_MAX = 11,  /* -2147483648 */
 };
 
 /* --- texts ---------------------------------------------------------------------------------- */
@@ -184,7 +185,7 @@ static bool int_is_good(struct catalog_text text)
     bool is_integer = false;
     long long value;
 
-    if (text.size > 11 || !number_is_good(text, &is_integer) || !is_integer)
+    if (text.size > INT_BYTES_MAX || !number_is_good(text, &is_integer) || !is_integer)
         return false;
     value = 0;
     for (size_t i = text.bytes[0] == '-' ? 1 : 0; i < text.size; i++)
@@ -198,6 +199,8 @@ int32_t value_int(struct catalog_text json)
 {
     int64_t value = 0;
 
+    if (json.size == 0 || json.size > INT_BYTES_MAX)
+        return 0; /* damage: the form was found good before it was stored */
     for (size_t i = json.bytes[0] == '-' ? 1 : 0; i < json.size; i++)
         value = value * 10 + (json.bytes[i] - '0');
     return (int32_t)(json.bytes[0] == '-' ? -value : value);
@@ -253,8 +256,11 @@ static bool datetime_is_good(struct catalog_text json)
 uint64_t value_datetime(struct catalog_text json)
 {
     const char *text = json.bytes + 1;
-    uint64_t value = digits_value(text, 4);
+    uint64_t value;
 
+    if (json.size != DATETIME_BYTES)
+        return 0; /* damage, as above */
+    value = digits_value(text, 4);
     value = value * 100 + digits_value(text + 5, 2);
     value = value * 100 + digits_value(text + 8, 2);
     value = value * 24 + digits_value(text + 11, 2);
@@ -266,7 +272,11 @@ uint64_t value_datetime(struct catalog_text json)
 int64_t value_datetime_us(struct catalog_text json)
 {
     const char *text = json.bytes + 1;
-    struct tm date = {
+    struct tm date;
+
+    if (json.size != DATETIME_BYTES)
+        return 0; /* damage, as above */
+    date = (struct tm){
         .tm_year = (int)digits_value(text, 4) - 1900,
         .tm_mon = (int)digits_value(text + 5, 2) - 1,
         .tm_mday = (int)digits_value(text + 8, 2),
@@ -274,7 +284,6 @@ int64_t value_datetime_us(struct catalog_text json)
         .tm_min = (int)digits_value(text + 14, 2),
         .tm_sec = (int)digits_value(text + 17, 2),
     };
-
     return (int64_t)timegm(&date) * 1000000 + (int64_t)digits_value(text + 20, 6);
 }
 

@@ -207,6 +207,8 @@ test('what does not fit the rows is refused by name, and nothing has changed', a
   await createItem(server, 'name: "a", price: 1, code: "x"');
   await createItem(server, 'name: "b", code: "x"');
   const seq = await seqOf(server);
+  const epochOf = async () => (await server.request('GET', '/health')).json.log.epoch;
+  const epoch = await epochOf();
   await server.stop();
 
   const refused = [
@@ -225,6 +227,7 @@ test('what does not fit the rows is refused by name, and nothing has changed', a
   }
   await server.restart(serving(before));
   assert.equal(await seqOf(server), seq);
+  assert.equal(await epochOf(), epoch);
   assert.deepEqual((await dataOf(server, '{ items { id price code } }')).items, [
     { id: 1, price: 1, code: 'x' },
     { id: 2, price: null, code: 'x' },
