@@ -474,6 +474,18 @@ static int delete_row(const struct apply *apply, const struct catalog_table *tab
 
 /* --- the COMMANDs --------------------------------------------------------------------------- */
 
+/* What a create and an update have in common: the row as it shall be is judged, then written. */
+static int write_change(struct apply *apply, const struct catalog_table *table, uint64_t id)
+{
+    int rc = check_columns(apply, table, id);
+
+    if (rc == 0)
+        rc = check_size(apply, table);
+    if (rc == 0)
+        rc = make_result(apply, table);
+    return rc == 0 ? write_row(apply, table, id) : rc;
+}
+
 int apply_create(struct apply *apply, const struct catalog_table *table)
 {
     const struct catalog_column *id_column = catalog_column(table, table->id_column);
@@ -492,13 +504,7 @@ int apply_create(struct apply *apply, const struct catalog_table *table)
         return rc;
     take_time(apply, table);
     take_id(apply, table, id);
-    rc = check_columns(apply, table, id);
-    if (rc == 0)
-        rc = check_size(apply, table);
-    if (rc == 0)
-        rc = make_result(apply, table);
-    if (rc == 0)
-        rc = write_row(apply, table, id);
+    rc = write_change(apply, table, id);
     if (rc == 0)
         rc = entries_put(apply, table, id);
     return rc == 0 ? counter_write(apply, table->number, id) : rc;
@@ -518,13 +524,7 @@ int apply_update(struct apply *apply, const struct catalog_table *table)
     if (rc != 0)
         return rc;
     take_time(apply, table);
-    rc = check_columns(apply, table, id);
-    if (rc == 0)
-        rc = check_size(apply, table);
-    if (rc == 0)
-        rc = make_result(apply, table);
-    if (rc == 0)
-        rc = write_row(apply, table, id);
+    rc = write_change(apply, table, id);
     return rc == 0 ? entries_update(apply, table, id) : rc;
 }
 

@@ -17,6 +17,7 @@ import {
   openSubscriptionsTransportWs,
   openUrql,
 } from './lib/graphql_clients.mjs';
+import { onLines } from './lib/lines.mjs';
 import { kill } from './lib/processes.mjs';
 import { numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
@@ -118,16 +119,11 @@ function curl(server, cleanup, args) {
   });
   cleanup(() => child.kill('SIGKILL'));
   const lines = new Inbox();
-  let partial = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    const parts = (partial + text).split('\n');
-    partial = parts.pop();
-    parts.forEach((line) => lines.push(line));
-  });
+  const rest = onLines(child.stdout, (line) => lines.push(line));
   const done = new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
-      lines.push(partial);
+      lines.push(rest());
       lines.end(`curl ended with ${code}`);
       resolve(code);
     });

@@ -1,6 +1,7 @@
 // A client of the raw broker, one JSON object per line, and a server that has one.
 import net from 'node:net';
 import { Inbox } from './client.mjs';
+import { onLines } from './lines.mjs';
 import { freePort } from './server.mjs';
 import { within } from './until.mjs';
 
@@ -10,12 +11,7 @@ export class LineClient {
   constructor(port, options = {}) {
     this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true, ...options });
     this.closed = new Promise((resolve) => this.socket.once('close', resolve));
-    let partial = '';
-    this.socket.setEncoding('utf8').on('data', (text) => {
-      const lines = (partial + text).split('\n');
-      partial = lines.pop();
-      lines.forEach((line) => this.#inbox.push(JSON.parse(line)));
-    });
+    onLines(this.socket, (line) => this.#inbox.push(JSON.parse(line)));
     this.socket.on('error', () => {});
     this.socket.on('close', () => this.#inbox.end('connection closed'));
   }

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
 import { EventStream, RawConnection, request } from './http.mjs';
+import { onLines } from './lines.mjs';
 import { childrenOf, holdersOf, isAlive, kill, lookAt } from './processes.mjs';
 import { until, within } from './until.mjs';
 
@@ -160,15 +161,12 @@ export class Server {
   }
 
   #listen() {
-    let partial = '';
-    this.child.stderr.setEncoding('utf8').on('data', (text) => {
+    this.child.stderr.on('data', (text) => {
       this.stderr += text;
-      const lines = (partial + text).split('\n');
-      partial = lines.pop();
-      for (const line of lines) {
-        this.allLines.push(line);
-        this.lines.push(line);
-      }
+    });
+    onLines(this.child.stderr, (line) => {
+      this.allLines.push(line);
+      this.lines.push(line);
     });
   }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Inbox } from './client.mjs';
+import { onLines } from './lines.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -14,12 +15,7 @@ export function wscat(url, cleanup, args = []) {
   });
   cleanup(() => child.kill('SIGKILL'));
   const lines = new Inbox();
-  let partial = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    const parts = (partial + text).split('\n');
-    partial = parts.pop();
-    parts.forEach((line) => lines.push(line));
-  });
+  onLines(child.stdout, (line) => lines.push(line));
   child.once('close', () => lines.end('wscat ended'));
   return {
     type: (line) => child.stdin.write(`${line}\n`),
