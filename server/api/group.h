@@ -53,7 +53,8 @@ struct group_member {
 struct group_join_options {
     struct stream *stream;
     enum group_style_kind style;
-    struct arena *id; /* all of it is one JSON string or number; NULL: GROUP_EVENT_STREAM has none */
+    struct arena
+        *id; /* all of it is one JSON string or number; NULL: GROUP_EVENT_STREAM has none */
     const struct subscriber_handlers *handlers;
     void *user;
     const struct resume *resume;

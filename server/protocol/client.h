@@ -17,7 +17,8 @@ struct bus;
 struct client;
 
 struct client_operations {
-    const char *protocol; /* "room", "broker", "broker-tcp", "event-stream", "graphql-sse", "echo": for logs */
+    const char *
+        protocol; /* "room", "broker", "broker-tcp", "event-stream", "graphql-sse", "echo": for logs */
     /* Tells it, in its protocol's way, that the server shuts down in so many seconds. */
     void (*warn)(struct client *client, uint32_t remaining_seconds);
     /* Closes it politely: 1001, or what its protocol has. */
