@@ -160,7 +160,8 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
         return failed(rc, "the schema cannot be read back", store_error_text());
     if (!has_become)
         return failed(-EIO, "the schema cannot be stored", "its operation has failed");
-    log_info("the schema of %u tables is operation %" PRIu64, model->table_count, version);
+    log_info("the schema of %u table%s is operation %" PRIu64, model->table_count,
+             model->table_count == 1 ? "" : "s", version);
     return CHILD_EXIT_DONE;
 }
 
