@@ -10,6 +10,7 @@
 #include "bus/shm.h"
 #include "server/api/api_internal.h"
 #include "server/api/resolve.h"
+#include "server/json/text.h"
 #include "store/env.h"
 
 enum {
@@ -118,6 +119,7 @@ void api_close(struct api *api)
     document_cache_close(api->documents);
     catalog_free(api->catalog);
     region_done(&api->scratch);
+    outgoing_done(&api->outgoing);
     free(api);
 }
 
@@ -150,9 +152,16 @@ int api_snapshot(const struct resolve_context *context)
     return store_snapshot_begin(context->api->options.store, context->read_seq);
 }
 
-static bool is_memory_short(const struct api *api)
+bool api_is_memory_short(const struct api *api)
 {
-    return api->operations_bytes >= API_OPERATIONS_BYTES_MAX;
+    return api->operations_bytes + api->outgoing.bytes >= API_OPERATIONS_BYTES_MAX;
+}
+
+struct arena *api_share_answer(struct api *api, const struct text *answer)
+{
+    CHECK(text_is_whole(answer));
+    CHECK(answer->size >= API_ANSWER_BYTES_MIN);
+    return outgoing_add(&api->outgoing, answer->bytes, answer->size);
 }
 
 void api_add_ready(struct api *api, struct operation *operation)
@@ -160,7 +169,7 @@ void api_add_ready(struct api *api, struct operation *operation)
     if (operation->is_ready)
         return;
     operation->is_ready = true;
-    if (operation->bytes > 0 && is_memory_short(api))
+    if (operation->bytes > 0 && api_is_memory_short(api))
         DL_PREPEND(api->ready, operation);
     else
         DL_APPEND(api->ready, operation);
@@ -176,14 +185,17 @@ void api_remove_ready(struct api *api, struct operation *operation)
 
 /*
  * The one that has waited longest; NULL: none. While memory is short it is one that has begun, and
- * the same one until its end, which gives back what it has.
+ * the same one until its end, which gives back what it has, its answer aside. So once answers have
+ * all of it, no end is of use: clients have to read, or to be cut off.
  */
 static struct operation *next_ready(const struct api *api)
 {
     struct operation *operation = api->ready;
 
-    if (!is_memory_short(api))
+    if (!api_is_memory_short(api))
         return operation;
+    if (api->outgoing.bytes >= API_OPERATIONS_BYTES_MAX)
+        return NULL;
     while (operation != NULL && operation->bytes == 0)
         operation = operation->next;
     return operation;
@@ -198,6 +210,7 @@ bool api_turn(struct api *api)
     struct operation *operation;
     int64_t steps = API_STEPS;
 
+    outgoing_turn(&api->outgoing);
     api->has_sent = false;
     api->first_steps = API_STEPS;
     api->group_steps = API_GROUP_STEPS;

@@ -16,21 +16,25 @@
 #include "server/graphql/limits.h"
 
 struct api;
+struct arena;
 struct bus;
 struct log_reader;
 struct model;
 struct publisher;
 struct store;
+struct text;
 struct topics;
 
 enum {
     API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
     API_GROUP_STEPS = 20000, /* of all groups together */
     /*
-     * Of memory of operations under way: with more than that none begins, and one after the other is
-     * brought to its end. What a single one may have: execute.h.
+     * Of memory of operations under way and of large answers that have not left: with more than that
+     * none begins, and one after the other is brought to its end; none is while the answers alone
+     * have so much. What a single one may have: execute.h.
      */
     API_OPERATIONS_BYTES_MAX = 256 * 1024 * 1024,
+    API_ANSWER_BYTES_MIN = 256 * 1024,      /* of a large one */
     API_LIVE_BYTES_MAX = 256 * 1024 * 1024, /* of memory of all groups, with their documents */
     API_DOCUMENTS_MAX = 1000,
     API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,
@@ -58,7 +62,16 @@ int api_open(const struct api_options *options, struct api **ret_api);
 /* No operation and no subscription may be left. */
 void api_close(struct api *api);
 
-/* Once per loop turn, after publisher_turn; true when it wants another turn at once. */
+/*
+ * Once per loop turn, after publisher_turn; true when it wants another turn at once. What waits for
+ * answers to leave wants one now and then: it goes on when a turn finds that they have left.
+ */
 bool api_turn(struct api *api);
+
+/*
+ * @answer, which is whole and has API_ANSWER_BYTES_MIN or more, for a transport to send: a reference
+ * of the caller's; NULL: no memory. It counts until it has left or has been dropped.
+ */
+struct arena *api_share_answer(struct api *api, const struct text *answer);
 
 #endif

@@ -4,6 +4,7 @@
  * api.c        opening, the document cache, the turn
  * request.c    a request's JSON
  * operation.c  one request, from its text to its answer
+ * outgoing.c   large answers until they have left
  * live.c       a subscription's selection, executed on one event (for group.c)
  * group.c      subscriptions that get the same
  * resolve*.c   answers to fields; mutate*.c: those that change something
@@ -14,6 +15,7 @@
 #include "server/api/api.h"
 #include "server/api/model.h"
 #include "server/api/operation.h"
+#include "server/api/outgoing.h"
 #include "server/graphql/coerce.h"
 #include "server/graphql/document.h"
 #include "server/graphql/errors.h"
@@ -31,7 +33,8 @@ struct api {
     struct operation *ready;     /* that a turn goes on with: utlist, who waits longest first */
     bool has_sent;               /* something to the publisher, since its last turn */
     uint32_t operation_count;    /* that are not freed */
-    size_t operations_bytes;     /* of API_OPERATIONS_BYTES_MAX, taken; or more */
+    size_t operations_bytes;     /* that those under way have */
+    struct outgoing outgoing;    /* the answers of others */
     int64_t first_steps;         /* left in this turn, of API_STEPS for those that begin */
     struct region scratch;       /* of one event's execution */
     int64_t group_steps;         /* left in this turn, of API_GROUP_STEPS; live_execute */
@@ -41,6 +44,8 @@ struct api {
 
 /* The document cache, a new one if a reload has changed what documents depend on; NULL: no memory. */
 struct document_cache *api_documents(struct api *api);
+/* Whether API_OPERATIONS_BYTES_MAX, or more, are taken: none begins. */
+bool api_is_memory_short(const struct api *api);
 /* A turn goes on with it, or lets it begin. */
 void api_add_ready(struct api *api, struct operation *operation);
 void api_remove_ready(struct api *api, struct operation *operation);

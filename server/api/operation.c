@@ -212,7 +212,7 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
         operation->is_done = true;
         return OPERATION_DONE;
     }
-    if (api->first_steps > 0 && api->operations_bytes < API_OPERATIONS_BYTES_MAX)
+    if (api->first_steps > 0 && !api_is_memory_short(api))
         api->first_steps -= run(operation, FIRST_STEPS);
     else
         api_add_ready(api, operation); /* behind those that wait already */

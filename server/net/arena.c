@@ -84,7 +84,8 @@ struct arena *arena_copy(const void *bytes, size_t size)
     struct arena *arena;
 
     CHECK(size > 0);
-    CHECK(size < STANDARD_CAPACITY); /* it is nothing for the pool */
+    if (size > UINT32_MAX / 2)
+        return NULL;
     arena = malloc(sizeof *arena + size);
     if (arena == NULL)
         return NULL;

@@ -43,8 +43,7 @@ void arena_ref_many(struct arena *arena, uint32_t count);
 void arena_unref(struct arena *arena); /* NULL is fine */
 
 /*
- * A copy of @bytes (a few: at least one, and no arena's worth) that is an arena of its own, with one
- * reference; NULL: no memory.
+ * A copy of @bytes (at least one) that is an arena of its own, with one reference; NULL: no memory.
  */
 struct arena *arena_copy(const void *bytes, size_t size);
 

@@ -6,6 +6,7 @@
 #include "bus/check.h"
 #include "server/graphql/errors.h"
 #include "server/json/text.h"
+#include "server/net/arena.h"
 #include "server/protocol/origin.h"
 #include "server/protocol/put.h"
 #include "server/protocol/service.h"
@@ -42,21 +43,40 @@ void answer_headers(const struct service *service, const struct http_exchange *e
     *out = '\0';
 }
 
+/* @response with the CORS lines that are due. */
+static void respond(const struct service *service, struct http_exchange *exchange,
+                    struct http_response response)
+{
+    char lines[ANSWER_HEADERS_BYTES_MAX];
+
+    answer_headers(service, exchange, response.headers, lines);
+    response.headers = lines;
+    http_respond(exchange, &response);
+}
+
 void answer_body(struct service *service, struct http_exchange *exchange,
                  const struct http_response *response, const struct text *body)
 {
     struct http_response whole = *response;
-    char lines[ANSWER_HEADERS_BYTES_MAX];
 
     if (!text_is_whole(body)) {
         answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);
         return;
     }
-    answer_headers(service, exchange, response->headers, lines);
-    whole.headers = lines;
     whole.body = body->bytes;
     whole.body_bytes = body->size;
-    http_respond(exchange, &whole);
+    respond(service, exchange, whole);
+}
+
+void answer_arena(struct service *service, struct http_exchange *exchange,
+                  const struct http_response *response, struct arena *body)
+{
+    struct http_response whole = *response;
+
+    whole.body = body->bytes;
+    whole.body_bytes = body->capacity;
+    whole.arena = body;
+    respond(service, exchange, whole);
 }
 
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,

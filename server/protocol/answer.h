@@ -13,6 +13,7 @@
 
 #include "server/http/http.h"
 
+struct arena;
 struct service;
 struct text;
 
@@ -50,7 +51,10 @@ enum answer_refusal {
  */
 void answer_body(struct service *service, struct http_exchange *exchange,
                  const struct http_response *response, const struct text *body);
-/* The same with 200. */
+/* The same with a body that is all of an arena: shared, not copied. */
+void answer_arena(struct service *service, struct http_exchange *exchange,
+                  const struct http_response *response, struct arena *body);
+/* answer_body with 200. */
 void answer_text(struct service *service, struct http_exchange *exchange, const char *content_type,
                  const struct text *body, const char *headers);
 /* The same as JSON. */

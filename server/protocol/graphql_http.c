@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "bus/check.h"
+#include "server/api/api.h"
 #include "server/api/operation.h"
 #include "server/graphql/region.h"
 #include "server/http/assets.h"
 #include "server/http/http.h"
 #include "server/json/text.h"
+#include "server/net/arena.h"
 #include "server/protocol/event_stream.h"
 #include "server/protocol/graphql_accept.h"
 #include "server/protocol/graphql_request.h"
@@ -77,6 +79,18 @@ static void refuse(struct service *service, struct http_exchange *exchange,
 
 /* --- answering -------------------------------------------------------------------------------- */
 
+static void answer_large(struct service *service, struct http_exchange *exchange,
+                         const struct http_response *response, const struct text *body)
+{
+    struct arena *arena = api_share_answer(service->api, body);
+
+    if (arena != NULL)
+        answer_arena(service, exchange, response, arena);
+    else
+        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
+    arena_unref(arena);
+}
+
 /* What an operation that is refused or done has to say. */
 static void answer(struct service *service, struct http_exchange *exchange,
                    const struct operation *operation, enum graphql_media media)
@@ -94,10 +108,12 @@ static void answer(struct service *service, struct http_exchange *exchange,
         graphql_stream_write(operation, &body);
     else
         operation_write(operation, &body);
-    if (text_is_whole(&body))
+    if (!text_is_whole(&body))
+        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
+    else if (body.size < API_ANSWER_BYTES_MIN)
         answer_body(service, exchange, &response, &body);
     else
-        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
+        answer_large(service, exchange, &response, &body);
     text_done(&body);
 }
 

@@ -17,11 +17,13 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
+#include "server/api/api.h"
 #include "server/api/operation.h"
 #include "server/graphql/errors.h"
 #include "server/graphql/region.h"
 #include "server/http/http.h"
 #include "server/json/text.h"
+#include "server/net/arena.h"
 #include "server/net/stream.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/graphql_message.h"
@@ -81,13 +83,26 @@ static bool is_ready(const struct graphql_socket *socket)
 
 /* --- what the server says ------------------------------------------------------------------------- */
 
+static void send_large_text(struct graphql_socket *socket, const struct text *text)
+{
+    struct arena *arena = api_share_answer(socket->session.service->api, text);
+
+    if (arena != NULL)
+        websocket_send_arena(socket->session.websocket, arena);
+    else
+        stream_abort(socket->session.subscriber.stream);
+    arena_unref(arena);
+}
+
 /* Half a message is worse than none: without memory for it the client has to come back. */
 static void send_text(struct graphql_socket *socket, struct text *text)
 {
-    if (text_is_whole(text))
+    if (!text_is_whole(text))
+        stream_abort(socket->session.subscriber.stream);
+    else if (text->size < API_ANSWER_BYTES_MIN)
         session_send(&socket->session, text->bytes, text->size);
     else
-        stream_abort(socket->session.subscriber.stream);
+        send_large_text(socket, text);
     text_done(text);
 }
 

@@ -571,6 +571,16 @@ void websocket_send_text(struct websocket *websocket, const void *bytes, size_t 
     send_message(websocket, FRAME_TEXT, bytes, size);
 }
 
+void websocket_send_arena(struct websocket *websocket, struct arena *arena)
+{
+    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
+
+    if (websocket->state != STATE_OPEN)
+        return;
+    stream_write(websocket->stream, head, frame_head(head, FRAME_TEXT, arena->capacity));
+    stream_push(websocket->stream, (struct range){.arena = arena, .length = arena->capacity});
+}
+
 void websocket_send_binary(struct websocket *websocket, const void *bytes, size_t size)
 {
     send_message(websocket, FRAME_BINARY, bytes, size);

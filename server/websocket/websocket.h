@@ -9,7 +9,7 @@
  *          buffer grows with what has arrived, never with what a header claims). One that is in
  *          flight is charged to the input budget, all but its first bytes (net/budget.h); no room
  *          for it: close 1013. Pings are answered here; control frames may come between fragments.
- * Output   by websocket_send_text and websocket_send_binary, or ready frames (websocket_frame_head + payload) pushed
+ * Output   by websocket_send_*, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
  *          is dropped); waits for the answer at most 5 s. A peer's close is answered with its
@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct budget;
 struct http_exchange;
 struct stream;
@@ -91,6 +92,8 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
 struct stream *websocket_stream(const struct websocket *websocket);
 /* UTF-8. Dropped when closing. */
 void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size);
+/* The same of a text that is all of @arena: shared, not copied. */
+void websocket_send_arena(struct websocket *websocket, struct arena *arena);
 void websocket_send_binary(struct websocket *websocket, const void *bytes, size_t size);
 /* Reason: UTF-8, at most 123 bytes, or NULL. Harmless when already closing. */
 void websocket_close(struct websocket *websocket, int code, const char *reason);

@@ -1,7 +1,9 @@
 // GraphQL over HTTP to the letter: methods, media types, status codes, bodies (PROTOCOLS section 6).
 import { CREATE_MESSAGE, ask, createMessage, dataOf, onlyCode } from './lib/graphql.mjs';
+import { bytesBetween, fieldOf } from './lib/processes.mjs';
 import { EPOCH, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
+import { until } from './lib/until.mjs';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const RESPONSE_TYPE = 'application/graphql-response+json; charset=utf-8';
@@ -437,6 +439,54 @@ test('while it drains, connections that were there are served, others are 503', 
   assert.match(late.headers['retry-after'], /^\d+$/);
   keeper.terminate();
   assert.equal(await server.end(), 0);
+});
+
+// AddressSanitizer, if it is there, is to give back what is freed.
+const ASAN_OPTIONS = [process.env.ASAN_OPTIONS, 'quarantine_size_mb=1'].filter(Boolean).join(':');
+
+test('large answers that are not read take a bounded part of a worker', async ({ start }) => {
+  const MIB = 1024 * 1024;
+  const server = await start({
+    workers: 1,
+    ring: '16M',
+    args: ['--handshake-timeout', '1s'], // who does not read is cut off after three
+    env: { ASAN_OPTIONS },
+  });
+  const [{ pid }] = server.workers();
+  const residentBytes = () => fieldOf(pid, 'RssAnon') * 1024;
+  for (const digit of numbers(1, 40)) {
+    await createMessage(server, String(digit % 10).repeat(700_000));
+  }
+  const before = residentBytes();
+  let peak = 0;
+  const look = () => {
+    peak = Math.max(peak, residentBytes());
+  };
+  const deaf = await Promise.all(numbers(1, 24).map(() => server.raw()));
+  for (const { socket } of deaf) {
+    socket.pause();
+    socket.write('GET /graphql?query=%7Bmessages%7Bcontent%7D%7D HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  }
+  const greeting = ask(server, '{ hello }');
+  const answered = new Set();
+  await until(
+    () => {
+      look();
+      for (const { socket } of deaf) {
+        if (bytesBetween(socket.localPort, server.port) > 10_000) {
+          answered.add(socket);
+        }
+      }
+      return answered.size === deaf.length;
+    },
+    { what: () => `answers to all; there are ${answered.size}`, timeout: 60_000 },
+  );
+  assert.deepEqual(await greeting, GREETING);
+  look();
+  // 28 MB each: 256 MiB of them, and what an operation or two have; all would be 640 MiB.
+  const grownBytes = peak - before;
+  assert.ok(grownBytes < 450 * MIB, `${Math.round(grownBytes / MIB)} MiB`);
+  assert.ok(grownBytes > 150 * MIB, `${Math.round(grownBytes / MIB)} MiB: nothing was tried`);
 });
 
 test('position is no later than what the same query shows', async ({ start }) => {

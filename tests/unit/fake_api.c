@@ -59,13 +59,22 @@ void fake_api_free(struct fake_api *fake)
     assert_int_equal(fake->operation_count, 0);
     assert_int_equal(fake->live_count, 0);
     assert_null(fake->api.groups);
+    outgoing_done(&fake->api.outgoing);
     free(fake);
 }
 
 bool api_turn(struct api *api)
 {
-    (void)api;
+    outgoing_turn(&api->outgoing);
     return false;
+}
+
+struct arena *api_share_answer(struct api *api, const struct text *answer)
+{
+    const struct fake_api *fake = (struct fake_api *)(void *)api;
+
+    assert_true(answer->size >= API_ANSWER_BYTES_MIN);
+    return fake->has_no_memory ? NULL : outgoing_add(&api->outgoing, answer->bytes, answer->size);
 }
 
 /* --- operations ----------------------------------------------------------------------------------- */
@@ -141,10 +150,25 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
     return OPERATION_LATER;
 }
 
+static void write_sized(const struct operation *operation, struct text *out)
+{
+    size_t size = strtoul(name_of(operation), NULL, 10);
+    char *data = malloc(size);
+
+    assert_non_null(data);
+    memset(data, 'x', size);
+    text_add_string(out, "{\"data\":\"");
+    text_add(out, data, size);
+    text_add_string(out, "\"}");
+    free(data);
+}
+
 void operation_write(const struct operation *operation, struct text *out)
 {
     assert_true(operation->is_done || operation_is_refused(operation));
-    if (!operation_is_refused(operation))
+    if (is_called(operation, "sized"))
+        write_sized(operation, out);
+    else if (!operation_is_refused(operation))
         text_printf(out, "{\"data\":%s}", name_of(operation));
     else if (strcmp(name_of(operation), "twice") == 0)
         text_add_string(out, "{\"errors\":[{\"message\":\"one\"},{\"message\":\"two\"}]}");

@@ -4,6 +4,7 @@
  *
  *   query X            done at once: {"data":X}; mutation X: likewise
  *   fails X            likewise, but it ends without data: {"errors":[{"message":"X"}]}
+ *   sized N            likewise: {"data":"x…"}, N times x
  *   later X            done when fake_api_finish says so: {"data":X}
  *   refused            refused: one error; `refused twice`: two
  *   subscription T X   on topic T, whatever X. An event's result is {"data":PAYLOAD,"extensions":{"seq":"N"}}; the
@@ -28,6 +29,7 @@ struct fake_api {
     int live_count;
     int executed_count;        /* events, by all */
     bool is_waiting;           /* "wait" is -EAGAIN */
+    bool has_no_memory;        /* for large answers */
     struct operation *pending; /* by `next`: those that are to be finished */
 };
 

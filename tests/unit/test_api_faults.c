@@ -7,6 +7,7 @@
 
 #include "server/api/api_internal.h"
 #include "server/api/live.h"
+#include "server/net/arena.h"
 #include "store/log.h"
 #include "store/rows.h"
 #include "tests/unit/failing_calls.h"
@@ -201,6 +202,27 @@ static void an_api_that_opens_without_memory(void **state)
     }
 }
 
+static void large_answers_without_memory(void **state)
+{
+    static char bytes[API_ANSWER_BYTES_MIN];
+    const struct text answer = {.bytes = bytes, .size = sizeof bytes};
+    struct api_fixture *f = *state;
+    bool was_reached = true;
+
+    for (int n = 1; was_reached; n++) {
+        struct arena *arena;
+
+        failing_calls_arm(n);
+        arena = api_share_answer(f->api, &answer);
+        was_reached = failing_calls_disarm();
+        assert_int_equal(arena == NULL, was_reached);
+        assert_int_equal(f->api->outgoing.bytes, was_reached ? 0 : sizeof bytes);
+        arena_unref(arena);
+    }
+    (void)api_fixture_turn(f);
+    assert_int_equal(f->api->outgoing.bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +231,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(queries_without_memory, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(mutations_without_memory, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(subscriptions_without_memory, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(large_answers_without_memory, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(an_api_that_opens_without_memory, api_setup, api_teardown),
     };
 

@@ -136,6 +136,19 @@ static void a_copy_is_an_arena_of_its_own(void **state)
     outq_consume(&queue, 3);
 }
 
+static void a_copy_may_be_large_but_not_without_bound(void **state)
+{
+    static char bytes[3 * ARENA_BYTES];
+    struct arena *copy = arena_copy(bytes, sizeof bytes);
+
+    (void)state;
+    assert_non_null(copy);
+    assert_int_equal(copy->capacity, sizeof bytes);
+    assert_memory_equal(copy->bytes, bytes, sizeof bytes);
+    arena_unref(copy);
+    assert_null(arena_copy(bytes, UINT32_MAX)); /* none of it is looked at */
+}
+
 static void the_pool_keeps_a_bounded_number(void **state)
 {
     enum { COUNT = ARENA_POOL_MAX + 5 };
@@ -393,6 +406,7 @@ int main(void)
         TEST(a_large_frame_has_an_arena_of_its_own_size),
         TEST(a_free_arena_is_used_again),
         TEST(a_copy_is_an_arena_of_its_own),
+        TEST(a_copy_may_be_large_but_not_without_bound),
         TEST(the_pool_keeps_a_bounded_number),
         TEST(neighbouring_ranges_become_one),
         TEST(ranges_that_are_no_neighbours_stay_apart),

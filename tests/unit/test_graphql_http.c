@@ -1,6 +1,6 @@
 /*
  * GraphQL over HTTP, with operations that do what the test says (fake_api.h): which answer comes
- * when, and what becomes of an operation whose client goes.
+ * when, what becomes of an operation whose client goes, and of an answer that is not read.
  */
 #include "tests/unit/protocol_fixture.h"
 
@@ -286,6 +286,90 @@ static void too_many_that_wait_are_refused(void **state)
     f->service.graphql_waiting_count = 0;
 }
 
+/* --- large answers ---------------------------------------------------------------------------- */
+
+enum {
+    LARGE_BYTES = 1000000, /* more than a socket takes of a peer that does not read */
+    FRAMING_BYTES = 200,
+};
+
+static struct peer *ask_deaf(struct protocol_fixture *f, const char *more, unsigned bytes)
+{
+    struct peer *peer = peer_http(f);
+    char request[256];
+
+    peer->is_deaf = true;
+    (void)snprintf(request, sizeof request,
+                   "GET /graphql?query=sized+%u HTTP/1.1\r\nHost: x\r\n%s\r\n", bytes, more);
+    peer_write_text(peer, request);
+    protocol_settle(f);
+    return peer;
+}
+
+static void a_large_answer_counts_until_it_has_been_read(void **state)
+{
+    static const struct {
+        const char *more;
+        const char *before;
+        const char *behind;
+    } kinds[] = {
+        {"", "{\"data\":\"", "\"}"},
+        {EVENTS, "event: next\ndata: {\"data\":\"", "\"}\n\nevent: complete\ndata:\n\n"},
+    };
+    const struct outgoing *outgoing = &fake->api.outgoing;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t before_bytes = strlen(kinds[i].before);
+        struct peer *peer = ask_deaf(*state, kinds[i].more, LARGE_BYTES);
+        struct answer answer;
+
+        assert_in_range(outgoing->bytes, LARGE_BYTES, LARGE_BYTES + FRAMING_BYTES);
+        peer->is_deaf = false;
+        answer = peer_answer(peer, false);
+        assert_int_equal(answer.status, 200);
+        assert_part(answer.head, "Vary: Origin\r\n");
+        assert_int_equal(answer.body_bytes, before_bytes + LARGE_BYTES + strlen(kinds[i].behind));
+        assert_memory_equal(answer.body, kinds[i].before, before_bytes);
+        assert_int_equal(strspn(answer.body + before_bytes, "x"), LARGE_BYTES);
+        assert_string_equal(answer.body + before_bytes + LARGE_BYTES, kinds[i].behind);
+        protocol_settle(*state);
+        assert_int_equal(outgoing->bytes, 0);
+        /* The connection is as good as new. */
+        assert_int_equal(peer_request(peer, "GET", "/graphql?query=query+1", "", NULL).status, 200);
+    }
+}
+
+static void a_large_answer_counts_no_longer_than_its_client_stays(void **state)
+{
+    struct peer *peer = ask_deaf(*state, "", LARGE_BYTES);
+    struct answer answer;
+
+    assert_int_equal(fake->api.outgoing.count, 1);
+    peer_close(peer);
+    protocol_settle(*state);
+    assert_int_equal(fake->api.outgoing.bytes, 0);
+    answer = protocol_request(*state, "HEAD", "/graphql?query=sized+1000000", "", NULL);
+    assert_part(answer.head, "Content-Length: 1000011\r\n");
+    protocol_settle(*state);
+    assert_int_equal(fake->api.outgoing.bytes, 0);
+}
+
+static void a_large_answer_without_memory_is_503(void **state)
+{
+    fake->has_no_memory = true;
+    assert_refused(post(*state, "", "sized 1000000"), 503, "UNAVAILABLE");
+    assert_int_equal(post(*state, "", "sized 1000").status, 200);
+}
+
+static void a_smaller_answer_is_its_connection_s_affair(void **state)
+{
+    struct peer *peer = ask_deaf(*state, "", API_ANSWER_BYTES_MIN - FRAMING_BYTES);
+
+    assert_int_equal(fake->api.outgoing.bytes, 0);
+    peer->is_deaf = false;
+    assert_int_equal(peer_answer(peer, false).status, 200);
+}
+
 /* --- at the door ------------------------------------------------------------------------------ */
 
 static void refusals_at_the_door_have_graphql_s_shape(void **state)
@@ -353,6 +437,10 @@ int main(void)
         HTTP_TEST(an_operation_goes_with_its_client),
         HTTP_TEST(a_client_that_shuts_its_side_down_is_answered),
         HTTP_TEST(too_many_that_wait_are_refused),
+        HTTP_TEST(a_large_answer_counts_until_it_has_been_read),
+        HTTP_TEST(a_large_answer_counts_no_longer_than_its_client_stays),
+        HTTP_TEST(a_large_answer_without_memory_is_503),
+        HTTP_TEST(a_smaller_answer_is_its_connection_s_affair),
         HTTP_TEST(refusals_at_the_door_have_graphql_s_shape),
         HTTP_TEST(a_get_of_a_foreign_page_is_answered_but_not_to_the_page),
         HTTP_TEST(newcomers_during_a_drain_are_503_and_event_streams_end),

@@ -480,6 +480,47 @@ static void who_does_not_read_is_not_read(void **state)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+static void large_answers_count_until_they_have_been_read(void **state)
+{
+    enum { LARGE_BYTES = 1000000, FRAMING_BYTES = 200 };
+    static const char before[] = "{\"id\":\"a\",\"type\":\"next\",\"payload\":{\"data\":\"";
+    struct protocol_fixture *f = *state;
+    struct peer *peer = socket_connect_new(f);
+    struct peer *other = socket_connect_old(f);
+    const struct outgoing *outgoing = &socket_api()->api.outgoing;
+    const char *text;
+
+    peer->is_deaf = true;
+    other->is_deaf = true;
+    socket_subscribe(peer, "a", "sized 1000000");
+    socket_start(other, "b", "sized 1000000");
+    protocol_settle(f);
+    assert_in_range(outgoing->bytes, 2 * LARGE_BYTES, 2 * (LARGE_BYTES + FRAMING_BYTES));
+    peer->is_deaf = false;
+    text = peer_text(peer);
+    assert_memory_equal(text, before, sizeof before - 1);
+    assert_int_equal(strspn(text + sizeof before - 1, "x"), LARGE_BYTES);
+    assert_string_equal(text + sizeof before - 1 + LARGE_BYTES, "\"}}");
+    peer_expect(peer, "{\"id\":\"a\",\"type\":\"complete\"}");
+    protocol_settle(f);
+    assert_in_range(outgoing->bytes, LARGE_BYTES, LARGE_BYTES + FRAMING_BYTES);
+    peer_close(other);
+    protocol_settle(f);
+    assert_int_equal(outgoing->bytes, 0);
+    socket_subscribe(peer, "a", "sized 1000"); /* small */
+    (void)peer_text(peer);
+    assert_int_equal(outgoing->count, 0);
+}
+
+static void without_memory_for_a_large_answer_the_connection_ends(void **state)
+{
+    struct peer *peer = socket_connect_new(*state);
+
+    socket_api()->has_no_memory = true;
+    socket_subscribe(peer, "a", "sized 1000000");
+    peer_wait_end(peer);
+}
+
 static void a_drain_is_announced_by_a_ping(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -526,6 +567,8 @@ int main(void)
         TEST(a_connection_has_a_number_of_operations),
         TEST(what_comes_too_fast_is_not_begun),
         TEST(who_does_not_read_is_not_read),
+        TEST(large_answers_count_until_they_have_been_read),
+        TEST(without_memory_for_a_large_answer_the_connection_ends),
         TEST(a_drain_is_announced_by_a_ping),
     };
 

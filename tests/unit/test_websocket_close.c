@@ -84,13 +84,18 @@ static void a_close_inside_a_fragmented_message_is_obeyed(void **state)
 static void our_close_waits_for_the_answer_and_sends_nothing_else(void **state)
 {
     uint8_t wanted[] = {0x88, 8, 0x03, 0xE9, 'r', 'e', 'a', 's', 'o', 'n'};
+    struct arena *arena = arena_copy("late", 4);
 
     (void)state;
+    assert_non_null(arena);
     assert_false(websocket_is_closing(f->websocket));
     websocket_close(f->websocket, WEBSOCKET_GOING_AWAY, "reason");
     assert_true(websocket_is_closing(f->websocket));
     websocket_close(f->websocket, WEBSOCKET_NORMAL, NULL);
     websocket_send_text(f->websocket, "late", 4);
+    websocket_send_arena(f->websocket, arena);
+    assert_int_equal(arena->refs, 1);
+    arena_unref(arena);
     stream_write(websocket_stream(f->websocket), "late", 4); /* what others push */
     fake_stream_run(&f->fake);
     feed_text(f, FINAL | FRAME_TEXT, "dropped");

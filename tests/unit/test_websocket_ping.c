@@ -294,12 +294,18 @@ static void heads_of_frames_have_the_shortest_form(void **state)
 
 static void a_message_is_sent_as_one_frame(void **state)
 {
+    struct arena *arena = arena_copy("shared", 6);
+
     (void)state;
+    assert_non_null(arena);
     websocket_send_text(f->websocket, "hello", 5);
     websocket_send_text(f->websocket, "", 0);
     websocket_send_binary(f->websocket, "\0\xFF", 2);
+    websocket_send_arena(f->websocket, arena);
+    assert_int_equal(arena->refs, 2);
+    arena_unref(arena);
     fake_stream_run(&f->fake);
-    assert_sent_bytes(f, "\x81\x05hello\x81\x00\x82\x02\0\xFF", 13);
+    assert_sent_bytes(f, "\x81\x05hello\x81\x00\x82\x02\0\xFF\x81\x06shared", 21);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
