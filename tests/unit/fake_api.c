@@ -153,8 +153,11 @@ enum operation_state operation_run(struct operation *operation, void (*on_done)(
 static void write_sized(const struct operation *operation, struct text *out)
 {
     size_t size = strtoul(name_of(operation), NULL, 10);
-    char *data = malloc(size);
+    char *data;
 
+    if (size > FAKE_SIZED_BYTES_MAX)
+        size = FAKE_SIZED_BYTES_MAX;
+    data = malloc(size + 1);
     assert_non_null(data);
     memset(data, 'x', size);
     text_add_string(out, "{\"data\":\"");

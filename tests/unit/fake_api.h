@@ -4,7 +4,7 @@
  *
  *   query X            done at once: {"data":X}; mutation X: likewise
  *   fails X            likewise, but it ends without data: {"errors":[{"message":"X"}]}
- *   sized N            likewise: {"data":"x…"}, N times x
+ *   sized N            likewise: {"data":"x…"}, N times x (at most FAKE_SIZED_BYTES_MAX)
  *   later X            done when fake_api_finish says so: {"data":X}
  *   refused            refused: one error; `refused twice`: two
  *   subscription T X   on topic T, whatever X. An event's result is {"data":PAYLOAD,"extensions":{"seq":"N"}}; the
@@ -22,6 +22,10 @@
 
 struct bus;
 struct topics;
+
+enum {
+    FAKE_SIZED_BYTES_MAX = 1024 * 1024,
+};
 
 struct fake_api {
     struct api api;
