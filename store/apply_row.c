@@ -249,7 +249,7 @@ static int check_unique(struct apply *apply, const struct catalog_table *table,
                         const struct catalog_column *column, uint64_t id)
 {
     const struct apply_value value = {table, column, apply->pieces.json[column->number]};
-    bool is_taken;
+    bool is_taken = false;
     int rc = apply_unique_is_taken(apply, &value, id, &is_taken);
 
     if (rc != 0 || !is_taken)

@@ -57,6 +57,8 @@ check_tidy() {
 import json, os, sys
 entries = {}
 for entry in json.load(open(sys.argv[1] + "/compile_commands.json")):
+    if not entry["file"].endswith(".c"):
+        continue
     path = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
     entries.setdefault(path, entry | {"file": path})
 with open(sys.argv[1] + "/tidy/compile_commands.json", "w") as database:

@@ -154,13 +154,15 @@ int api_snapshot(const struct resolve_context *context)
 
 bool api_is_memory_short(const struct api *api)
 {
-    return api->operations_bytes + api->outgoing.bytes >= API_OPERATIONS_BYTES_MAX;
+    return api->operations_bytes >= API_OPERATIONS_BYTES_MAX;
 }
 
 struct arena *api_share_answer(struct api *api, const struct text *answer)
 {
     CHECK(text_is_whole(answer));
     CHECK(answer->size >= API_ANSWER_BYTES_MIN);
+    if (api->outgoing.bytes + answer->size > API_ANSWERS_BYTES_MAX)
+        return NULL;
     return outgoing_add(&api->outgoing, answer->bytes, answer->size);
 }
 
@@ -185,8 +187,7 @@ void api_remove_ready(struct api *api, struct operation *operation)
 
 /*
  * The one that has waited longest; NULL: none. While memory is short it is one that has begun, and
- * the same one until its end, which gives back what it has, its answer aside. So once answers have
- * all of it, no end is of use: clients have to read, or to be cut off.
+ * the same one until its end, which gives back what it has.
  */
 static struct operation *next_ready(const struct api *api)
 {
@@ -194,8 +195,6 @@ static struct operation *next_ready(const struct api *api)
 
     if (!api_is_memory_short(api))
         return operation;
-    if (api->outgoing.bytes >= API_OPERATIONS_BYTES_MAX)
-        return NULL;
     while (operation != NULL && operation->bytes == 0)
         operation = operation->next;
     return operation;

@@ -25,16 +25,23 @@ struct store;
 struct text;
 struct topics;
 
+#define API_NO_ROOM                                                                                \
+    "there is no room for so large an answer at the moment: ask for less, or try again"
+
 enum {
     API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
     API_GROUP_STEPS = 20000, /* of all groups together */
     /*
-     * Of memory of operations under way and of large answers that have not left: with more than that
-     * none begins, and one after the other is brought to its end; none is while the answers alone
-     * have so much. What a single one may have: execute.h.
+     * Of memory of operations under way: with more than that none begins, and one after the other is
+     * brought to its end. What a single one may have: execute.h.
      */
     API_OPERATIONS_BYTES_MAX = 256 * 1024 * 1024,
-    API_ANSWER_BYTES_MIN = 256 * 1024,      /* of a large one */
+    API_ANSWER_BYTES_MIN = 256 * 1024, /* of a large one */
+    /*
+     * Of large answers that have not left: one for which there is no room is refused. Nobody waits
+     * for it, so clients that do not read cost nobody more than large answers.
+     */
+    API_ANSWERS_BYTES_MAX = 256 * 1024 * 1024,
     API_LIVE_BYTES_MAX = 256 * 1024 * 1024, /* of memory of all groups, with their documents */
     API_DOCUMENTS_MAX = 1000,
     API_DOCUMENTS_BYTES_MAX = 64 * 1024 * 1024,
@@ -62,15 +69,12 @@ int api_open(const struct api_options *options, struct api **ret_api);
 /* No operation and no subscription may be left. */
 void api_close(struct api *api);
 
-/*
- * Once per loop turn, after publisher_turn; true when it wants another turn at once. What waits for
- * answers to leave wants one now and then: it goes on when a turn finds that they have left.
- */
+/* Once per loop turn, after publisher_turn; true when it wants another turn at once. */
 bool api_turn(struct api *api);
 
 /*
  * @answer, which is whole and has API_ANSWER_BYTES_MIN or more, for a transport to send: a reference
- * of the caller's; NULL: no memory. It counts until it has left or has been dropped.
+ * of the caller's; NULL: no room (API_ANSWERS_BYTES_MAX), or no memory: API_NO_ROOM says it. It counts until it has left or has been dropped.
  */
 struct arena *api_share_answer(struct api *api, const struct text *answer);
 

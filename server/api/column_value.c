@@ -251,7 +251,9 @@ struct catalog_text column_value_as(const struct model_column *column, enum colu
     if (column->kind != COLUMN_ID || from != COLUMN_INT || json.size == 0)
         return json;
     quoted = region_printf(region, "\"%.*s\"", (int)json.size, json.bytes);
-    return quoted == NULL ? (struct catalog_text){0} : (struct catalog_text){quoted, json.size + 2};
+    if (quoted == NULL)
+        return (struct catalog_text){0};
+    return (struct catalog_text){quoted, json.size + 2};
 }
 
 int column_value_compare(enum column_kind kind, struct catalog_text a, struct catalog_text b)

@@ -303,8 +303,7 @@ static struct group_style *style_get(struct group *group, enum group_style_kind 
 {
     struct group_style *style;
 
-    LL_FOREACH(group->styles, style)
-    {
+    for (style = group->styles; style != NULL; style = style->next) {
         if (style->kind == kind && style->id_bytes == id_bytes)
             return style;
     }

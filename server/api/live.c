@@ -297,7 +297,8 @@ static int deliver(struct live *live, const struct event *event)
     }
     if (object == NULL)
         return -ENOMEM;
-    live->delivered = (struct execute_result){.kind = EXECUTE_OBJECT, .object = {.object = object}};
+    live->delivered = (struct execute_result){.kind = EXECUTE_OBJECT};
+    live->delivered.object.object = object;
     return LIVE_MADE;
 }
 

@@ -26,8 +26,9 @@ void resolve_json(struct execute_call *call, struct ast_text json)
 
 void resolve_object(struct execute_call *call, const void *object)
 {
-    const struct execute_result result = {.kind = EXECUTE_OBJECT, .object = {.object = object}};
+    struct execute_result result = {.kind = EXECUTE_OBJECT};
 
+    result.object.object = object;
     if (object == NULL) /* the execution's region has failed, and so will it */
         resolve_null(call);
     else
@@ -146,10 +147,10 @@ static struct execute_result result_of_object(struct region *region, const struc
                                               struct json_span object)
 {
     const struct ast_text *members = resolve_members(region, type, object);
+    struct execute_result result = {.kind = members == NULL ? EXECUTE_NULL : EXECUTE_OBJECT};
 
-    if (members == NULL)
-        return (struct execute_result){.kind = EXECUTE_NULL};
-    return (struct execute_result){.kind = EXECUTE_OBJECT, .object = {.object = members}};
+    result.object.object = members;
+    return result;
 }
 
 /*

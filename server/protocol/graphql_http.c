@@ -87,7 +87,7 @@ static void answer_large(struct service *service, struct http_exchange *exchange
     if (arena != NULL)
         answer_arena(service, exchange, response, arena);
     else
-        refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory");
+        refuse(service, exchange, ANSWER_UNAVAILABLE, API_NO_ROOM);
     arena_unref(arena);
 }
 

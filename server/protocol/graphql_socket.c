@@ -83,27 +83,32 @@ static bool is_ready(const struct graphql_socket *socket)
 
 /* --- what the server says ------------------------------------------------------------------------- */
 
-static void send_large_text(struct graphql_socket *socket, const struct text *text)
-{
-    struct arena *arena = api_share_answer(socket->session.service->api, text);
-
-    if (arena != NULL)
-        websocket_send_arena(socket->session.websocket, arena);
-    else
-        stream_abort(socket->session.subscriber.stream);
-    arena_unref(arena);
-}
-
 /* Half a message is worse than none: without memory for it the client has to come back. */
 static void send_text(struct graphql_socket *socket, struct text *text)
 {
-    if (!text_is_whole(text))
-        stream_abort(socket->session.subscriber.stream);
-    else if (text->size < API_ANSWER_BYTES_MIN)
+    if (text_is_whole(text))
         session_send(&socket->session, text->bytes, text->size);
     else
-        send_large_text(socket, text);
+        stream_abort(socket->session.subscriber.stream);
     text_done(text);
+}
+
+/* The same for what may be large. False: there is no room for it, and nothing was sent. */
+static bool send_result(struct graphql_socket *socket, struct text *text)
+{
+    struct arena *arena;
+
+    if (!text_is_whole(text) || text->size < API_ANSWER_BYTES_MIN) {
+        send_text(socket, text);
+        return true;
+    }
+    arena = api_share_answer(socket->session.service->api, text);
+    text_done(text);
+    if (arena == NULL)
+        return false;
+    websocket_send_arena(socket->session.websocket, arena);
+    arena_unref(arena);
+    return true;
 }
 
 static struct json_span id_of(const struct graphql_operation *operation)
@@ -244,8 +249,13 @@ static void answer(struct graphql_operation *operation)
     graphql_message_begin_result(protocol_of(socket), id_of(operation), &out);
     operation_write(operation->operation, &out);
     text_add(&out, "}", 1);
-    send_text(socket, &out);
-    send_complete(operation);
+    if (send_result(socket, &out)) {
+        send_complete(operation);
+    } else {
+        graphql_message_write_error(protocol_of(socket), id_of(operation), GRAPHQL_UNAVAILABLE,
+                                    API_NO_ROOM, &out);
+        send_text(socket, &out);
+    }
 }
 
 static void on_done(void *user)

@@ -462,7 +462,7 @@ test('large answers that are not read take a bounded part of a worker', async ({
   const look = () => {
     peak = Math.max(peak, residentBytes());
   };
-  const deaf = await Promise.all(numbers(1, 24).map(() => server.raw()));
+  const deaf = await Promise.all(numbers(1, 40).map(() => server.raw()));
   for (const { socket } of deaf) {
     socket.pause();
     socket.write('GET /graphql?query=%7Bmessages%7Bcontent%7D%7D HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -473,7 +473,7 @@ test('large answers that are not read take a bounded part of a worker', async ({
     () => {
       look();
       for (const { socket } of deaf) {
-        if (bytesBetween(socket.localPort, server.port) > 10_000) {
+        if (socket.bytesRead > 0 || bytesBetween(socket.localPort, server.port) > 0) {
           answered.add(socket);
         }
       }
@@ -483,9 +483,9 @@ test('large answers that are not read take a bounded part of a worker', async ({
   );
   assert.deepEqual(await greeting, GREETING);
   look();
-  // 28 MB each: 256 MiB of them, and what an operation or two have; all would be 640 MiB.
+  // 28 MB each: 256 MiB of answers, and of operations; all would be 1,100 MiB.
   const grownBytes = peak - before;
-  assert.ok(grownBytes < 450 * MIB, `${Math.round(grownBytes / MIB)} MiB`);
+  assert.ok(grownBytes < 700 * MIB, `${Math.round(grownBytes / MIB)} MiB`);
   assert.ok(grownBytes > 150 * MIB, `${Math.round(grownBytes / MIB)} MiB: nothing was tried`);
 });
 

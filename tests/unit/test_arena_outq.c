@@ -269,7 +269,7 @@ static void splicing_costs_each_arena_once(void **state)
     struct range splice = {.arena = own, .length = 2};
     struct range frames = write_range("abcdefgh", 8);
     struct range pieces[4];
-    uint32_t pinned = (uint32_t)(ARENA_BYTES + sizeof *own + 2 + 7 * RANGE_COST);
+    uint32_t pinned = (uint32_t)(ARENA_BYTES + sizeof *own + 2 + (size_t)7 * RANGE_COST);
     char text[32];
 
     (void)state;

@@ -512,13 +512,16 @@ static void large_answers_count_until_they_have_been_read(void **state)
     assert_int_equal(outgoing->count, 0);
 }
 
-static void without_memory_for_a_large_answer_the_connection_ends(void **state)
+static void a_large_answer_without_room_is_an_error_of_its_operation(void **state)
 {
     struct peer *peer = socket_connect_new(*state);
 
     socket_api()->has_no_memory = true;
     socket_subscribe(peer, "a", "sized 1000000");
-    peer_wait_end(peer);
+    peer_expect(peer, "{\"id\":\"a\",\"type\":\"error\",\"payload\":[{\"message\":\"" API_NO_ROOM
+                      "\",\"extensions\":{\"code\":\"UNAVAILABLE\"}}]}");
+    socket_subscribe(peer, "a", "sized 3");
+    assert_non_null(strstr(peer_text(peer), "next"));
 }
 
 static void a_drain_is_announced_by_a_ping(void **state)
@@ -568,7 +571,7 @@ int main(void)
         TEST(what_comes_too_fast_is_not_begun),
         TEST(who_does_not_read_is_not_read),
         TEST(large_answers_count_until_they_have_been_read),
-        TEST(without_memory_for_a_large_answer_the_connection_ends),
+        TEST(a_large_answer_without_room_is_an_error_of_its_operation),
         TEST(a_drain_is_announced_by_a_ping),
     };
 

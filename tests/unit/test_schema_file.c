@@ -28,10 +28,10 @@ static int set_up(void **state)
         return -1;
     (void)snprintf(f->file, sizeof f->file, "/tmp/sluice-test-schema-XXXXXX");
     fd = mkstemp(f->file);
+    *state = f;
     if (fd < 0)
         return -1;
     (void)close(fd);
-    *state = f;
     return 0;
 }
 
