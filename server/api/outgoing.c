@@ -17,7 +17,7 @@ static bool reserve_one(struct outgoing *outgoing)
 
     if (outgoing->count < outgoing->capacity)
         return true;
-    arenas = realloc(outgoing->arenas, capacity * sizeof *arenas);
+    arenas = realloc(outgoing->arenas, capacity * sizeof(struct arena *));
     if (arenas == NULL)
         return false;
     outgoing->arenas = arenas;
