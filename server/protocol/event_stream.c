@@ -155,7 +155,7 @@ void event_stream_refuse(struct service *service, struct http_exchange *exchange
     stream_finish(stream);
 }
 
-void event_stream_answer_head(struct service *service, struct http_exchange *exchange)
+static void answer_head(struct service *service, struct http_exchange *exchange)
 {
     char headers[ANSWER_HEADERS_BYTES_MAX];
     struct http_response response = {
@@ -163,6 +163,17 @@ void event_stream_answer_head(struct service *service, struct http_exchange *exc
 
     answer_headers(service, exchange, EVENT_STREAM_HEADERS, headers);
     http_respond(exchange, &response);
+}
+
+bool event_stream_is_due(struct service *service, struct http_exchange *exchange)
+{
+    bool is_head = http_request(exchange)->method == HTTP_METHOD_HEAD;
+
+    if (is_head)
+        answer_head(service, exchange);
+    else if (service->is_refusing)
+        event_stream_refuse(service, exchange);
+    return !is_head && !service->is_refusing;
 }
 
 void event_stream_start(struct service *service)

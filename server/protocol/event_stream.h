@@ -57,7 +57,10 @@ void event_stream_close(struct client *client);
  * for good; after this it comes back, to another server.
  */
 void event_stream_refuse(struct service *service, struct http_exchange *exchange);
-/* To HEAD: what GET would begin with. */
-void event_stream_answer_head(struct service *service, struct http_exchange *exchange);
+/*
+ * Whether there is a stream to be begun: false when the request has been answered here, HEAD with what
+ * GET would begin with, a newcomer while the server drains as above.
+ */
+bool event_stream_is_due(struct service *service, struct http_exchange *exchange);
 
 #endif

@@ -109,14 +109,8 @@ void graphql_stream_serve(struct service *service, struct http_exchange *exchang
 {
     struct graphql_stream *graphql_stream;
 
-    if (http_request(exchange)->method == HTTP_METHOD_HEAD) {
-        event_stream_answer_head(service, exchange);
+    if (!event_stream_is_due(service, exchange))
         return;
-    }
-    if (service->is_refusing) {
-        event_stream_refuse(service, exchange);
-        return;
-    }
     graphql_stream = calloc(1, sizeof *graphql_stream);
     if (graphql_stream == NULL) {
         graphql_http_refuse(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);

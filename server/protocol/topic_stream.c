@@ -100,14 +100,8 @@ void topic_stream_serve(struct service *service, struct http_exchange *exchange,
         answer_error(service, exchange, ANSWER_BAD_REQUEST, reason, "Vary: Accept\r\n");
         return;
     }
-    if (request->method == HTTP_METHOD_HEAD) {
-        event_stream_answer_head(service, exchange);
+    if (!event_stream_is_due(service, exchange))
         return;
-    }
-    if (service->is_refusing) {
-        event_stream_refuse(service, exchange);
-        return;
-    }
     topic_stream = calloc(1, sizeof *topic_stream);
     if (topic_stream == NULL) {
         answer_error(service, exchange, ANSWER_UNAVAILABLE, "out of memory", NULL);

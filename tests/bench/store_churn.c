@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "bus/record.h"
-#include "bus/role.h"
 #include "store/commit.h"
 #include "store/space.h"
+#include "tests/bench/fresh_store.h"
 
 enum {
     SAMPLES_MAX = 1000000,
@@ -221,26 +221,12 @@ static int churn_run(struct churn *churn)
 
 static int churn_open(struct churn *churn)
 {
-    const struct store_options options = {.data_dir = churn->options.dir, .is_writer = true};
-    uint64_t store_id;
-    int rc;
 
     churn->batch = malloc(churn->options.commit_bytes_max + RECORD_BYTES_MAX);
     churn->samples_ns = calloc(churn->options.commits, sizeof churn->samples_ns[0]);
     if (churn->batch == NULL || churn->samples_ns == NULL)
         return -ENOMEM;
-    role_set(ROLE_WRITER);
-    rc = store_identify(churn->options.dir, &store_id);
-    if (rc == 0)
-        rc = store_open(&options, &churn->store);
-    if (rc == 0)
-        rc = store_snapshot_begin(churn->store, 0);
-    if (rc != 0)
-        return rc;
-    churn->meta = *store_snapshot_meta(churn->store);
-    store_snapshot_end(churn->store);
-    /* A directory of its own: what is measured must not depend on what was there. */
-    return churn->meta.committed_seq == 0 ? 0 : -EEXIST;
+    return fresh_store_open(churn->options.dir, &churn->store, &churn->meta);
 }
 
 static int options_read(int argc, char **argv, struct options *ret_options)

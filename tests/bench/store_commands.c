@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bus/role.h"
 #include "store/command.h"
 #include "store/commit.h"
+#include "tests/bench/fresh_store.h"
 
 enum {
     SAMPLES_MAX = 1000000,
@@ -258,27 +258,13 @@ static int report(struct bench *bench)
 
 static int bench_open(struct bench *bench)
 {
-    const struct store_options options = {.data_dir = bench->options.dir, .is_writer = true};
     uint64_t most = bench->options.batch > FILL_BATCH ? bench->options.batch : FILL_BATCH;
-    uint64_t store_id;
-    int rc;
 
     bench->batch = malloc((most + PARENTS) * 512);
     bench->samples_ns = calloc(bench->options.commits, sizeof bench->samples_ns[0]);
     if (bench->batch == NULL || bench->samples_ns == NULL)
         return -ENOMEM;
-    role_set(ROLE_WRITER);
-    rc = store_identify(bench->options.dir, &store_id);
-    if (rc == 0)
-        rc = store_open(&options, &bench->store);
-    if (rc == 0)
-        rc = store_snapshot_begin(bench->store, 0);
-    if (rc != 0)
-        return rc;
-    bench->meta = *store_snapshot_meta(bench->store);
-    store_snapshot_end(bench->store);
-    /* A directory of its own: what is measured must not depend on what was there. */
-    return bench->meta.committed_seq == 0 ? 0 : -EEXIST;
+    return fresh_store_open(bench->options.dir, &bench->store, &bench->meta);
 }
 
 static int options_read(int argc, char **argv, struct options *ret_options)
