@@ -22,7 +22,7 @@
 #include "bus/slots.h"
 
 enum {
-    BUS_LAYOUT_VERSION = 1,
+    BUS_LAYOUT_VERSION = 2,
     BUS_CACHE_LINE = 64,
     BUS_HEADER_BYTES = 256 * 1024,
 };
@@ -127,7 +127,7 @@ BUS_ASSERT_AT(slots, 448);
 #undef BUS_ASSERT_AT
 static_assert(sizeof(struct bus_identity) == 64, "one cache line");
 static_assert(sizeof(struct bus_state) == 24, "two fit into a line with counter and urgent_pos");
-static_assert(sizeof(struct bus_process_slot) == 512, "one line of its own, seven of counters");
+static_assert(sizeof(struct bus_process_slot) == 1984, "one line of its own, thirty of counters");
 static_assert(sizeof(struct bus_header) <= BUS_HEADER_BYTES, "the header part holds the header");
 static_assert(BUS_HEADER_BYTES % 65536 == 0, "data starts on a page of any size");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "positions are shared between processes");

@@ -16,7 +16,7 @@ enum {
     BUS_GENERATIONS = 2,
     BUS_SLOT_COUNT = BUS_SLOT_WORKERS + BUS_WORKERS_MAX * BUS_GENERATIONS,
     BUS_SLOT_WORDS = (BUS_SLOT_COUNT + 63) / 64,
-    SLOT_COUNTERS_MAX = 56,
+    SLOT_COUNTERS_MAX = 240,
 };
 
 /* What the server is doing; workers and writer follow it. Only ever goes forward. */

@@ -3,36 +3,76 @@
 #include "bus/check.h"
 #include "bus/handle.h"
 
-static_assert((int)STAT_COUNT <= (int)SLOT_COUNTERS_MAX, "every stat has a word in the slot");
+static_assert((int)STAT_COUNT <= (int)SLOT_COUNTERS_MAX, "every stat has its words in the slot");
+
+#define US UINT64_C(1000)
+#define MS (US * 1000)
+#define S  (MS * 1000)
+
+static const uint64_t commit_time_bounds[STAT_COMMIT_TIME_BOUNDS] = {
+    250 * US, 500 * US, MS,       2500 * US, 5 * MS, 10 * MS,   25 * MS,
+    50 * MS,  100 * MS, 250 * MS, 500 * MS,  S,      2500 * MS, 10 * S,
+};
+static const uint64_t commit_size_bounds[STAT_COMMIT_SIZE_BOUNDS] = {
+    1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10000, 50000,
+};
+static const uint64_t delivery_time_bounds[STAT_DELIVERY_TIME_BOUNDS] = {
+    25 * US, 50 * US, 100 * US, 250 * US, 500 * US, MS,       2500 * US, 5 * MS,
+    10 * MS, 25 * MS, 50 * MS,  100 * MS, 250 * MS, 500 * MS, S,         5 * S,
+};
+static const uint64_t turn_time_bounds[STAT_TURN_TIME_BOUNDS] = {
+    10 * US,   25 * US, 50 * US, 100 * US, 250 * US, 500 * US, MS,
+    2500 * US, 5 * MS,  10 * MS, 50 * MS,  100 * MS, S,
+};
+static const uint64_t write_frames_bounds[STAT_WRITE_FRAMES_BOUNDS] = {
+    1, 2, 4, 8, 16, 32, 64, 128, 255,
+};
+
+#undef US
+#undef MS
+#undef S
 
 /* clang-format off */
-static const struct stat_info infos[STAT_COUNT] = {
-    [STAT_CLIENTS] = {"sluice_clients", true, "WebSocket, event-stream and raw TCP clients"},
-    [STAT_ROOM_CLIENTS] = {"sluice_room_clients", true, "Clients in the room"},
-    [STAT_CONNECTIONS] = {"sluice_connections", true, "Open sockets, idle HTTP ones too"},
-    [STAT_SUBSCRIPTIONS] = {"sluice_subscriptions", true, "Subscriptions"},
-    [STAT_LAGGING] = {"sluice_lagging_subscriptions", true, "Subscriptions that are fed from the log"},
-    [STAT_QUEUED_BYTES] = {"sluice_queued_bytes", true, "Bytes in output queues"},
-    [STAT_ACCEPTED] = {"sluice_connections_accepted_total", false, "Connections accepted"},
-    [STAT_REFUSED] = {"sluice_connections_refused_total", false, "Connections refused by a limit or a drain"},
-    [STAT_EVICTED] = {"sluice_connections_evicted_total", false, "Connections closed in favour of newcomers while they waited"},
-    [STAT_STALLED] = {"sluice_connections_stalled_total", false, "Connections closed while output waited that nobody took"},
-    [STAT_HTTP_REQUESTS] = {"sluice_http_requests_total", false, "HTTP requests"},
-    [STAT_MESSAGES_IN] = {"sluice_messages_received_total", false, "Messages from clients"},
-    [STAT_MESSAGES_DELIVERED] = {"sluice_messages_delivered_total", false, "Events queued to subscribers"},
-    [STAT_PUBLISHED] = {"sluice_published_total", false, "Operations appended"},
-    [STAT_PUBLISH_REFUSED] = {"sluice_publish_refused_total", false, "Publishes refused"},
-    [STAT_BYTES_IN] = {"sluice_received_bytes_total", false, "Bytes from clients"},
-    [STAT_BYTES_OUT] = {"sluice_sent_bytes_total", false, "Bytes to clients"},
-    [STAT_BECAME_LAGGING] = {"sluice_became_lagging_total", false, "Times a connection fell behind"},
-    [STAT_GAPS] = {"sluice_gaps_total", false, "Gaps told to clients"},
-    [STAT_LAPPED] = {"sluice_lapped_total", false, "Times a worker's own cursor was lapped"},
-    [STAT_PROTOCOL_ERRORS] = {"sluice_protocol_errors_total", false, "Connections closed for what their client sent"},
-    [STAT_RATE_LIMITED] = {"sluice_rate_limited_total", false, "Messages and requests over their connection's rate"},
-    [STAT_COMMITS] = {"sluice_commits_total", false, "Commits"},
-    [STAT_COMMIT_NS] = {"sluice_commit_nanoseconds_total", false, "Time inside commits"},
-    [STAT_COMMIT_OPERATIONS] = {"sluice_committed_operations_total", false, "Operations committed"},
-    [STAT_TRIMMED_OPERATIONS] = {"sluice_trimmed_operations_total", false, "Operations that retention took"},
+static const struct stat_info infos[] = {
+#define STAT_ROW(id, words, kind_, label_, unit_, is_per_worker_, name_, help_) \
+    {.first = (id), .word_count = (words), .kind = STAT_KIND_##kind_, .label = STAT_LABEL_##label_, \
+     .unit = STAT_UNIT_##unit_, .is_per_worker = (is_per_worker_), .name = (name_), .help = (help_), \
+     .bounds = (id) == STAT_COMMIT_TIME ? commit_time_bounds \
+               : (id) == STAT_COMMIT_SIZE ? commit_size_bounds \
+               : (id) == STAT_DELIVERY_TIME ? delivery_time_bounds \
+               : (id) == STAT_TURN_TIME ? turn_time_bounds \
+               : (id) == STAT_WRITE_FRAMES ? write_frames_bounds : NULL, \
+     .bound_count = STAT_KIND_##kind_ == STAT_KIND_HISTOGRAM ? (words) - STAT_HISTOGRAM_EXTRA : 0},
+    STATS(STAT_ROW)
+#undef STAT_ROW
+};
+
+static const char *const protocol_names[STAT_PROTOCOL_COUNT] = {
+    [STAT_PROTOCOL_ROOM] = "room",
+    [STAT_PROTOCOL_BROKER] = "broker",
+    [STAT_PROTOCOL_BROKER_TCP] = "broker-tcp",
+    [STAT_PROTOCOL_EVENT_STREAM] = "event-stream",
+    [STAT_PROTOCOL_GRAPHQL_WS] = "graphql-ws",
+    [STAT_PROTOCOL_GRAPHQL_SSE] = "graphql-sse",
+    [STAT_PROTOCOL_ECHO] = "echo",
+    [STAT_PROTOCOL_HTTP] = "http",
+    [STAT_PROTOCOL_GRAPHQL_HTTP] = "graphql-http",
+    [STAT_PROTOCOL_SERVER] = "server",
+};
+
+static const char *const close_reason_names[STAT_CLOSED_COUNT] = {
+    [STAT_CLOSED_CLIENT] = "client",
+    [STAT_CLOSED_GONE] = "gone",
+    [STAT_CLOSED_PING_TIMEOUT] = "ping_timeout",
+    [STAT_CLOSED_STALLED] = "stalled",
+    [STAT_CLOSED_SLOW] = "slow",
+    [STAT_CLOSED_PROTOCOL_ERROR] = "protocol_error",
+    [STAT_CLOSED_TOO_LARGE] = "too_large",
+    [STAT_CLOSED_RATE_LIMITED] = "rate_limited",
+    [STAT_CLOSED_OVERLOADED] = "overloaded",
+    [STAT_CLOSED_SHUTDOWN] = "shutdown",
+    [STAT_CLOSED_KICKED] = "kicked",
+    [STAT_CLOSED_ERROR] = "error",
 };
 /* clang-format on */
 
@@ -43,10 +83,27 @@ static _Atomic uint64_t *counter_at(const struct bus *bus, unsigned slot, enum s
     return &bus->header->slots[slot].counters[stat];
 }
 
-const struct stat_info *stat_info(enum stat_id stat)
+unsigned stat_info_count(void)
 {
-    CHECK((unsigned)stat < STAT_COUNT);
-    return &infos[stat];
+    return sizeof infos / sizeof infos[0];
+}
+
+const struct stat_info *stat_info(unsigned row)
+{
+    CHECK(row < stat_info_count());
+    return &infos[row];
+}
+
+const char *stat_protocol_name(enum stat_protocol protocol)
+{
+    CHECK((unsigned)protocol < STAT_PROTOCOL_COUNT);
+    return protocol_names[protocol];
+}
+
+const char *stat_close_reason_name(enum stat_close_reason reason)
+{
+    CHECK((unsigned)reason < STAT_CLOSED_COUNT);
+    return close_reason_names[reason];
 }
 
 void stat_add(struct bus *bus, unsigned slot, enum stat_id stat, int64_t delta)
@@ -56,6 +113,47 @@ void stat_add(struct bus *bus, unsigned slot, enum stat_id stat, int64_t delta)
 
     /* One writer: no read-modify-write needed. */
     atomic_store_explicit(counter, value + (uint64_t)delta, memory_order_relaxed);
+}
+
+void stat_set(struct bus *bus, unsigned slot, enum stat_id stat, uint64_t value)
+{
+    atomic_store_explicit(counter_at(bus, slot, stat), value, memory_order_relaxed);
+}
+
+static const uint64_t *bounds_of(enum stat_id histogram, unsigned *ret_count)
+{
+    switch ((int)histogram) {
+    case STAT_WRITE_FRAMES:
+        *ret_count = STAT_WRITE_FRAMES_BOUNDS;
+        return write_frames_bounds;
+    case STAT_DELIVERY_TIME:
+        *ret_count = STAT_DELIVERY_TIME_BOUNDS;
+        return delivery_time_bounds;
+    case STAT_TURN_TIME:
+        *ret_count = STAT_TURN_TIME_BOUNDS;
+        return turn_time_bounds;
+    case STAT_COMMIT_TIME:
+        *ret_count = STAT_COMMIT_TIME_BOUNDS;
+        return commit_time_bounds;
+    case STAT_COMMIT_SIZE:
+        *ret_count = STAT_COMMIT_SIZE_BOUNDS;
+        return commit_size_bounds;
+    default:
+        UNREACHABLE();
+    }
+}
+
+void stat_observe(struct bus *bus, unsigned slot, enum stat_id histogram, uint64_t value,
+                  uint64_t count)
+{
+    unsigned bound_count;
+    const uint64_t *bounds = bounds_of(histogram, &bound_count);
+    unsigned bucket = 0;
+
+    while (bucket < bound_count && value > bounds[bucket])
+        bucket++;
+    stat_add(bus, slot, stat_at(histogram, bucket), (int64_t)count);
+    stat_add(bus, slot, stat_at(histogram, bound_count + 1), (int64_t)(value * count));
 }
 
 uint64_t stat_get(const struct bus *bus, unsigned slot, enum stat_id stat)
@@ -75,9 +173,10 @@ uint64_t stat_sum(const struct bus *bus, enum stat_id stat)
 
 void stat_clear_gauges(struct bus *bus, unsigned slot)
 {
-    for (unsigned stat = 0; stat < STAT_COUNT; stat++) {
-        if (infos[stat].is_gauge)
-            atomic_store_explicit(counter_at(bus, slot, (enum stat_id)stat), 0,
-                                  memory_order_relaxed);
+    for (unsigned row = 0; row < stat_info_count(); row++) {
+        if (infos[row].kind != STAT_KIND_GAUGE)
+            continue;
+        for (unsigned i = 0; i < infos[row].word_count; i++)
+            stat_set(bus, slot, stat_at(infos[row].first, i), 0);
     }
 }

@@ -108,15 +108,16 @@ static void announce(struct writer *writer, const struct store_meta *before)
 
     ring_commit(writer->bus, &committed, meta->first_seq);
     bus_slot_set_cursor(writer->bus, writer->slot, meta->committed_seq);
-    stat_add(writer->bus, writer->slot, STAT_COMMIT_OPERATIONS, (int64_t)count);
+    if (count > 0)
+        stat_observe(writer->bus, writer->slot, STAT_COMMIT_SIZE, count, 1);
     stat_add(writer->bus, writer->slot, STAT_TRIMMED_OPERATIONS,
              (int64_t)(before->log_count + count - meta->log_count));
 }
 
 static void count_commit(struct writer *writer, int64_t begun_ns)
 {
-    stat_add(writer->bus, writer->slot, STAT_COMMITS, 1);
-    stat_add(writer->bus, writer->slot, STAT_COMMIT_NS, clock_monotonic_ns() - begun_ns);
+    stat_observe(writer->bus, writer->slot, STAT_COMMIT_TIME,
+                 (uint64_t)(clock_monotonic_ns() - begun_ns), 1);
 }
 
 /*

@@ -27,20 +27,23 @@ static void slot_labels(char out[LABELS_BYTES_MAX], unsigned slot)
                        slot == BUS_SLOT_WRITER ? "writer" : "other", slot);
 }
 
-static void add_stat(struct text *body, const struct bus *bus, enum stat_id stat)
+static void add_stat(struct text *body, const struct bus *bus, const struct stat_info *info)
 {
-    const struct stat_info *info = stat_info(stat);
     char labels[LABELS_BYTES_MAX];
 
-    text_printf(body, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->help, info->name,
-                info->is_gauge ? "gauge" : "counter");
+    if (*info->name == '\0' || info->kind == STAT_KIND_HISTOGRAM)
+        return;
+    text_printf(body, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\n", info->name, info->help,
+                info->name, info->kind == STAT_KIND_GAUGE ? "gauge" : "counter");
     for (unsigned slot = 0; slot < BUS_SLOT_COUNT; slot++) {
-        uint64_t value = stat_get(bus, slot, stat);
+        uint64_t value = 0;
 
+        for (unsigned i = 0; i < info->word_count; i++)
+            value += stat_get(bus, slot, stat_at(info->first, i));
         if (value == 0 && !(slot >= BUS_SLOT_WORKERS && bus_slot_is_active(bus, slot)))
             continue;
         slot_labels(labels, slot);
-        text_printf(body, "%s{%s} %" PRIu64 "\n", info->name, labels, value);
+        text_printf(body, "sluice_%s{%s} %" PRIu64 "\n", info->name, labels, value);
     }
 }
 
@@ -57,8 +60,8 @@ void metrics_serve(struct service *service, struct http_exchange *exchange)
     struct ring_position committed = ring_committed(bus);
     struct text body = {0};
 
-    for (unsigned stat = 0; stat < STAT_COUNT; stat++)
-        add_stat(&body, bus, (enum stat_id)stat);
+    for (unsigned row = 0; row < stat_info_count(); row++)
+        add_stat(&body, bus, stat_info(row));
     add_value(&body, "sluice_log_first_seq", "Oldest operation kept", ring_first_seq(bus));
     add_value(&body, "sluice_log_last_seq", "Newest operation", tail.seq);
     add_value(&body, "sluice_log_committed_seq", "Newest operation on disk", committed.seq);
