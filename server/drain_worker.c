@@ -20,7 +20,17 @@ void drain_on_joined(void *user, const struct client *client, const char *name)
     const struct worker *worker = user;
 
     if (worker->config->log_connections)
-        log_debug("%s %s: connected", client->operations->protocol, name == NULL ? "-" : name);
+        log_debug("%s %s: connected", stat_protocol_name(client->operations->protocol),
+                  name == NULL ? "-" : name);
+}
+
+static void log_client_left(int64_t now_ns, const struct client *client, const char *name)
+{
+    struct client_view view;
+
+    client_describe(client, &view);
+    log_info_bounded(now_ns, "%s %s: left after %" PRIu32 " s", stat_protocol_name(view.protocol),
+                     name == NULL ? "-" : name, view.age_s);
 }
 
 void drain_on_left(void *user, const struct client *client, const char *name)
@@ -29,8 +39,7 @@ void drain_on_left(void *user, const struct client *client, const char *name)
     int64_t now_ns = loop_now_ns(worker->loop);
 
     if (worker->config->log_connections)
-        log_info_bounded(now_ns, "%s %s: left after %" PRIu32 " s", client->operations->protocol,
-                         name == NULL ? "-" : name, client_age_s(client));
+        log_client_left(now_ns, client, name);
     /* Not bounded: nobody new comes, so there are no more of these lines than clients were. */
     if (worker->drain.phase >= BUS_DRAINING)
         log_info("client left, %" PRIu64 " remain", stat_sum(worker->bus, STAT_CLIENTS));

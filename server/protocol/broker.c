@@ -326,7 +326,7 @@ static void on_close(void *user, int code)
 }
 
 static const struct client_operations operations = {
-    .protocol = "broker",
+    .protocol = STAT_PROTOCOL_BROKER,
     .warn = session_warn,
     .close = session_close,
 };

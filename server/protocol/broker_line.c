@@ -222,7 +222,7 @@ static void say_goodbye(struct client *client)
 }
 
 static const struct client_operations operations = {
-    .protocol = "broker-tcp",
+    .protocol = STAT_PROTOCOL_BROKER_TCP,
     .warn = session_warn,
     .close = say_goodbye,
 };

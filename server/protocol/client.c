@@ -23,7 +23,10 @@ void client_join(struct clients *clients, struct client *client,
 {
     client->operations = operations;
     client->joined_s = monotonic_s();
+    client->number = ++clients->last_number;
     client->warned = 0;
+    client->reason = STAT_CLOSED_GONE;
+    client->has_reason = false;
 
     client->next = clients->first;
     client->link = &clients->first;
@@ -33,6 +36,8 @@ void client_join(struct clients *clients, struct client *client,
     clients->count++;
 
     stat_add(clients->bus, clients->slot, STAT_CLIENTS, 1);
+    stat_add(clients->bus, clients->slot, stat_at(STAT_CLIENTS_OF, operations->protocol), 1);
+    stat_add(clients->bus, clients->slot, stat_at(STAT_OPENED, operations->protocol), 1);
     if (clients->on_joined != NULL)
         clients->on_joined(clients->user, client, name);
 }
@@ -51,13 +56,36 @@ void client_leave(struct clients *clients, struct client *client, const char *na
     clients->count--;
 
     stat_add(clients->bus, clients->slot, STAT_CLIENTS, -1);
+    stat_add(clients->bus, clients->slot, stat_at(STAT_CLIENTS_OF, client->operations->protocol),
+             -1);
+    stat_add(clients->bus, clients->slot, stat_at(STAT_CLOSED, client->reason), 1);
     if (clients->on_left != NULL)
         clients->on_left(clients->user, client, name);
 }
 
-uint32_t client_age_s(const struct client *client)
+void client_describe(const struct client *client, struct client_view *ret_view)
 {
-    return monotonic_s() - client->joined_s;
+    *ret_view = (struct client_view){
+        .protocol = client->operations->protocol,
+        .number = client->number,
+        .age_s = monotonic_s() - client->joined_s,
+    };
+    if (client->operations->describe != NULL)
+        client->operations->describe(client, ret_view);
+}
+
+void client_give_reason(struct client *client, enum stat_close_reason reason)
+{
+    if (client->has_reason)
+        return;
+    client->has_reason = true;
+    client->reason = (uint8_t)reason;
+}
+
+void client_kick(struct client *client)
+{
+    client_give_reason(client, STAT_CLOSED_KICKED);
+    client->operations->close(client);
 }
 
 void clients_walk_begin(struct clients *clients)

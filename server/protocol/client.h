@@ -10,15 +10,40 @@
 #ifndef SERVER_PROTOCOL_CLIENT_H
 #define SERVER_PROTOCOL_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "bus/stats.h"
 
 struct bus;
 struct client;
 
+enum {
+    CLIENT_NAME_BYTES_MAX = 65, /* terminated */
+    CLIENT_PEER_BYTES_MAX = 64,
+};
+
+/* What there is to say of a client: for the log and for sluicectl. */
+struct client_view {
+    enum stat_protocol protocol;
+    uint32_t number;                  /* of this worker's clients; never used again */
+    char name[CLIENT_NAME_BYTES_MAX]; /* that it gave itself; "": none */
+    char peer[CLIENT_PEER_BYTES_MAX]; /* "127.0.0.1:5000", "unix" */
+    uint32_t age_s;
+    uint64_t messages_in;
+    uint64_t messages_out; /* events delivered */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t queued_bytes;
+    uint32_t subscriptions;
+    uint32_t lagging; /* of them */
+};
+
 struct client_operations {
-    const char *
-        protocol; /* "room", "broker", "broker-tcp", "event-stream", "graphql-sse", "echo": for logs */
+    enum stat_protocol protocol;
+    /* Fills in name, peer, messages_*, bytes_*, queued_bytes, subscriptions, lagging. */
+    void (*describe)(const struct client *client, struct client_view *view);
     /* Tells it, in its protocol's way, that the server shuts down in so many seconds. */
     void (*warn)(struct client *client, uint32_t remaining_seconds);
     /* Closes it politely: 1001, or what its protocol has. */
@@ -30,13 +55,17 @@ struct client {
     struct client *next;
     struct client **link; /* what points at this client */
     uint32_t joined_s;    /* CLOCK_MONOTONIC seconds */
-    uint32_t warned;      /* the drain that has warned it: 0 none */
+    uint32_t number;      /* of this worker's clients, from 1 */
+    uint8_t warned;       /* the drain that has warned it: 0 none */
+    uint8_t reason;       /* enum stat_close_reason, once has_reason */
+    bool has_reason;
 };
 
 struct clients {
     struct client *first;  /* newest first */
     struct client *cursor; /* of a walk in bounded steps; moved along when its client leaves */
     size_t count;
+    uint32_t last_number;
     struct bus *bus;
     unsigned slot;
     /*
@@ -53,8 +82,11 @@ void clients_init(struct clients *clients, struct bus *bus, unsigned slot);
 void client_join(struct clients *clients, struct client *client,
                  const struct client_operations *operations, const char *name);
 void client_leave(struct clients *clients, struct client *client, const char *name);
-/* Seconds since it joined: for the log. */
-uint32_t client_age_s(const struct client *client);
+void client_describe(const struct client *client, struct client_view *ret_view);
+/* Why it is about to leave; the first that is said counts. Unsaid: STAT_CLOSED_GONE. */
+void client_give_reason(struct client *client, enum stat_close_reason reason);
+/* Closes it at an administrator's word (STAT_CLOSED_KICKED). */
+void client_kick(struct client *client);
 
 typedef void client_visit_function(void *user, struct client *client);
 /*

@@ -45,7 +45,7 @@ static void warn(struct client *client, uint32_t remaining_seconds)
 }
 
 static const struct client_operations operations = {
-    .protocol = "echo",
+    .protocol = STAT_PROTOCOL_ECHO,
     .warn = warn,
     .close = session_close,
 };

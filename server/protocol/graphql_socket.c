@@ -563,7 +563,7 @@ static void warn(struct client *client, uint32_t remaining_seconds)
 }
 
 static const struct client_operations client_operations = {
-    .protocol = "graphql",
+    .protocol = STAT_PROTOCOL_GRAPHQL_WS,
     .warn = warn,
     .close = session_close,
 };

@@ -70,7 +70,7 @@ static void leave(struct event_stream *events)
 }
 
 static const struct client_operations operations = {
-    .protocol = "graphql-sse",
+    .protocol = STAT_PROTOCOL_GRAPHQL_SSE,
     .warn = warn,
     .close = event_stream_close,
 };

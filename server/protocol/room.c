@@ -171,7 +171,7 @@ static void on_close(void *user, int code)
 }
 
 static const struct client_operations operations = {
-    .protocol = "room",
+    .protocol = STAT_PROTOCOL_ROOM,
     .warn = session_warn,
     .close = session_close,
 };

@@ -51,7 +51,7 @@ static void leave(struct event_stream *events)
 }
 
 static const struct client_operations operations = {
-    .protocol = "event-stream",
+    .protocol = STAT_PROTOCOL_EVENT_STREAM,
     .warn = warn,
     .close = event_stream_close,
 };

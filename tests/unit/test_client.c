@@ -11,7 +11,7 @@ enum {
     CLIENT_COUNT = 7,
 };
 
-static const struct client_operations operations = {.protocol = "test"};
+static const struct client_operations operations = {.protocol = STAT_PROTOCOL_ECHO};
 
 /* What the worker was told, and whom a walk has visited. */
 struct observed {
@@ -28,7 +28,7 @@ static void on_joined(void *user, const struct client *client, const char *name)
 {
     struct observed *observed = user;
 
-    assert_string_equal(client->operations->protocol, "test");
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_ECHO);
     observed->joined_count++;
     strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
 }
@@ -37,7 +37,7 @@ static void on_left(void *user, const struct client *client, const char *name)
 {
     struct observed *observed = user;
 
-    assert_string_equal(client->operations->protocol, "test");
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_ECHO);
     observed->left_count++;
     strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
 }
@@ -77,6 +77,7 @@ static void who_comes_and_goes_is_counted_and_told(void **state)
     struct fixture *f = *state;
     struct client members[CLIENT_COUNT];
     struct observed observed;
+    struct client_view view;
     struct clients clients;
 
     join_all(&clients, members, &observed, f->bus);
@@ -84,7 +85,9 @@ static void who_comes_and_goes_is_counted_and_told(void **state)
     assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), CLIENT_COUNT);
     assert_int_equal(observed.joined_count, CLIENT_COUNT);
     assert_string_equal(observed.last_name, "ann");
-    assert_true(client_age_s(&members[0]) < 3600);
+    client_describe(&members[0], &view);
+    assert_int_equal(view.number, 1);
+    assert_true(view.age_s < 3600);
 
     client_leave(&clients, &members[3], NULL);
     assert_int_equal(clients.count, CLIENT_COUNT - 1);

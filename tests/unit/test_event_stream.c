@@ -101,7 +101,7 @@ static void an_event_stream_is_warned_and_closed(void **state)
     struct client *client = f->service.clients.first;
 
     assert_lines(peer, "id: " PROTOCOL_EPOCH "-0", NULL);
-    assert_string_equal(client->operations->protocol, "event-stream");
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_EVENT_STREAM);
     client->operations->warn(client, 1800);
     assert_lines(peer, "event: shutdown",
                  "data: {\"type\":\"shutdown\",\"message\":\"Server is shutting down\","

@@ -530,7 +530,7 @@ static void a_drain_is_announced_by_a_ping(void **state)
     struct peer *peer = socket_connect_new(f);
     struct client *client = f->service.clients.first;
 
-    assert_string_equal(client->operations->protocol, "graphql");
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_GRAPHQL_WS);
     client->operations->warn(client, 1800);
     peer_expect(peer, "{\"type\":\"ping\",\"payload\":{\"type\":\"shutdown\","
                       "\"remaining_seconds\":1800}}");

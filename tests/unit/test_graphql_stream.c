@@ -220,7 +220,7 @@ static void it_is_warned_by_a_comment_and_ends_without_complete(void **state)
     struct client *client = f->service.clients.first;
 
     assert_block(peer, ID(0), NULL, NULL);
-    assert_string_equal(client->operations->protocol, "graphql-sse");
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_GRAPHQL_SSE);
     client->operations->warn(client, 1800);
     assert_block(peer, ": server is shutting down, 1800 s remain", NULL, NULL);
     (void)topics_append(f->base, "news", "1");
