@@ -113,6 +113,7 @@ static const struct refusal_answer {
     [ANSWER_UNSUPPORTED_TYPE] = {415, "unsupported_media_type", GRAPHQL_BAD_USER_INPUT},
     [ANSWER_UPGRADE_REQUIRED] = {426, "upgrade_required", GRAPHQL_BAD_USER_INPUT},
     [ANSWER_RATE_LIMITED] = {429, "rate_limited", GRAPHQL_RATE_LIMITED},
+    [ANSWER_INTERNAL] = {500, "internal", GRAPHQL_INTERNAL},
     [ANSWER_UNAVAILABLE] = {503, "unavailable", GRAPHQL_UNAVAILABLE},
     [ANSWER_STORAGE_FULL] = {507, "storage_full", GRAPHQL_STORAGE_FULL},
 };

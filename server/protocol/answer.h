@@ -41,6 +41,7 @@ enum answer_refusal {
     ANSWER_UNSUPPORTED_TYPE,
     ANSWER_UPGRADE_REQUIRED,
     ANSWER_RATE_LIMITED, /* the caller says in @headers when to retry */
+    ANSWER_INTERNAL,
     ANSWER_UNAVAILABLE,
     ANSWER_STORAGE_FULL,
 };

@@ -80,12 +80,15 @@ static void refuse(struct service *service, struct http_exchange *exchange,
 /* --- answering -------------------------------------------------------------------------------- */
 
 static void answer_large(struct service *service, struct http_exchange *exchange,
-                         const struct http_response *response, const struct text *body)
+                         const struct operation *operation, const struct http_response *response,
+                         const struct text *body)
 {
     struct arena *arena = api_share_answer(service->api, body);
 
     if (arena != NULL)
         answer_arena(service, exchange, response, arena);
+    else if (operation_kind(operation) == AST_MUTATION)
+        refuse(service, exchange, ANSWER_INTERNAL, API_NO_ROOM_DONE);
     else
         refuse(service, exchange, ANSWER_UNAVAILABLE, API_NO_ROOM);
     arena_unref(arena);
@@ -113,7 +116,7 @@ static void answer(struct service *service, struct http_exchange *exchange,
     else if (body.size < API_ANSWER_BYTES_MIN)
         answer_body(service, exchange, &response, &body);
     else
-        answer_large(service, exchange, &response, &body);
+        answer_large(service, exchange, operation, &response, &body);
     text_done(&body);
 }
 

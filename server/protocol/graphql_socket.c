@@ -252,8 +252,11 @@ static void answer(struct graphql_operation *operation)
     if (send_result(socket, &out)) {
         send_complete(operation);
     } else {
-        graphql_message_write_error(protocol_of(socket), id_of(operation), GRAPHQL_UNAVAILABLE,
-                                    API_NO_ROOM, &out);
+        bool is_done = operation_kind(operation->operation) == AST_MUTATION;
+
+        graphql_message_write_error(protocol_of(socket), id_of(operation),
+                                    is_done ? GRAPHQL_INTERNAL : GRAPHQL_UNAVAILABLE,
+                                    is_done ? API_NO_ROOM_DONE : API_NO_ROOM, &out);
         send_text(socket, &out);
     }
 }

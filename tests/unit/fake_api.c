@@ -128,7 +128,8 @@ enum ast_operation_kind operation_kind(const struct operation *operation)
 {
     if (is_called(operation, "subscription"))
         return AST_SUBSCRIPTION;
-    return is_called(operation, "mutation") ? AST_MUTATION : AST_QUERY;
+    return is_called(operation, "mutation") || is_called(operation, "mutation-sized") ? AST_MUTATION
+                                                                                      : AST_QUERY;
 }
 
 enum operation_state operation_run(struct operation *operation, void (*on_done)(void *user),
@@ -169,7 +170,7 @@ static void write_sized(const struct operation *operation, struct text *out)
 void operation_write(const struct operation *operation, struct text *out)
 {
     assert_true(operation->is_done || operation_is_refused(operation));
-    if (is_called(operation, "sized"))
+    if (is_called(operation, "sized") || is_called(operation, "mutation-sized"))
         write_sized(operation, out);
     else if (!operation_is_refused(operation))
         text_printf(out, "{\"data\":%s}", name_of(operation));

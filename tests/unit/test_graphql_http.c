@@ -361,6 +361,17 @@ static void a_large_answer_without_memory_is_503(void **state)
     assert_int_equal(post(*state, "", "sized 1000").status, 200);
 }
 
+static void a_mutation_whose_answer_finds_no_memory_is_not_to_be_tried_again(void **state)
+{
+    struct answer answer;
+
+    fake->has_no_memory = true;
+    answer = post(*state, "", "mutation-sized 1000000");
+    assert_refused(answer, 500, "INTERNAL");
+    assert_part(answer.body, "the mutation was executed");
+    assert_null(strstr(answer.head, "Retry-After"));
+}
+
 static void a_smaller_answer_is_its_connection_s_affair(void **state)
 {
     struct peer *peer = ask_deaf(*state, "", API_ANSWER_BYTES_MIN - FRAMING_BYTES);
@@ -440,6 +451,7 @@ int main(void)
         HTTP_TEST(a_large_answer_counts_until_it_has_been_read),
         HTTP_TEST(a_large_answer_counts_no_longer_than_its_client_stays),
         HTTP_TEST(a_large_answer_without_memory_is_503),
+        HTTP_TEST(a_mutation_whose_answer_finds_no_memory_is_not_to_be_tried_again),
         HTTP_TEST(a_smaller_answer_is_its_connection_s_affair),
         HTTP_TEST(refusals_at_the_door_have_graphql_s_shape),
         HTTP_TEST(a_get_of_a_foreign_page_is_answered_but_not_to_the_page),

@@ -520,6 +520,10 @@ static void a_large_answer_without_room_is_an_error_of_its_operation(void **stat
     socket_subscribe(peer, "a", "sized 1000000");
     peer_expect(peer, "{\"id\":\"a\",\"type\":\"error\",\"payload\":[{\"message\":\"" API_NO_ROOM
                       "\",\"extensions\":{\"code\":\"UNAVAILABLE\"}}]}");
+    socket_subscribe(peer, "a", "mutation-sized 1000000");
+    peer_expect(peer,
+                "{\"id\":\"a\",\"type\":\"error\",\"payload\":[{\"message\":\"" API_NO_ROOM_DONE
+                "\",\"extensions\":{\"code\":\"INTERNAL\"}}]}");
     socket_subscribe(peer, "a", "sized 3");
     assert_non_null(strstr(peer_text(peer), "next"));
 }
