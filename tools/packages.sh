@@ -5,6 +5,7 @@ PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libhttp-parser-dev li
     liblmdb-dev libssl-dev libsystemd-dev libwslay-dev libxxhash-dev uthash-dev)
 PACKAGES_TEST=(libcmocka-dev)
 PACKAGES_E2E=(chromium curl)
+TOOLS_E2E=(haproxy nginx prometheus systemd) # unpacked, not installed: see unpack_tools
 PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)
 
@@ -44,6 +45,60 @@ install_missing() {
         apt-get update -q &&
             apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
     ' sh "${missing[@]}"
+}
+
+# download_package PACKAGE DIRECTORY : its .deb, once more with new lists if these know none that is there.
+download_package() {
+    local as_root=()
+    (cd "$2" && apt-get download -q "$1") && return
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || return
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -q && (cd "$2" && apt-get download -q "$1")
+}
+
+# needs_libraries DIRECTORY : whether a program in it lacks any.
+needs_libraries() {
+    local found
+    found=$(find "$1" -type f -path '*bin/*' -perm -u+x -exec ldd {} + 2>/dev/null || true)
+    [[ $found == *'not found'* ]]
+}
+
+# unpack_tool PACKAGE DIRECTORY : all of it or nothing, whoever else does the same at this moment. A
+# program's libraries are installed: a library starts nothing.
+unpack_tool() {
+    local package=$1 directory=$2 work libraries
+    mkdir -p "${directory%/*}"
+    work=$(mktemp -d "${directory%/*}/.$package.XXXXXX")
+    run_logged download download_package "$package" "$work"
+    run_logged unpack dpkg -x "$work/$package"_*.deb "$work/tree"
+    if needs_libraries "$work/tree"; then
+        mapfile -t libraries < <(dpkg-deb -f "$work/$package"_*.deb Pre-Depends Depends |
+            tr ',' '\n' | sed 's/^[^:]*Depends: //; s/^ *//; s/[ :|(].*//' |
+            grep -E '^z?lib' | grep -v '^libjs-' | sort -u)
+        install_missing "${libraries[@]}"
+    fi
+    mv -T "$work/tree" "$directory" 2>/dev/null || [ -d "$directory" ] ||
+        die "cannot unpack $package into $directory"
+    rm -rf "$work"
+}
+
+# unpack_tools PACKAGE... : programs that tests run, each in $build_root/build-tools/PACKAGE, without
+# installing what may be a service of this machine then. Who has it installed has it on the PATH.
+unpack_tools() {
+    local package missing=()
+    for package in "$@"; do
+        [ ! -d "$build_root/build-tools/$package" ] || continue
+        if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+            missing+=("$package")
+        elif [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+            say "unpacking $package"
+            unpack_tool "$package" "$build_root/build-tools/$package"
+        fi
+    done
+    [ ${#missing[@]} -eq 0 ] ||
+        say "no apt here: tests need the programs of what Debian calls ${missing[*]} on the PATH"
 }
 
 # run_logged NAME COMMAND... : quiet when all is well, otherwise its last lines, and the end.

@@ -23,6 +23,7 @@ failed=0
 
 export SLUICE_BIN=$build_dir/server/sluice
 export SLUICE_BUILD=$build_dir
+export SLUICE_TOOLS=$build_root/build-tools
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -115,6 +116,7 @@ case " $*" in
 *" e2e"* | *" fault"* | *" fuzz"*)
     install_node e2e # before the next, which may write the certificates anew
     install_missing "${PACKAGES_E2E[@]}"
+    unpack_tools "${TOOLS_E2E[@]}"
     ;;
 esac
 case " $*" in
