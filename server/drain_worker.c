@@ -66,7 +66,7 @@ static void close_client(void *user, struct client *client)
 static void begin_walk(struct worker *worker, enum drain_walk walk)
 {
     worker->drain.walk = walk;
-    clients_walk_begin(&worker->service.clients);
+    clients_walk_begin(&worker->service.clients, &worker->drain.place);
 }
 
 static void begin_spread(struct worker *worker)
@@ -99,7 +99,7 @@ static bool step_spread(struct worker *worker)
     step = step > DRAIN_STEP ? DRAIN_STEP : step;
     if (step == 0 && drain->spread_closed < drain->spread_count)
         return false;
-    if (step == 0 || clients_walk(&worker->service.clients, step, close_client, worker) != 0) {
+    if (step == 0 || clients_walk(&drain->place, step, close_client, worker) != 0) {
         begin_walk(worker, DRAIN_WALK_CLOSE); /* who has come meanwhile */
         return true;
     }
@@ -117,7 +117,7 @@ static bool step_walk(struct worker *worker)
         return false;
     if (drain->walk == DRAIN_WALK_SPREAD)
         return step_spread(worker);
-    if (clients_walk(&worker->service.clients, DRAIN_STEP, visit, worker) != 0)
+    if (clients_walk(&drain->place, DRAIN_STEP, visit, worker) != 0)
         drain->walk = DRAIN_WALK_NONE;
     return true;
 }

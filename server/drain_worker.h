@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "bus/slots.h"
+#include "server/protocol/client.h"
 
-struct client;
 struct worker;
 
 enum {
@@ -35,6 +35,7 @@ enum drain_walk {
 struct worker_drain {
     enum bus_phase phase; /* as last seen */
     enum drain_walk walk;
+    struct clients_walk place; /* where it stands */
     int64_t accept_until_ns;
     int64_t spread_begun_ns;
     int64_t stop_by_ns;

@@ -47,8 +47,10 @@ void client_leave(struct clients *clients, struct client *client, const char *na
     CHECK(client->link != NULL);
     CHECK(clients->count > 0);
 
-    if (clients->cursor == client)
-        clients->cursor = client->next;
+    for (struct clients_walk *walk = clients->walks; walk != NULL; walk = walk->next) {
+        if (walk->cursor == client)
+            walk->cursor = client->next;
+    }
     *client->link = client->next;
     if (client->next != NULL)
         client->next->link = client->link;
@@ -88,18 +90,38 @@ void client_kick(struct client *client)
     client->operations->close(client);
 }
 
-void clients_walk_begin(struct clients *clients)
+void clients_walk_begin(struct clients *clients, struct clients_walk *walk)
 {
-    clients->cursor = clients->first;
+    clients_walk_end(walk);
+    walk->cursor = clients->first;
+    walk->next = clients->walks;
+    walk->link = &clients->walks;
+    if (walk->next != NULL)
+        walk->next->link = &walk->next;
+    clients->walks = walk;
 }
 
-int clients_walk(struct clients *clients, size_t step, client_visit_function *visit, void *user)
+int clients_walk(struct clients_walk *walk, size_t step, client_visit_function *visit, void *user)
 {
-    for (size_t i = 0; i < step && clients->cursor != NULL; i++) {
-        struct client *client = clients->cursor;
+    CHECK(walk->link != NULL);
+    for (size_t i = 0; i < step && walk->cursor != NULL; i++) {
+        struct client *client = walk->cursor;
 
-        clients->cursor = client->next; /* first: @visit may make it leave */
+        walk->cursor = client->next; /* first: @visit may make it leave */
         visit(user, client);
     }
-    return clients->cursor == NULL;
+    if (walk->cursor != NULL)
+        return 0;
+    clients_walk_end(walk);
+    return 1;
+}
+
+void clients_walk_end(struct clients_walk *walk)
+{
+    if (walk->link == NULL)
+        return;
+    *walk->link = walk->next;
+    if (walk->next != NULL)
+        walk->next->link = walk->link;
+    walk->link = NULL;
 }

@@ -61,9 +61,16 @@ struct client {
     bool has_reason;
 };
 
+/* How far a walk in bounded steps has come; zeroed before its first beginning. */
+struct clients_walk {
+    struct client *cursor; /* visited next; moved along when it leaves */
+    struct clients_walk *next;
+    struct clients_walk **link; /* what points at this walk; NULL: it is not under way */
+};
+
 struct clients {
-    struct client *first;  /* newest first */
-    struct client *cursor; /* of a walk in bounded steps; moved along when its client leaves */
+    struct client *first;       /* newest first */
+    struct clients_walk *walks; /* under way */
     size_t count;
     uint32_t last_number;
     struct bus *bus;
@@ -90,10 +97,13 @@ void client_kick(struct client *client);
 
 typedef void client_visit_function(void *user, struct client *client);
 /*
- * Visits every client once over several calls of at most @step; 1 when the walk is done, else 0.
- * Who joins during a walk is not visited by it. @visit may make clients leave.
+ * Visits every client once, newest first, over several calls of at most @step; 1 when the walk is done,
+ * else 0. Who joins during a walk is not visited by it. @visit may make clients leave. One that is
+ * begun while it is under way begins anew.
  */
-void clients_walk_begin(struct clients *clients);
-int clients_walk(struct clients *clients, size_t step, client_visit_function *visit, void *user);
+void clients_walk_begin(struct clients *clients, struct clients_walk *walk);
+int clients_walk(struct clients_walk *walk, size_t step, client_visit_function *visit, void *user);
+/* Ends it before it is done; nothing when it is not under way. */
+void clients_walk_end(struct clients_walk *walk);
 
 #endif

@@ -110,13 +110,14 @@ static void a_walk_visits_everybody_once_however_small_its_steps(void **state)
     struct client members[CLIENT_COUNT];
     struct observed observed;
     struct clients clients;
+    struct clients_walk walk = {0};
 
     for (size_t step = 1; step <= CLIENT_COUNT + 1; step++) {
         size_t calls = 1;
 
         join_all(&clients, members, &observed, f->bus);
-        clients_walk_begin(&clients);
-        while (clients_walk(&clients, step, visit, &observed) == 0)
+        clients_walk_begin(&clients, &walk);
+        while (clients_walk(&walk, step, visit, &observed) == 0)
             calls++;
         assert_int_equal(calls, (CLIENT_COUNT + step - 1) / step);
         for (size_t i = 0; i < CLIENT_COUNT; i++)
@@ -131,13 +132,14 @@ static void clients_may_leave_during_a_walk(void **state)
     struct client members[CLIENT_COUNT];
     struct observed observed;
     struct clients clients;
+    struct clients_walk walk = {0};
 
     for (size_t leaver = 0; leaver < CLIENT_COUNT; leaver++) {
         join_all(&clients, members, &observed, f->bus);
-        clients_walk_begin(&clients);
-        assert_int_equal(clients_walk(&clients, 2, visit, &observed), 0);
+        clients_walk_begin(&clients, &walk);
+        assert_int_equal(clients_walk(&walk, 2, visit, &observed), 0);
         observed.leaves_with = &members[leaver];
-        while (clients_walk(&clients, 2, visit, &observed) == 0)
+        while (clients_walk(&walk, 2, visit, &observed) == 0)
             continue;
         for (size_t i = 0; i < CLIENT_COUNT; i++) {
             if (i != leaver)
@@ -155,28 +157,67 @@ static void who_joins_during_a_walk_is_left_for_the_next(void **state)
     struct client late;
     struct observed observed;
     struct clients clients;
+    struct clients_walk walk = {0};
 
     join_all(&clients, members, &observed, f->bus);
     observed.members[CLIENT_COUNT] = &late;
-    clients_walk_begin(&clients);
-    assert_int_equal(clients_walk(&clients, 3, visit, &observed), 0);
+    clients_walk_begin(&clients, &walk);
+    assert_int_equal(clients_walk(&walk, 3, visit, &observed), 0);
     client_join(&clients, &late, &operations, NULL);
-    assert_int_equal(clients_walk(&clients, CLIENT_COUNT, visit, &observed), 1);
+    assert_int_equal(clients_walk(&walk, CLIENT_COUNT, visit, &observed), 1);
     assert_int_equal(observed.visits[CLIENT_COUNT], 0);
 
-    clients_walk_begin(&clients);
-    assert_int_equal(clients_walk(&clients, CLIENT_COUNT + 1, visit, &observed), 1);
+    clients_walk_begin(&clients, &walk);
+    assert_int_equal(clients_walk(&walk, CLIENT_COUNT + 1, visit, &observed), 1);
     assert_int_equal(observed.visits[CLIENT_COUNT], 1);
+}
+
+/* A drain and an administrator's question, say. */
+static void several_walks_are_under_way_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct observed observed;
+    struct observed other;
+    struct clients clients;
+    struct clients_walk walks[3] = {0};
+
+    join_all(&clients, members, &observed, f->bus);
+    other = observed;
+    for (size_t i = 0; i < 3; i++)
+        clients_walk_begin(&clients, &walks[i]);
+    assert_int_equal(clients_walk(&walks[0], 2, visit, &observed), 0);
+    clients_walk_end(&walks[1]);
+    clients_walk_end(&walks[1]);                              /* once more is nothing */
+    client_leave(&clients, &members[CLIENT_COUNT - 1], NULL); /* visited by the first, not yet … */
+    client_leave(&clients, &members[CLIENT_COUNT - 3], NULL); /* … and where the first stands */
+    assert_int_equal(clients_walk(&walks[2], CLIENT_COUNT, visit, &other), 1);
+    assert_int_equal(clients_walk(&walks[0], CLIENT_COUNT, visit, &observed), 1);
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        bool has_left = i == CLIENT_COUNT - 1 || i == CLIENT_COUNT - 3;
+
+        assert_int_equal(observed.visits[i], i == CLIENT_COUNT - 3 ? 0 : 1);
+        assert_int_equal(other.visits[i], has_left ? 0 : 1);
+    }
+    assert_null(clients.walks);
+
+    clients_walk_begin(&clients, &walks[0]);
+    assert_int_equal(clients_walk(&walks[0], 1, visit, &observed), 0);
+    clients_walk_begin(&clients, &walks[0]); /* anew */
+    assert_ptr_equal(walks[0].cursor, clients.first);
+    clients_walk_end(&walks[0]);
+    assert_null(clients.walks);
 }
 
 static void an_empty_walk_is_done_at_once(void **state)
 {
     struct fixture *f = *state;
     struct clients clients;
+    struct clients_walk walk = {0};
 
     clients_init(&clients, f->bus, SLOT);
-    clients_walk_begin(&clients);
-    assert_int_equal(clients_walk(&clients, 1, visit, NULL), 1);
+    clients_walk_begin(&clients, &walk);
+    assert_int_equal(clients_walk(&walk, 1, visit, NULL), 1);
 }
 
 int main(void)
@@ -187,6 +228,7 @@ int main(void)
         CLIENT_TEST(a_walk_visits_everybody_once_however_small_its_steps),
         CLIENT_TEST(clients_may_leave_during_a_walk),
         CLIENT_TEST(who_joins_during_a_walk_is_left_for_the_next),
+        CLIENT_TEST(several_walks_are_under_way_at_a_time),
         CLIENT_TEST(an_empty_walk_is_done_at_once),
     };
 
