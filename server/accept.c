@@ -20,10 +20,18 @@
 #include "server/http/http1.h"
 #include "server/log.h"
 #include "server/net/stream.h"
+#include "server/protocol/control.h"
 #include "server/worker.h"
 
 enum {
-    SHARE_PERCENT = 110, /* of the average */
+    /*
+     * Connections to the control socket: a newcomer beyond is closed at once. Of those that wait for a
+     * request the oldest gives way before that, so that idle ones keep nobody out.
+     */
+    CONTROL_CONNECTIONS_MAX = 64,
+    CONTROL_HANDSHAKES_MAX = 32,
+    CONTROL_MARK = TCP_MARK_MAX, /* tcp_mark, where others have their enum admission */
+    SHARE_PERCENT = 110,         /* of the average */
     /* What a process has open besides connections, where /proc does not tell. */
     DESCRIPTORS_USUAL = BUS_SLOT_COUNT + 32,
     /* Of a worker's connections, so many may wait for a request's head; but so many at least. */
@@ -59,6 +67,10 @@ static void on_gone(void *user, const struct stream *stream, unsigned mark)
     struct worker *worker = user;
     struct sockaddr_storage address;
 
+    if (mark == CONTROL_MARK) {
+        worker->control.connection_count--;
+        return;
+    }
     tcp_peer_address(stream, &address);
     admission_end(&worker->accept.admissions, (enum admission)mark, &address);
 }
@@ -86,6 +98,22 @@ static void on_broker_line(void *user, struct stream *stream)
     worker->service.full_reason = admission_reason(verdict);
     broker_line_serve(&worker->service, stream);
     worker->service.full_reason = NULL;
+}
+
+/* Not one of the connections that limits, shares and drains are about. */
+static void on_control(void *user, struct stream *stream)
+{
+    struct worker *worker = user;
+    struct worker_control *control = &worker->control;
+
+    if (control->connection_count >= CONTROL_CONNECTIONS_MAX) {
+        stream_abort(stream);
+        return;
+    }
+    control->connection_count++;
+    tcp_mark(stream, CONTROL_MARK);
+    if (http1_serve(&control->http, stream) != 0)
+        stream_abort(stream);
 }
 
 /* Requests of those who were one too many: the router says so to each. */
@@ -171,6 +199,24 @@ static int listen_on(struct worker *worker, const struct heritage_listener *list
     return 0;
 }
 
+/* Always open, whoever else is turned away. */
+static int open_control(struct worker *worker)
+{
+    struct worker_control *control = &worker->control;
+    int fd = control_sockets_keep(&worker->heritage->control, worker->index);
+
+    if (fd < 0)
+        return 0; /* why has been said at start */
+    control->limits = worker->http_limits;
+    control->limits.handshakes_max = CONTROL_HANDSHAKES_MAX;
+    control->handlers = worker->http_handlers;
+    control->handlers.on_request = control_on_request;
+    control->http = worker->http;
+    control->http.limits = &control->limits;
+    control->http.handlers = &control->handlers;
+    return tcp_listen(worker->tcp, fd, on_control, worker, &control->listener);
+}
+
 int accept_open(struct worker *worker)
 {
     const struct heritage *heritage = worker->heritage;
@@ -179,6 +225,9 @@ int accept_open(struct worker *worker)
 
     set_limits(worker);
     tcp_set_on_gone(worker->tcp, on_gone, worker);
+    rc = open_control(worker);
+    if (rc != 0)
+        return rc;
     worker->accept.listeners = calloc(count, sizeof(struct tcp_listener *));
     if (worker->accept.listeners == NULL)
         return -ENOMEM;
@@ -196,6 +245,8 @@ void accept_close(struct worker *worker)
     free(worker->accept.listeners);
     worker->accept.listeners = NULL;
     worker->accept.listener_count = 0;
+    tcp_listener_close(worker->control.listener);
+    worker->control.listener = NULL;
 }
 
 /* --- sharing them evenly -------------------------------------------------------------------------- */

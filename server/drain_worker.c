@@ -17,8 +17,10 @@
 
 void drain_on_joined(void *user, const struct client *client, const char *name)
 {
-    const struct worker *worker = user;
+    struct worker *worker = user;
 
+    /* Until then the walk of that moment is still to come. */
+    worker->drain.has_newcomers = worker->drain.has_refused;
     if (worker->config->log_connections)
         log_debug("%s %s: connected", stat_protocol_name(client->operations->protocol),
                   name == NULL ? "-" : name);
@@ -166,6 +168,7 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
         refuse_newcomers(worker);
         http1_close_idle(&worker->http);
         http1_close_idle(&worker->http_full);
+        worker->control.http.is_closing = true;
         begin_walk(worker, DRAIN_WALK_CLOSE);
         drain->stop_by_ns = now_ns + DRAIN_STOPPING_NS;
         break;
@@ -195,6 +198,11 @@ static void begin_due(struct worker *worker)
         worker->config->drain_spread > 0) {
         drain->has_spread = true;
         begin_spread(worker);
+    }
+    /* Of the control socket, or on a connection that was there before. */
+    if (drain->has_newcomers && drain->walk == DRAIN_WALK_NONE) {
+        drain->has_newcomers = false;
+        begin_walk(worker, DRAIN_WALK_WARN);
     }
 }
 
@@ -236,7 +244,9 @@ bool drain_worker_is_over(const struct worker *worker)
 {
     if (worker->drain.phase != BUS_STOPPING)
         return false;
-    if (tcp_counts(worker->tcp)->open_count == 0 && publisher_is_idle(worker->service.publisher))
+    /* Who keeps a control connection open without asking anything holds up nobody. */
+    if (tcp_counts(worker->tcp)->open_count == worker->control.http.waiting_count &&
+        publisher_is_idle(worker->service.publisher))
         return true;
     return clock_boottime_ns() >= worker->drain.stop_by_ns;
 }

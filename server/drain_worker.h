@@ -44,6 +44,7 @@ struct worker_drain {
     size_t client_count; /* as the master was last told of */
     bool has_refused;    /* drain_accept is over, and who was there has been told */
     bool has_spread;     /* the closing over drain_spread has begun */
+    bool has_newcomers;  /* some came since, and have not been warned */
 };
 
 /* Acts on the phase; true when it wants another turn at once. */

@@ -136,6 +136,17 @@ int heritage_renew_bus(struct heritage *heritage)
     return open_bus(heritage);
 }
 
+/* --- control sockets --------------------------------------------------------------------------- */
+
+/* A full disk, or a file system without sockets, shall not keep the server from its clients. */
+static void open_control(struct heritage *heritage)
+{
+    const struct config *config = heritage->config;
+
+    if (control_sockets_open(config->data, (unsigned)config->workers, &heritage->control) != 0)
+        log_warning("sluicectl cannot reach this server: %s", control_sockets_error_text());
+}
+
 /* --- all of it ------------------------------------------------------------------------------------------ */
 
 /* What must be done while still root: make directories, take the lock, bind low ports. */
@@ -161,8 +172,10 @@ static int open_as_root(struct heritage *heritage, const struct user *user)
 
 static int open_as_user(struct heritage *heritage)
 {
-    int rc = store_identify(heritage->config->data, &heritage->store_id);
+    int rc;
 
+    open_control(heritage);
+    rc = store_identify(heritage->config->data, &heritage->store_id);
     if (rc != 0) {
         log_error("%s", store_error_text());
         return rc;
@@ -207,6 +220,7 @@ int heritage_open(const struct config *config, struct model *model, struct herit
     *ret_heritage = (struct heritage){
         .config = config,
         .model = model,
+        .control = {.directory_fd = -1},
         .lock_fd = -1,
         .descriptors_max = raise_descriptors(),
         .master_pid = getpid(),
@@ -237,6 +251,7 @@ void heritage_close(struct heritage *heritage)
     bus_close(heritage->bus);
     close_listeners(heritage->broker_listeners, heritage->broker_listener_count);
     close_listeners(heritage->listeners, heritage->listener_count);
+    control_sockets_close(&heritage->control);
     if (heritage->lock_fd >= 0)
         (void)close(heritage->lock_fd); /* lets go of the lock, nothing more */
     free(heritage->ring_path);

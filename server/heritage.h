@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "server/control_sockets.h"
 #include "server/net/address.h"
 
 struct bus;
@@ -37,6 +38,7 @@ struct heritage {
     size_t listener_count;
     struct heritage_listener *broker_listeners;
     size_t broker_listener_count;
+    struct control_sockets control;
     char *ring_path;
     int lock_fd; /* the data directory's lock; held until the last child is gone; -1: none */
     uint64_t store_id;
@@ -45,7 +47,8 @@ struct heritage {
 };
 
 /*
- * Directories, lock, listening sockets, then the change of user, then store id, ring and counts.
+ * Directories, lock, listening sockets, then the change of user, then control sockets, store id, ring
+ * and counts.
  * 0, or -errno, said.
  */
 int heritage_open(const struct config *config, struct model *model, struct heritage *ret_heritage);

@@ -52,6 +52,7 @@ static void close_listeners(const struct heritage *heritage)
         (void)close(heritage->listeners[i].fd); /* the workers have theirs */
     for (size_t i = 0; i < heritage->broker_listener_count; i++)
         (void)close(heritage->broker_listeners[i].fd);
+    (void)control_sockets_keep(&heritage->control, BUS_WORKERS_MAX); /* none of them */
 }
 
 static _Noreturn void run_child(const struct heritage *heritage, const struct child *child)

@@ -36,6 +36,15 @@ struct worker_accept {
     struct admissions admissions;
 };
 
+/* The administrator's door (accept.c; server/control_sockets.h). */
+struct worker_control {
+    struct tcp_listener *listener; /* NULL: there is none */
+    uint32_t connection_count;
+    struct http_limits limits;
+    struct http_handlers handlers;
+    struct http_server http;
+};
+
 struct worker {
     const struct heritage *heritage;
     const struct config *config;
@@ -54,6 +63,7 @@ struct worker {
     struct http_server http;
     struct http_server http_full; /* for those who are one too many */
     struct worker_accept accept;
+    struct worker_control control;
     struct worker_drain drain;
     struct trim trim;
     struct tcp_counts reported; /* what the counters in the ring know of */

@@ -163,7 +163,8 @@ static bool is_foreign(const struct service *service, const struct http_exchange
     const struct http_request *request = http_request(exchange);
     struct http_text origin;
 
-    return (request->method == HTTP_METHOD_POST || is_websocket(route, request)) &&
+    return !service->is_control &&
+           (request->method == HTTP_METHOD_POST || is_websocket(route, request)) &&
            origin_judge(&service->limits, exchange, &origin) == ORIGIN_FOREIGN;
 }
 
@@ -173,7 +174,7 @@ static bool is_turned_away(const struct service *service, const struct http_exch
 {
     const struct http_request *request = http_request(exchange);
 
-    if ((route->flags & IS_MONITOR) != 0 || is_websocket(route, request))
+    if (service->is_control || (route->flags & IS_MONITOR) != 0 || is_websocket(route, request))
         return false;
     if (service->is_refusing)
         return !is_event_stream(route, request) && !http_exchange_is_old(exchange);
@@ -187,7 +188,7 @@ static bool is_over_rate(struct service *service, struct http_exchange *exchange
     char retry_after[32];
     int64_t wait_ns = 0;
 
-    if (route == NULL || (route->flags & IS_MONITOR) == 0)
+    if (!service->is_control && (route == NULL || (route->flags & IS_MONITOR) == 0))
         wait_ns = service_rate_take(service, http_exchange_stream(exchange),
                                     http_request(exchange)->body_bytes);
     if (wait_ns == 0)

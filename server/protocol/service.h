@@ -65,6 +65,7 @@ struct service {
     unsigned worker_index;
     bool is_refusing; /* draining, drain_accept over: newcomers as PROTOCOLS section 1 says */
     const char *full_reason; /* why the newcomer is one too many (1013 or 503); NULL: it is not */
+    bool is_control;         /* the request being handled came by the control socket: control.h */
 
     /* --- of the protocols ----------------------------------------------------------------- */
     struct topics_encoding *room_encoding;

@@ -1,0 +1,47 @@
+/*
+ * server/protocol/control.h - what an administrator may ask and order: HTTP on the control sockets.
+ *
+ * Each worker has a unix socket of its own (server/control_sockets.h); the permissions of its file are
+ * the authorisation. On it everything that the other listeners serve is served, also while
+ * draining, to everybody and at any rate, and whatever a browser's Origin or Host would say; and
+ * below /control/, there only:
+ *
+ *   GET  /control/clients?limit=1000&before=NUMBER&lagging=true   this worker's, newest first
+ *   POST /control/kick?client=ID-OR-NAME                          this worker's: {"kicked":N}
+ *   POST /control/drain                                           202, as a SIGTERM to the master
+ *
+ * Answers  JSON, compact; fields may be added. Errors as those of all other paths. OPTIONS is not
+ *          answered: no browser comes here.
+ * Clients  {"worker":0,"pid":4711,"clients":[{"id":"0-17","protocol":"room","name":"alice",
+ *          "peer":"127.0.0.1:5000","connected_seconds":12,"messages_in":1,"messages_out":2,
+ *          "bytes_in":3,"bytes_out":4,"queued_bytes":0,"subscriptions":1,"lagging":0}],"more":false};
+ *          a client without a name has null. An id is worker and number; the next page is asked for
+ *          with `before` as the last one's number. `lagging=true`: only those with such subscriptions.
+ * Kick     `client` is an id if it has the form of one, else a name: everybody's who has it. Of who
+ *          has been kicked already and has not gone yet nothing is said again.
+ * Limits   what takes time goes on over several turns (server/protocol/waiting.h), CONTROL_STEP
+ *          clients in each. Connections: server/accept.c.
+ * Callers  the worker: http_handlers.on_request of its control socket. @user: its struct service.
+ */
+#ifndef SERVER_PROTOCOL_CONTROL_H
+#define SERVER_PROTOCOL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_exchange;
+struct service;
+
+enum {
+    CONTROL_CLIENTS_MAX = 1000, /* in one answer; also what is given unless asked otherwise */
+    CONTROL_STEP = 500,         /* clients looked at in a turn, for one request */
+};
+
+void control_on_request(void *user, struct http_exchange *exchange);
+
+/* --- below /control/ -------------------------------------------------------------------------- */
+
+void control_clients_serve(struct service *service, struct http_exchange *exchange);
+void control_kick_serve(struct service *service, struct http_exchange *exchange);
+
+#endif
