@@ -172,7 +172,8 @@ static void set_limits(struct worker *worker)
     if (admissions->connections_max == 0)
         admissions->connections_max = possible;
     if (admissions->connections_max > possible && worker->index == 0)
-        log_warning("max-connections of %" PRIu64 " are more than %" PRIu64
+        log_warning(LOG_START_WARNING,
+                    "max-connections of %" PRIu64 " are more than %" PRIu64
                     " open files allow to each of %" PRIu64 " workers: %" PRIu64 " in all",
                     admissions->connections_max, heritage->descriptors_max, config->workers,
                     possible);

@@ -15,6 +15,27 @@ static int64_t seconds(int64_t ns)
     return (ns + CLOCK_SECOND_NS / 2) / CLOCK_SECOND_NS;
 }
 
+static void log_begun(uint64_t clients, int64_t deadline_s)
+{
+    const struct log_field fields[] = {
+        log_told(log_u64(LOG_FIELD_CONNECTIONS, clients)),
+        log_told(log_i64(LOG_FIELD_DEADLINE_SECONDS, deadline_s)),
+    };
+
+    log_fields(LOG_LEVEL_INFO, LOG_SHUTDOWN_BEGUN, fields, 2,
+               "shutdown: draining %" PRIu64 " connections, deadline %" PRId64 " s", clients,
+               deadline_s);
+}
+
+/* Whoever is left, @clients, is about to be closed. */
+static void log_closing(enum log_event event, const char *why, uint64_t clients)
+{
+    const struct log_field field = log_told(log_u64(LOG_FIELD_CONNECTIONS, clients));
+
+    log_fields(LOG_LEVEL_WARNING, event, &field, 1,
+               "shutdown: %s, %" PRIu64 " connections left are closed", why, clients);
+}
+
 void drain_begin(struct drain *drain, struct bus *bus, const struct config *config, int64_t now_ns)
 {
     CHECK(drain->begun_ns == 0);
@@ -24,8 +45,7 @@ void drain_begin(struct drain *drain, struct bus *bus, const struct config *conf
         .deadline_ns = now_ns + (int64_t)config->drain_timeout,
         .report_ns = now_ns + DRAIN_REPORT_NS,
     };
-    log_info("shutdown: draining %" PRIu64 " connections, deadline %" PRId64 " s",
-             stat_sum(bus, STAT_CLIENTS), seconds((int64_t)config->drain_timeout));
+    log_begun(stat_sum(bus, STAT_CLIENTS), seconds((int64_t)config->drain_timeout));
     bus_set_phase(bus, BUS_DRAINING, drain->deadline_ns);
 }
 
@@ -39,18 +59,26 @@ void drain_cut_short(struct drain *drain, struct bus *bus, int64_t now_ns)
 {
     if (drain->closing_until_ns != 0)
         return;
-    log_warning("shutdown: asked again, %" PRIu64 " connections left are closed",
-                stat_sum(bus, STAT_CLIENTS));
+    log_closing(LOG_SHUTDOWN_HURRIED, "asked again", stat_sum(bus, STAT_CLIENTS));
     close_all(drain, bus, now_ns);
 }
 
 static void report(struct drain *drain, uint64_t left, int64_t now_ns)
 {
+    int64_t elapsed_s = seconds(now_ns - drain->begun_ns);
+    int64_t remaining_s = seconds(drain->deadline_ns - now_ns);
+    const struct log_field fields[] = {
+        log_told(log_u64(LOG_FIELD_CONNECTIONS, left)),
+        log_told(log_i64(LOG_FIELD_ELAPSED_SECONDS, elapsed_s)),
+        log_told(log_i64(LOG_FIELD_REMAINING_SECONDS, remaining_s)),
+    };
+
     while (drain->report_ns <= now_ns)
         drain->report_ns += DRAIN_REPORT_NS;
-    log_info("shutdown: %" PRIu64 " connections left, %" PRId64 " s elapsed, %" PRId64
-             " s until the deadline",
-             left, seconds(now_ns - drain->begun_ns), seconds(drain->deadline_ns - now_ns));
+    log_fields(LOG_LEVEL_INFO, LOG_SHUTDOWN_PROGRESS, fields, 3,
+               "shutdown: %" PRIu64 " connections left, %" PRId64 " s elapsed, %" PRId64
+               " s until the deadline",
+               left, elapsed_s, remaining_s);
 }
 
 bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
@@ -62,7 +90,7 @@ bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
     if (left == 0 && now_ns >= drain->accept_until_ns)
         return true;
     if (now_ns >= drain->deadline_ns) {
-        log_warning("shutdown: deadline reached, %" PRIu64 " connections left are closed", left);
+        log_closing(LOG_SHUTDOWN_DEADLINE, "deadline reached", left);
         close_all(drain, bus, now_ns);
         return left == 0;
     }

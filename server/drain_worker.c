@@ -22,29 +22,29 @@ void drain_on_joined(void *user, const struct client *client, const char *name)
     /* Until then the walk of that moment is still to come. */
     worker->drain.has_newcomers = worker->drain.has_refused;
     if (worker->config->log_connections)
-        log_debug("%s %s: connected", stat_protocol_name(client->operations->protocol),
-                  name == NULL ? "-" : name);
+        log_debug(LOG_CLIENT_JOINED, "%s %s: connected",
+                  stat_protocol_name(client->operations->protocol), name == NULL ? "-" : name);
 }
 
-static void log_client_left(int64_t now_ns, const struct client *client, const char *name)
+static void log_client_left(const struct client *client, const char *name)
 {
     struct client_view view;
 
     client_describe(client, &view);
-    log_info_bounded(now_ns, "%s %s: left after %" PRIu32 " s", stat_protocol_name(view.protocol),
-                     name == NULL ? "-" : name, view.age_s);
+    log_info(LOG_CLIENT_LEFT, "%s %s: left after %" PRIu32 " s", stat_protocol_name(view.protocol),
+             name == NULL ? "-" : name, view.age_s);
 }
 
 void drain_on_left(void *user, const struct client *client, const char *name)
 {
     const struct worker *worker = user;
-    int64_t now_ns = loop_now_ns(worker->loop);
 
     if (worker->config->log_connections)
-        log_client_left(now_ns, client, name);
+        log_client_left(client, name);
     /* Not bounded: nobody new comes, so there are no more of these lines than clients were. */
     if (worker->drain.phase >= BUS_DRAINING)
-        log_info("client left, %" PRIu64 " remain", stat_sum(worker->bus, STAT_CLIENTS));
+        log_info(LOG_SHUTDOWN_CLIENT, "client left, %" PRIu64 " remain",
+                 stat_sum(worker->bus, STAT_CLIENTS));
 }
 
 /* --- walks --------------------------------------------------------------------------------------- */

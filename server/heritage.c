@@ -52,13 +52,15 @@ static int open_listener(const char *text, const struct user *user,
     if (rc == 0)
         rc = give_socket(&listener, user);
     if (rc != 0) {
-        log_error("cannot listen on %s: %s", text, reason != NULL ? reason : strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot listen on %s: %s", text,
+                  reason != NULL ? reason : strerror(-rc));
         if (listener.fd >= 0)
             (void)close(listener.fd); /* nobody has connected */
         return rc;
     }
     if (!address_is_loopback(&listener.address))
-        log_warning("%s can be reached from other machines, and there is no authentication", text);
+        log_warning(LOG_START_WARNING,
+                    "%s can be reached from other machines, and there is no authentication", text);
     *ret_listener = listener;
     return 0;
 }
@@ -117,11 +119,12 @@ static int open_bus(struct heritage *heritage)
     int rc = bus_open(&options, &heritage->bus);
 
     if (rc != 0) {
-        log_error("%s", bus_error_text());
+        log_error(LOG_START_FAILED, "%s", bus_error_text());
         return rc;
     }
     if (bus_size(heritage->bus) != options.size)
-        log_warning("the ring of the last run keeps its size of %" PRIu64
+        log_warning(LOG_START_WARNING,
+                    "the ring of the last run keeps its size of %" PRIu64
                     " KiB until a drain has emptied it",
                     bus_size(heritage->bus) / 1024);
     bus_slot_occupy(heritage->bus, BUS_SLOT_MASTER);
@@ -144,7 +147,8 @@ static void open_control(struct heritage *heritage)
     const struct config *config = heritage->config;
 
     if (control_sockets_open(config->data, (unsigned)config->workers, &heritage->control) != 0)
-        log_warning("sluicectl cannot reach this server: %s", control_sockets_error_text());
+        log_warning(LOG_START_WARNING, "sluicectl cannot reach this server: %s",
+                    control_sockets_error_text());
 }
 
 /* --- all of it ------------------------------------------------------------------------------------------ */
@@ -160,7 +164,7 @@ static int open_as_root(struct heritage *heritage, const struct user *user)
     if (rc == 0)
         rc = datadir_lock(config->data, user, &heritage->lock_fd);
     if (rc != 0) {
-        log_error("%s", datadir_error_text());
+        log_error(LOG_START_FAILED, "%s", datadir_error_text());
         return rc;
     }
     rc = open_listeners(&config->listen, user, &heritage->listeners, &heritage->listener_count);
@@ -177,7 +181,7 @@ static int open_as_user(struct heritage *heritage)
     open_control(heritage);
     rc = store_identify(heritage->config->data, &heritage->store_id);
     if (rc != 0) {
-        log_error("%s", store_error_text());
+        log_error(LOG_START_FAILED, "%s", store_error_text());
         return rc;
     }
     rc = name_ring(heritage);
@@ -191,7 +195,7 @@ static int open_as_user(struct heritage *heritage)
     if (rc == 0)
         rc = hash_counts_open("sluice-address-counts", &heritage->address_counts);
     if (rc != 0)
-        log_error("cannot count what all workers have: %s", strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot count what all workers have: %s", strerror(-rc));
     return rc;
 }
 
@@ -226,7 +230,8 @@ int heritage_open(const struct config *config, struct model *model, struct herit
         .master_pid = getpid(),
     };
     if (ret_heritage->descriptors_max < DESCRIPTORS_MIN) {
-        log_error("a process may open %" PRIu64 " files: at least %d are needed (ulimit -n, "
+        log_error(LOG_START_FAILED,
+                  "a process may open %" PRIu64 " files: at least %d are needed (ulimit -n, "
                   "LimitNOFILE)",
                   ret_heritage->descriptors_max, DESCRIPTORS_MIN);
         return -EMFILE;
@@ -238,7 +243,7 @@ int heritage_open(const struct config *config, struct model *model, struct herit
         return rc;
     rc = user_become(&user);
     if (rc != 0) {
-        log_error("cannot become user %s: %s", user.name, strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot become user %s: %s", user.name, strerror(-rc));
         return rc;
     }
     return open_as_user(ret_heritage);

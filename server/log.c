@@ -1,3 +1,7 @@
+/*
+ * A line is put together in a buffer of its own; nothing is allocated. What was left out is counted
+ * per message, in a table that holds the messages of the current second only.
+ */
 #include "server/log.h"
 
 #include <assert.h>
@@ -5,8 +9,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/check.h"
 #include "server/json/json.h"
+#include "server/json/utf8.h"
 
 enum {
     PROCESS_BYTES = 32,
-    TIME_BYTES = 32,
     MESSAGE_BYTES_MAX = 900, /* fits a line: without control characters JSON at most doubles it */
+    NUMBER_BYTES = 32,
     PATIENCE_MS = 100,
+    REPETITIONS_MAX = 64, /* different messages in a second; of further ones all are written */
 };
 
-#define SECOND_NS INT64_C(1000000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define MS_NS     UINT64_C(1000000)
 
 static_assert(LOG_LINE_BYTES_MAX <= PIPE_BUF, "lines of several processes must not mix");
 
@@ -37,12 +43,40 @@ static struct {
     char process[PROCESS_BYTES];
 } logger = {.level = LOG_LEVEL_INFO, .process = "sluice"};
 
-/* Lines about clients. */
-static struct {
-    int64_t second;
-    unsigned written_count; /* in that second */
+/* One message in the current second. */
+struct repetition {
+    const char *format; /* where it stands in the program tells messages apart */
+    enum log_event event;
+    enum log_level level;
+    unsigned written_count;
     unsigned left_out_count;
-} bounded;
+};
+
+static struct {
+    int64_t second; /* CLOCK_MONOTONIC */
+    unsigned count;
+    struct repetition items[REPETITIONS_MAX];
+} repetitions;
+
+enum bound {
+    EVERY,
+    BOUNDED,
+};
+
+static const struct {
+    const char *name;
+    enum bound bound;
+} events[] = {
+#define EVENT_ROW(id, name, bound, fields, what) [id] = {name, bound},
+    LOG_EVENTS(EVENT_ROW)
+#undef EVENT_ROW
+};
+
+static const char *const field_names[] = {
+#define FIELD_ROW(id, name, what) [id] = name,
+    LOG_FIELDS(FIELD_ROW)
+#undef FIELD_ROW
+};
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static const int level_priorities[] = {7, 6, 4, 3}; /* syslog's, as the journal reads them */
@@ -70,18 +104,70 @@ void log_init(enum log_level level, enum log_format format)
 void log_set_process(const char *name)
 {
     (void)snprintf(logger.process, sizeof logger.process, "%s", name);
+    logger.lost_count = 0;
+    repetitions.count = 0;
 }
 
-static void write_time(char out[TIME_BYTES])
+bool log_has_level(enum log_level level)
+{
+    return level >= logger.level;
+}
+
+/* --- lines -------------------------------------------------------------------------------------- */
+
+/* A line as far as it has been put together; what closes it has its place for sure. */
+struct line {
+    char bytes[LOG_LINE_BYTES_MAX];
+    size_t size;
+};
+
+enum {
+    LINE_END_BYTES = 2, /* `}` and the line's end */
+    LINE_ROOM_BYTES = LOG_LINE_BYTES_MAX - LINE_END_BYTES,
+};
+
+/* As much of it as there is room for. */
+static void line_add(struct line *line, const char *text)
+{
+    size_t room = LINE_ROOM_BYTES - line->size;
+    size_t size = strnlen(text, room);
+
+    memcpy(line->bytes + line->size, text, size);
+    line->size += size;
+}
+
+__attribute__((format(printf, 2, 3))) static void line_print(struct line *line, const char *format,
+                                                             ...)
+{
+    char text[LOG_LINE_BYTES_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    line_add(line, text);
+}
+
+/* A JSON string. */
+static void line_quote(struct line *line, const char *text)
+{
+    char quoted[6 * MESSAGE_BYTES_MAX + 3];
+    size_t size = json_quote(quoted, text, strlen(text));
+
+    quoted[size] = '\0';
+    line_add(line, quoted);
+}
+
+static void line_add_time(struct line *line)
 {
     struct timespec now;
     struct tm parts;
-    size_t used;
+    char text[NUMBER_BYTES];
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* this clock cannot fail */
     (void)gmtime_r(&now.tv_sec, &parts);
-    used = strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(out + used, TIME_BYTES - used, ".%03ldZ", now.tv_nsec / 1000000);
+    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    line_print(line, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
 /* A message is one line of valid UTF-8, whatever stood in the names that it quotes. */
@@ -97,78 +183,247 @@ static void make_harmless(char *message)
     }
 }
 
-static int format_text(char *line, size_t bytes, enum log_level level, const char *message)
-{
-    char time[TIME_BYTES];
+/* --- fields ------------------------------------------------------------------------------------- */
 
-    if (logger.is_journal)
-        return snprintf(line, bytes, "<%d>%s: %s\n", level_priorities[level], logger.process,
-                        message);
-    write_time(time);
-    return snprintf(line, bytes, "%s %s %s: %s\n", time, level_names[level], logger.process,
-                    message);
+static void line_add_number(struct line *line, const struct log_field *field)
+{
+    int64_t number = field->value.i64;
+    uint64_t ns = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    switch (field->kind) {
+    case LOG_KIND_U64:
+        line_print(line, "%" PRIu64, field->value.u64);
+        break;
+    case LOG_KIND_I64:
+        line_print(line, "%" PRId64, number);
+        break;
+    case LOG_KIND_NS:
+        line_print(line, "%s%" PRIu64 ".%03" PRIu64, number < 0 ? "-" : "", ns / SECOND_NS,
+                   ns % SECOND_NS / MS_NS);
+        break;
+    case LOG_KIND_TEXT:
+    default:
+        UNREACHABLE();
+    }
 }
 
-static int format_json(char *line, size_t bytes, enum log_level level, const char *message)
+/* What a reader of key=value would take for something else. */
+static bool needs_quotes(const char *text)
 {
-    char time[TIME_BYTES];
-    char quoted[6 * MESSAGE_BYTES_MAX + 2];
-    size_t used = json_quote(quoted, message, strlen(message));
+    return *text == '\0' || strpbrk(text, " =\"") != NULL;
+}
 
-    write_time(time);
-    return snprintf(line, bytes,
-                    "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d,"
-                    "\"message\":%.*s}\n",
-                    time, level_names[level], logger.process, (int)getpid(), (int)used, quoted);
+static void line_add_value(struct line *line, const struct log_field *field)
+{
+    char text[LOG_FIELD_TEXT_BYTES_MAX + 1];
+
+    if (field->kind != LOG_KIND_TEXT) {
+        line_add_number(line, field);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%s", field->value.text);
+    make_harmless(text);
+    if (logger.format == LOG_FORMAT_JSON || needs_quotes(text))
+        line_quote(line, text);
+    else
+        line_add(line, text);
+}
+
+/* All of the field or nothing of it. */
+static void line_add_field(struct line *line, const struct log_field *field)
+{
+    const char *name = field_names[field->name];
+    size_t before = line->size;
+
+    if (logger.format == LOG_FORMAT_JSON)
+        line_print(line, ",\"%s\":", name);
+    else if (!field->is_told)
+        line_print(line, " %s=", name);
+    else
+        return;
+    line_add_value(line, field);
+    if (line->size == LINE_ROOM_BYTES)
+        line->size = before;
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* What a line tells, besides who tells it and when. */
+struct entry {
+    enum log_level level;
+    enum log_event event;
+    const struct log_field *fields;
+    size_t field_count;
+};
+
+static void begin_text(struct line *line, const struct entry *entry, const char *message)
+{
+    if (!logger.is_journal) {
+        line_add_time(line);
+        line_print(line, " %s ", level_names[entry->level]);
+    }
+    line_print(line, "%s: ", logger.process);
+    line_add(line, message);
+}
+
+static void begin_json(struct line *line, const struct entry *entry, const char *message)
+{
+    line_add(line, "{\"time\":\"");
+    line_add_time(line);
+    line_print(line, "\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d,\"event\":\"%s\",",
+               level_names[entry->level], logger.process, (int)getpid(), events[entry->event].name);
+    line_add(line, "\"message\":");
+    line_quote(line, message);
 }
 
 /* False: there was no room for it in time, and nothing was written. */
-static bool write_line(const char *line, size_t bytes)
+static bool write_line(const struct line *line)
 {
     struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
 
     if (poll(&target, 1, logger.is_blocked ? 0 : PATIENCE_MS) <= 0)
         return false;
-    return write(STDERR_FILENO, line, bytes) == (ssize_t)bytes;
+    return write(STDERR_FILENO, line->bytes, line->size) == (ssize_t)line->size;
 }
 
-static bool emit(enum log_level level, const char *message)
+static bool emit(const struct entry *entry, const char *message)
 {
-    char line[LOG_LINE_BYTES_MAX];
-    int used = logger.format == LOG_FORMAT_JSON ? format_json(line, sizeof line, level, message)
-                                                : format_text(line, sizeof line, level, message);
+    struct line line = {.size = 0};
+    bool is_json = logger.format == LOG_FORMAT_JSON;
 
-    if (used < 0)
-        return false;
-    return write_line(line, (size_t)used < sizeof line ? (size_t)used : sizeof line - 1);
+    if (logger.is_journal)
+        line_print(&line, "<%d>", level_priorities[entry->level]);
+    if (is_json)
+        begin_json(&line, entry, message);
+    else
+        begin_text(&line, entry, message);
+    for (size_t i = 0; i < entry->field_count; i++)
+        line_add_field(&line, &entry->fields[i]);
+    if (is_json)
+        line.bytes[line.size++] = '}';
+    line.bytes[line.size++] = '\n';
+    return write_line(&line);
 }
 
-__attribute__((format(printf, 2, 0))) static void log_message(enum log_level level,
+static void tell_lost(void)
+{
+    const struct log_field fields[] = {log_told(log_u64(LOG_FIELD_COUNT, logger.lost_count))};
+    const struct entry entry = {LOG_LEVEL_WARNING, LOG_LINES_LOST, fields, 1};
+    char message[64];
+
+    if (logger.lost_count == 0)
+        return;
+    (void)snprintf(message, sizeof message, "%u lines of this log were lost", logger.lost_count);
+    if (emit(&entry, message))
+        logger.lost_count = 0;
+}
+
+__attribute__((format(printf, 2, 0))) static void write_entry(const struct entry *entry,
                                                               const char *format, va_list arguments)
 {
     char message[MESSAGE_BYTES_MAX];
-    char lost[64];
 
-    if (level < logger.level)
-        return;
     (void)vsnprintf(message, sizeof message, format, arguments);
     make_harmless(message);
-    if (logger.lost_count > 0) {
-        (void)snprintf(lost, sizeof lost, "%u lines of this log were lost", logger.lost_count);
-        if (emit(LOG_LEVEL_WARNING, lost))
-            logger.lost_count = 0;
-    }
-    logger.is_blocked = !emit(level, message);
+    tell_lost();
+    logger.is_blocked = !emit(entry, message);
     logger.lost_count += logger.is_blocked;
 }
 
-#define LOG_FUNCTION(name, level)                                                                  \
-    void name(const char *format, ...)                                                             \
+/* --- repetitions -------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void write_now(const struct entry *entry,
+                                                            const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_entry(entry, format, arguments);
+    va_end(arguments);
+}
+
+static void tell_left_out(const struct repetition *repetition)
+{
+    const char *name = events[repetition->event].name;
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_OF, name)),
+        log_told(log_u64(LOG_FIELD_COUNT, repetition->left_out_count)),
+    };
+    const struct entry entry = {repetition->level, LOG_REPEATED, fields, 2};
+
+    if (repetition->left_out_count > 0)
+        write_now(&entry, "%s repeated %u times: a process writes %d lines of a kind a second",
+                  name, repetition->left_out_count, LOG_REPEATED_PER_S);
+}
+
+void log_done(void)
+{
+    for (unsigned i = 0; i < repetitions.count; i++)
+        tell_left_out(&repetitions.items[i]);
+    repetitions.count = 0;
+}
+
+void log_turn(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* this clock cannot fail */
+    if (now.tv_sec != repetitions.second)
+        log_done();
+    repetitions.second = now.tv_sec;
+}
+
+/* NULL: there are too many others. */
+static struct repetition *find_repetition(const struct entry *entry, const char *format)
+{
+    struct repetition *found;
+
+    for (unsigned i = 0; i < repetitions.count; i++) {
+        if (repetitions.items[i].format == format)
+            return &repetitions.items[i];
+    }
+    if (repetitions.count == REPETITIONS_MAX)
+        return NULL;
+    found = &repetitions.items[repetitions.count++];
+    *found = (struct repetition){.format = format, .event = entry->event, .level = entry->level};
+    return found;
+}
+
+/* Counts it. False: it is left out. */
+static bool may_write(const struct entry *entry, const char *format)
+{
+    struct repetition *repetition;
+
+    log_turn();
+    if (events[entry->event].bound == EVERY)
+        return true;
+    repetition = find_repetition(entry, format);
+    if (repetition == NULL)
+        return true;
+    if (repetition->written_count == LOG_REPEATED_PER_S) {
+        repetition->left_out_count++;
+        return false;
+    }
+    repetition->written_count++;
+    return true;
+}
+
+__attribute__((format(printf, 2, 0))) static void log_entry(const struct entry *entry,
+                                                            const char *format, va_list arguments)
+{
+    CHECK((unsigned)entry->event < LOG_EVENT_COUNT);
+    if (log_has_level(entry->level) && may_write(entry, format))
+        write_entry(entry, format, arguments);
+}
+
+#define LOG_FUNCTION(name, its_level)                                                              \
+    void name(enum log_event event, const char *format, ...)                                       \
     {                                                                                              \
+        const struct entry entry = {.level = its_level, .event = event};                           \
         va_list arguments;                                                                         \
                                                                                                    \
         va_start(arguments, format);                                                               \
-        log_message(level, format, arguments);                                                     \
+        log_entry(&entry, format, arguments);                                                      \
         va_end(arguments);                                                                         \
     }
 
@@ -177,33 +432,14 @@ LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
 
-void log_bounded_turn(int64_t now_ns)
+// NOLINTNEXTLINE(readability-function-size): a list and its length are one thing
+void log_fields(enum log_level level, enum log_event event, const struct log_field *fields,
+                size_t field_count, const char *format, ...)
 {
-    unsigned left_out_count = bounded.left_out_count;
-
-    if (now_ns / SECOND_NS == bounded.second)
-        return;
-    bounded.second = now_ns / SECOND_NS;
-    bounded.written_count = 0;
-    bounded.left_out_count = 0;
-    if (left_out_count > 0)
-        log_info("%u more lines about clients were left out: a process writes %d a second",
-                 left_out_count, LOG_BOUNDED_PER_S);
-}
-
-void log_info_bounded(int64_t now_ns, const char *format, ...)
-{
+    const struct entry entry = {level, event, fields, field_count};
     va_list arguments;
 
-    if (logger.level > LOG_LEVEL_INFO)
-        return;
-    log_bounded_turn(now_ns);
-    if (bounded.written_count == LOG_BOUNDED_PER_S) {
-        bounded.left_out_count++;
-        return;
-    }
-    bounded.written_count++;
     va_start(arguments, format);
-    log_message(LOG_LEVEL_INFO, format, arguments);
+    log_entry(&entry, format, arguments);
     va_end(arguments);
 }

@@ -35,12 +35,14 @@ static int serve(const struct config *config, struct model *model, int argc, cha
 
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format);
     if (title_init(argc, argv) != 0)
-        log_warning("no memory for process titles");
+        log_warning(LOG_START_WARNING, "no memory for process titles");
     if (model->has_any_row_topic)
         log_warning(
+            LOG_START_WARNING,
             "a mutation's topic begins with a text column, so any topic may be one of rows: all of "
             "them are delivered when they are committed, not before");
     status = master_main(config, model);
+    log_done();
     title_done();
     return status;
 }

@@ -121,7 +121,7 @@ static void start_child(struct master *master, struct child *child)
         return;
     }
     child_name(child, name, sizeof name);
-    log_error("%s cannot be forked: %s", name, strerror(-(int)pid));
+    log_error(LOG_PROCESS_UNSTARTED, "%s cannot be forked: %s", name, strerror(-(int)pid));
     bus_slot_vacate(bus, child->slot);
     (void)child_step(child, CHILD_HAS_DIED);
     rest(child, now_ns);
@@ -169,8 +169,14 @@ static bool is_hopeless(const struct master *master, int status)
 static void log_death(const struct master *master, const struct child *child, pid_t pid, int status,
                       bool is_expected)
 {
-    char name[NAME_BYTES];
+    char name[NAME_BYTES] = "";
     char again[64] = "";
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_CHILD, name)),
+        log_told(log_i64(LOG_FIELD_CHILD_PID, pid)),
+        log_told(WIFSIGNALED(status) ? log_i64(LOG_FIELD_SIGNAL, WTERMSIG(status))
+                                     : log_i64(LOG_FIELD_STATUS, WEXITSTATUS(status))),
+    };
 
     child_name(child, name, sizeof name);
     if (is_hopeless(master, status))
@@ -179,13 +185,16 @@ static void log_death(const struct master *master, const struct child *child, pi
         (void)snprintf(again, sizeof again, ", started again in %" PRId64 " ms",
                        child->rest_ns / 1000000);
     if (WIFSIGNALED(status))
-        log_warning("%s (pid %d) was ended by signal %d (%s)%s", name, (int)pid, WTERMSIG(status),
-                    strsignal(WTERMSIG(status)), again);
+        log_fields(LOG_LEVEL_WARNING, LOG_PROCESS_ENDED, fields, 3,
+                   "%s (pid %d) was ended by signal %d (%s)%s", name, (int)pid, WTERMSIG(status),
+                   strsignal(WTERMSIG(status)), again);
     else if (WEXITSTATUS(status) != 0 || !is_expected)
-        log_warning("%s (pid %d) ended with status %d%s", name, (int)pid, WEXITSTATUS(status),
-                    again);
+        log_fields(LOG_LEVEL_WARNING, LOG_PROCESS_ENDED, fields, 3,
+                   "%s (pid %d) ended with status %d%s", name, (int)pid, WEXITSTATUS(status),
+                   again);
     else
-        log_debug("%s (pid %d) has ended", name, (int)pid);
+        log_fields(LOG_LEVEL_DEBUG, LOG_PROCESS_ENDED, fields, 3, "%s (pid %d) has ended", name,
+                   (int)pid);
 }
 
 static void renew(struct master *master);
@@ -200,7 +209,7 @@ static void judge_death(struct master *master, const struct child *child, int st
     if (master->stage == MASTER_ENDED)
         return; /* why has been decided by one who died before */
     if (exit_status == CHILD_EXIT_STORE_TAKEN) {
-        log_error("another server writes to the store in %s: this one ends",
+        log_error(LOG_FAILED, "another server writes to the store in %s: this one ends",
                   master->heritage.config->data);
         end_with(master, EXIT_FAILED);
     } else if (exit_status == CHILD_EXIT_SCHEMA_REFUSED) {
@@ -211,10 +220,11 @@ static void judge_death(struct master *master, const struct child *child, int st
         end_with(master, EXIT_FAILED);
     } else if (master->stage == MASTER_COMMITTING && child->kind == CHILD_WRITER && is_exit) {
         if (exit_status != 0)
-            log_error("not everything could be committed: the ring %s keeps it for the next start",
+            log_error(LOG_SHUTDOWN_UNCOMMITTED,
+                      "not everything could be committed: the ring %s keeps it for the next start",
                       master->heritage.ring_path);
         else
-            log_info("shutdown: done, everything is committed");
+            log_info(LOG_SHUTDOWN_DONE, "shutdown: done, everything is committed");
         end_with(master, exit_status == 0 ? EXIT_DONE : EXIT_FAILED);
     }
 }
@@ -255,6 +265,17 @@ static void reap(struct master *master)
 
 /* --- watching ------------------------------------------------------------------------------------- */
 
+static void log_killed(const char *name, pid_t pid)
+{
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_CHILD, name)),
+        log_told(log_i64(LOG_FIELD_CHILD_PID, pid)),
+    };
+
+    log_fields(LOG_LEVEL_ERROR, LOG_PROCESS_KILLED, fields, 2,
+               "%s (pid %d) has not turned for %d s: killed", name, (int)pid, CHILD_SILENT_CHECKS);
+}
+
 static void watch_child(struct master *master, struct child *child)
 {
     const struct bus *bus = master->heritage.bus;
@@ -268,8 +289,7 @@ static void watch_child(struct master *master, struct child *child)
         return;
     child_name(child, name, sizeof name);
     if (child->silent_checks == CHILD_SILENT_CHECKS)
-        log_error("%s (pid %d) has not turned for %d s: killed", name, (int)child->pid,
-                  CHILD_SILENT_CHECKS);
+        log_killed(name, child->pid);
     act(master, child, CHILD_IS_SILENT);
 }
 
@@ -311,7 +331,7 @@ static void renew(struct master *master)
 {
     if (master->stage == MASTER_RENEWING)
         return;
-    log_error("the ring's append lock is lost: all processes are started anew");
+    log_error(LOG_RENEWED, "the ring's append lock is lost: all processes are started anew");
     master->is_ending = master->stage == MASTER_DRAINING || master->stage == MASTER_STOPPING ||
                         master->stage == MASTER_COMMITTING;
     for_each_child(master, condemn);
@@ -378,6 +398,19 @@ static void describe_listeners(const struct heritage *heritage, char *out, size_
     }
 }
 
+static void log_ready(const struct master *master, const char *where)
+{
+    const char *data = master->heritage.config->data;
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_VERSION, SLUICE_VERSION)),
+        log_told(log_u64(LOG_FIELD_WORKERS, master->worker_count)),
+        log_told(log_text(LOG_FIELD_DATA, data)),
+    };
+
+    log_fields(LOG_LEVEL_INFO, LOG_READY, fields, 3, "sluice %s ready: %s, %u workers, data %s",
+               SLUICE_VERSION, where, master->worker_count, data);
+}
+
 static void step_opening(struct master *master)
 {
     char where[READY_BYTES] = "";
@@ -387,8 +420,7 @@ static void step_opening(struct master *master)
             return;
     }
     describe_listeners(&master->heritage, where, sizeof where);
-    log_info("sluice %s ready: %s, %u workers, data %s", SLUICE_VERSION, where,
-             master->worker_count, master->heritage.config->data);
+    log_ready(master, where);
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", where); /* nobody may be listening */
     master->stage = MASTER_SERVING;
 }
@@ -406,7 +438,8 @@ static void step_committing(struct master *master)
 
     if (writer->state == CHILD_ABSENT) {
         if (++master->writer_last_starts > WRITER_LAST_STARTS_MAX) {
-            log_error("the store writer keeps dying: the ring %s keeps what is not committed",
+            log_error(LOG_FAILED,
+                      "the store writer keeps dying: the ring %s keeps what is not committed",
                       master->heritage.ring_path);
             end_with(master, EXIT_FAILED);
             return;
@@ -485,7 +518,7 @@ static void request_stop(struct master *master)
         master->is_ending = true;
         break;
     case MASTER_OPENING:
-        log_info("shutdown: asked to end before all workers were ready");
+        log_info(LOG_SHUTDOWN_BEGUN, "shutdown: asked to end before all workers were ready");
         stop(master);
         break;
     case MASTER_SERVING:
@@ -518,7 +551,8 @@ static void on_signal(struct loop_source *source, uint32_t events)
         else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             master->stop_requests++;
         else
-            log_warning("%s is not available in this version; nothing has changed",
+            log_warning(LOG_SIGNAL_REFUSED,
+                        "%s is not available in this version; nothing has changed",
                         info.ssi_signo == SIGHUP ? "reload (SIGHUP)" : "upgrade (SIGUSR2)");
     }
 }
@@ -602,11 +636,12 @@ static void run(struct master *master)
         int rc = loop_turn(master->loop, wait_ns(master));
 
         if (rc < 0) {
-            log_error("cannot wait for events: %s", strerror(-rc));
+            log_error(LOG_FAILED, "cannot wait for events: %s", strerror(-rc));
             end_with(master, EXIT_FAILED);
             return;
         }
         bus_slot_turn(master->heritage.bus, BUS_SLOT_MASTER);
+        log_turn();
         if (master->has_deaths)
             reap(master);
         for (; master->stop_requests > 0; master->stop_requests--)
@@ -645,7 +680,7 @@ int master_main(const struct config *config, struct model *model)
     if (rc == 0) {
         rc = open_master(&master);
         if (rc != 0)
-            log_error("cannot start: %s", strerror(-rc));
+            log_error(LOG_START_FAILED, "cannot start: %s", strerror(-rc));
     }
     if (rc == 0) {
         run(&master);

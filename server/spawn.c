@@ -23,6 +23,7 @@ __attribute__((weak)) void __lsan_do_leak_check(void);
 
 _Noreturn void spawn_exit(int status)
 {
+    log_done();
     if (&__lsan_do_leak_check != NULL && status == CHILD_EXIT_DONE)
         __lsan_do_leak_check();
     _exit(status);

@@ -56,7 +56,7 @@ static int open_store(struct worker *worker)
     int rc = store_open(&options, &worker->store);
 
     if (rc != 0)
-        log_error("the store cannot be opened: %s", store_error_text());
+        log_error(LOG_START_FAILED, "the store cannot be opened: %s", store_error_text());
     return rc;
 }
 
@@ -156,7 +156,8 @@ static int open_api(struct worker *worker)
     int rc = api_open(&options, &service->api);
 
     if (rc == -ESTALE)
-        log_error("the store in %s has another schema by now", worker->config->data);
+        log_error(LOG_START_FAILED, "the store in %s has another schema by now",
+                  worker->config->data);
     return rc;
 }
 
@@ -229,7 +230,6 @@ static void close_worker(struct worker *worker)
 {
     accept_close(worker);
     tcp_set_close(worker->tcp);
-    log_bounded_turn(INT64_MAX); /* what was left out in the last second is told, too */
     service_stop(&worker->service);
     api_close(worker->service.api);
     websocket_set_close(worker->service.websockets);
@@ -281,7 +281,7 @@ static bool work(struct worker *worker)
     has_more |= tcp_reap(worker->tcp);
     store_snapshot_end(worker->store);
     has_more |= drain_worker_turn(worker);
-    log_bounded_turn(now_ns);
+    log_turn();
     add_counts(worker);
     accept_balance(worker);
     bus_slot_turn(worker->bus, worker->slot);
@@ -350,7 +350,7 @@ static int run(struct worker *worker)
         trim_memory(worker, has_more);
         rc = rest(worker, has_more);
         if (rc < 0) {
-            log_error("cannot wait for events: %s", strerror(-rc));
+            log_error(LOG_FAILED, "cannot wait for events: %s", strerror(-rc));
             return CHILD_EXIT_FAILED;
         }
     }
@@ -369,7 +369,7 @@ int worker_main(const struct heritage *heritage, unsigned index, unsigned slot)
     worker->first_turn = bus_slot_turn_count(worker->bus, slot) + 1;
     rc = open_worker(worker);
     if (rc != 0) {
-        log_error("cannot start: %s", strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot start: %s", strerror(-rc));
         return CHILD_EXIT_FAILED;
     }
     rc = run(worker);

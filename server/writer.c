@@ -149,7 +149,7 @@ static int trim(struct writer *writer, int64_t now_ns)
     count = commit_trim(writer->store, &writer->retention, &writer->meta);
     writer->trim_due_ns = count > 0 ? now_ns : now_ns + TRIM_NS;
     if (count < 0 && count != -ENOSPC) {
-        log_error("trimming failed: %s", store_error_text());
+        log_error(LOG_STORE_FAILED, "trimming failed: %s", store_error_text());
         return (int)count;
     }
     if (count > 0)
@@ -166,7 +166,7 @@ static int trim(struct writer *writer, int64_t now_ns)
 static int commit_failed(struct writer *writer, int rc)
 {
     if (rc != -ENOSPC)
-        log_error("a commit failed: %s", store_error_text());
+        log_error(LOG_STORE_FAILED, "a commit failed: %s", store_error_text());
     if (rc == -EBADMSG && bus_slot_applying(writer->bus, writer->slot) != 0) {
         writer->retry_ns = clock_monotonic_ns() + RETRY_NS;
         return writer_count_applying(writer, "there is damage in the way of");
@@ -204,7 +204,8 @@ static int commit_waiting(struct writer *writer)
 
     if (bytes <= 0) {
         /* Committed records only are ever overwritten, so none of these can be gone. */
-        log_error("the ring cannot be read behind the committed operation %" PRIu64 ": %s",
+        log_error(LOG_FAILED,
+                  "the ring cannot be read behind the committed operation %" PRIu64 ": %s",
                   before.committed_seq, strerror((int)-bytes));
         return bytes == 0 ? -EIO : (int)bytes;
     }
@@ -240,7 +241,8 @@ int writer_commit_all(struct writer *writer)
         int rc = commit_waiting(writer);
 
         if (rc == 0 && writer->failed_count >= END_TRIES_MAX) {
-            log_error("what the ring keeps, from operation %" PRIu64 " on, finds no room",
+            log_error(LOG_FAILED,
+                      "what the ring keeps, from operation %" PRIu64 " on, finds no room",
                       writer->meta.committed_seq + 1);
             rc = -ENOSPC;
         }
@@ -274,7 +276,8 @@ static int clear_dead_readers(struct writer *writer, int64_t now_ns)
     writer->worker_births = births;
     rc = store_clear_dead_readers(writer->store);
     if (rc < 0)
-        log_error("the store's readers cannot be checked: %s", store_error_text());
+        log_error(LOG_STORE_FAILED, "the store's readers cannot be checked: %s",
+                  store_error_text());
     return rc < 0 ? rc : 0;
 }
 
@@ -343,13 +346,15 @@ static int finish(struct writer *writer)
     bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
     rc = commit_clean_mark(writer->store, true, &writer->meta);
     if (rc != 0) {
-        log_error("the end cannot be marked in the store: %s", store_error_text());
+        log_error(LOG_STORE_FAILED, "the end cannot be marked in the store: %s",
+                  store_error_text());
         return CHILD_EXIT_FAILED;
     }
     rc = bus_unlink(writer->bus);
     if (rc != 0)
-        log_warning("the ring's file cannot be removed: %s", strerror(-rc));
-    log_debug("everything up to %" PRIu64 " is committed", writer->meta.committed_seq);
+        log_warning(LOG_STORE_FAILED, "the ring's file cannot be removed: %s", strerror(-rc));
+    log_debug(LOG_COMMITTED, "everything up to %" PRIu64 " is committed",
+              writer->meta.committed_seq);
     return CHILD_EXIT_DONE;
 }
 
@@ -363,7 +368,8 @@ static bool is_hopeless(const struct writer *writer)
 {
     if (!is_ending(writer) || writer->failed_count < END_TRIES_MAX)
         return false;
-    log_error("the last operations, from %" PRIu64 " on, cannot be committed: the ring keeps them "
+    log_error(LOG_SHUTDOWN_UNCOMMITTED,
+              "the last operations, from %" PRIu64 " on, cannot be committed: the ring keeps them "
               "for the next start",
               writer->meta.committed_seq + 1);
     return true;
@@ -407,6 +413,7 @@ static int run(struct writer *writer)
             rc = turn(writer, plan.choice == COMMIT_SLEEP ? plan.sleep_ns : 0);
         if (rc != 0)
             return exit_status(rc);
+        log_turn();
         if (is_hopeless(writer))
             return CHILD_EXIT_FAILED;
     }
@@ -430,7 +437,7 @@ int writer_main(const struct heritage *heritage, unsigned slot)
 
     keep_memory();
     if (rc != 0) {
-        log_error("cannot start: %s", strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot start: %s", strerror(-rc));
         return CHILD_EXIT_FAILED;
     }
     /* Reading a large ring and making the ballast may take their time. */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "bus/ring.h"
@@ -8,9 +9,13 @@
 #include "server/log.h"
 #include "server/writer.h"
 
+enum {
+    EPOCH_TEXT_BYTES = 17, /* terminated */
+};
+
 static int failed(int rc, const char *what)
 {
-    log_error("%s: %s", what, store_error_text());
+    log_error(LOG_STORE_FAILED, "%s: %s", what, store_error_text());
     return rc;
 }
 
@@ -33,7 +38,7 @@ static int begin_epoch(struct writer *writer)
 
     while (epoch == 0) {
         if (getrandom(&epoch, sizeof epoch, 0) != (ssize_t)sizeof epoch) {
-            log_error("no random numbers for a new epoch");
+            log_error(LOG_START_FAILED, "no random numbers for a new epoch");
             return -EIO;
         }
     }
@@ -44,13 +49,15 @@ static int begin_epoch(struct writer *writer)
 /* A drain committed everything (or nothing was there ever): an empty ring goes on from there. */
 static int begin_ring(struct writer *writer)
 {
+    const struct log_field data = log_told(log_text(LOG_FIELD_DATA, writer->config->data));
     struct ring_position committed;
     int rc = 0;
 
     if (writer->meta.epoch == 0) {
         rc = begin_epoch(writer);
         if (rc == 0)
-            log_info("a new, empty store begins in %s", writer->config->data);
+            log_fields(LOG_LEVEL_INFO, LOG_STORE_CREATED, &data, 1,
+                       "a new, empty store begins in %s", writer->config->data);
     } else {
         /* Cleared before the first append: a power cut from now on must not look like a drain. */
         rc = commit_clean_mark(writer->store, false, &writer->meta);
@@ -62,6 +69,28 @@ static int begin_ring(struct writer *writer)
     committed = store_committed(&writer->meta);
     ring_reset(writer->bus, &committed, writer->meta.epoch);
     return 0;
+}
+
+static void log_recovered(uint64_t epoch, const struct ring_position *committed,
+                          const struct ring_recovered *recovered)
+{
+    char text[EPOCH_TEXT_BYTES];
+    const struct log_field fields[] = {
+        log_told(log_u64(LOG_FIELD_OPERATIONS, recovered->kept_count)),
+        log_told(log_u64(LOG_FIELD_SEQ, committed->seq)),
+        log_told(log_text(LOG_FIELD_EPOCH, text)),
+    };
+
+    (void)snprintf(text, sizeof text, "%016" PRIx64, epoch);
+    if (!recovered->is_continuous)
+        log_fields(LOG_LEVEL_WARNING, LOG_EPOCH_BEGUN, fields, 3,
+                   "a new epoch %s begins: %s; %" PRIu64 " operations behind the committed %" PRIu64
+                   " were kept",
+                   text, recovered->reason, recovered->kept_count, committed->seq);
+    else if (recovered->kept_count > 0)
+        log_fields(LOG_LEVEL_INFO, LOG_OPERATIONS_KEPT, fields, 2,
+                   "%" PRIu64 " operations behind the committed %" PRIu64 " were kept by the ring",
+                   recovered->kept_count, committed->seq);
 }
 
 /* Takes over what the last run left in the ring. */
@@ -77,13 +106,8 @@ static int resume_ring(struct writer *writer)
         rc = begin_epoch(writer);
         if (rc != 0)
             return rc;
-        log_warning("a new epoch %016" PRIx64 " begins: %s; %" PRIu64
-                    " operations behind the committed %" PRIu64 " were kept",
-                    writer->meta.epoch, recovered.reason, recovered.kept_count, committed.seq);
-    } else if (recovered.kept_count > 0) {
-        log_info("%" PRIu64 " operations behind the committed %" PRIu64 " were kept by the ring",
-                 recovered.kept_count, committed.seq);
     }
+    log_recovered(writer->meta.epoch, &committed, &recovered);
     ring_resume(writer->bus, &committed, &recovered, writer->meta.epoch);
     return 0;
 }
@@ -91,20 +115,22 @@ static int resume_ring(struct writer *writer)
 int writer_count_applying(struct writer *writer, const char *what)
 {
     uint64_t seq = bus_slot_applying(writer->bus, writer->slot);
+    const struct log_field field = log_told(log_u64(LOG_FIELD_SEQ, seq));
     int rc;
 
     if (seq <= writer->meta.committed_seq)
         return 0;
     rc = commit_poison(writer->store, seq, &writer->meta);
     if (rc == -ENOSPC) {
-        log_warning("there is no room to count what operation %" PRIu64 " has done", seq);
+        log_warning(LOG_OPERATION_SUSPECT,
+                    "there is no room to count what operation %" PRIu64 " has done", seq);
         return 0;
     }
     if (rc != 0)
         return failed(rc, "what an operation has done cannot be counted");
     bus_slot_set_applying(writer->bus, writer->slot, 0);
-    log_warning("%s operation %" PRIu64 "%s", what, seq,
-                writer->meta.poison_deaths > 1 ? ": it will be committed as failed" : "");
+    log_fields(LOG_LEVEL_WARNING, LOG_OPERATION_SUSPECT, &field, 1, "%s operation %" PRIu64 "%s",
+               what, seq, writer->meta.poison_deaths > 1 ? ": it will be committed as failed" : "");
     return 0;
 }
 
@@ -125,7 +151,8 @@ int writer_open_store(struct writer *writer)
     if (rc != 0)
         return rc;
     if (writer->meta.store_id != bus_store_id(writer->bus)) {
-        log_error("the store in %s is not the one that its file id names", writer->config->data);
+        log_error(LOG_START_FAILED, "the store in %s is not the one that its file id names",
+                  writer->config->data);
         return -EINVAL;
     }
     return writer_count_applying(writer, "the last writer died while it executed");

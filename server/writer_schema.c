@@ -21,7 +21,7 @@
 
 static enum child_exit failed(int rc, const char *what, const char *why)
 {
-    log_error("%s: %s", what, why);
+    log_error(LOG_STORE_FAILED, "%s: %s", what, why);
     if (rc == -ESTALE)
         return CHILD_EXIT_STORE_TAKEN;
     return rc == -ENOTRECOVERABLE ? CHILD_EXIT_LOCK_LOST : CHILD_EXIT_FAILED;
@@ -133,10 +133,11 @@ static enum child_exit try_schema(struct writer *writer, struct catalog_text cat
         return CHILD_EXIT_DONE;
     if (rc != -EINVAL)
         return failed(rc, "the schema cannot be tried", store_error_text());
-    log_error("the schema %s does not fit the rows in %s: %s",
+    log_error(LOG_SCHEMA_REFUSED, "the schema %s does not fit the rows in %s: %s",
               writer->config->schema != NULL ? writer->config->schema : "(built in)",
               writer->config->data, store_error_text());
     log_error(
+        LOG_SCHEMA_REFUSED,
         "nothing has changed: what was served before still can be; take back what does not fit, "
         "or serve this schema from another --data");
     return CHILD_EXIT_SCHEMA_REFUSED;
@@ -148,6 +149,7 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
 {
     bool has_become = false;
     uint64_t version = 0;
+    struct log_field seq;
     int rc = append(writer, catalog);
 
     if (rc != 0)
@@ -160,8 +162,10 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
         return failed(rc, "the schema cannot be read back", store_error_text());
     if (!has_become)
         return failed(-EIO, "the schema cannot be stored", "its operation has failed");
-    log_info("the schema of %u table%s is operation %" PRIu64, model->table_count,
-             model->table_count == 1 ? "" : "s", version);
+    seq = log_told(log_u64(LOG_FIELD_SEQ, version));
+    log_fields(LOG_LEVEL_INFO, LOG_SCHEMA_STORED, &seq, 1,
+               "the schema of %u table%s is operation %" PRIu64, model->table_count,
+               model->table_count == 1 ? "" : "s", version);
     return CHILD_EXIT_DONE;
 }
 

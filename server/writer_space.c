@@ -46,13 +46,25 @@ static bool is_roomy(const struct writer *writer, const struct space *space)
            space->map_bytes - space->map_used_bytes >= ballast_bytes(writer) + disk_min(writer);
 }
 
+static void log_full(const struct space *space)
+{
+    const struct log_field fields[] = {
+        log_told(log_u64(LOG_FIELD_DISK_FREE_BYTES, space->disk_free_bytes)),
+        log_told(log_u64(LOG_FIELD_MAP_USED_BYTES, space->map_used_bytes)),
+        log_told(log_u64(LOG_FIELD_MAP_BYTES, space->map_bytes)),
+    };
+
+    log_fields(LOG_LEVEL_WARNING, LOG_STORAGE_FULL, fields, 3,
+               "storage is nearly full (%" PRIu64 " MiB free on the disk, %" PRIu64 " of %" PRIu64
+               " MiB of the map used): publishing is refused",
+               space->disk_free_bytes / MIB_BYTES, space->map_used_bytes / MIB_BYTES,
+               space->map_bytes / MIB_BYTES);
+}
+
 static void refuse(struct writer *writer, int commit_error, const struct space *space)
 {
     if (!writer->space.is_refusing && space != NULL)
-        log_warning("storage is nearly full (%" PRIu64 " MiB free on the disk, %" PRIu64
-                    " of %" PRIu64 " MiB of the map used): publishing is refused",
-                    space->disk_free_bytes / MIB_BYTES, space->map_used_bytes / MIB_BYTES,
-                    space->map_bytes / MIB_BYTES);
+        log_full(space);
     writer->space.is_refusing = true;
     bus_set_refusal(writer->bus, BUS_STORAGE_FULL, commit_error);
 }
@@ -64,7 +76,7 @@ static void accept_again(struct writer *writer)
         return; /* others were quicker to use the room: looks again in a second */
     writer->space.is_refusing = false;
     bus_set_refusal(writer->bus, BUS_ACCEPTS, 0);
-    log_info("storage has room again: publishing goes on");
+    log_info(LOG_STORAGE_FREE, "storage has room again: publishing goes on");
 }
 
 static bool is_check_due(const struct writer *writer, int64_t now_ns)
@@ -88,7 +100,7 @@ int writer_space_watch(struct writer *writer, int64_t now_ns)
     own->bytes_unchecked = 0;
     rc = space_read(writer->store, &space);
     if (rc != 0) {
-        log_error("%s", store_error_text());
+        log_error(LOG_STORE_FAILED, "%s", store_error_text());
         return rc;
     }
     if (!own->is_refusing && is_short(writer, &space))
@@ -112,14 +124,15 @@ int writer_space_start(struct writer *writer, int64_t now_ns)
     }
     if (rc == 0)
         return writer_space_watch(writer, now_ns);
-    log_error("%s", store_error_text());
+    log_error(LOG_STORE_FAILED, "%s", store_error_text());
     return rc;
 }
 
 bool writer_space_failed(struct writer *writer)
 {
     if (!writer->space.is_failing)
-        log_error("a commit found no room (%s): publishing is refused, what was acknowledged is "
+        log_error(LOG_STORAGE_RETRIED,
+                  "a commit found no room (%s): publishing is refused, what was acknowledged is "
                   "kept and tried again",
                   store_error_text());
     writer->space.is_failing = true;
@@ -134,5 +147,6 @@ void writer_space_succeeded(struct writer *writer, size_t bytes)
         return;
     writer->space.is_failing = false;
     bus_set_refusal(writer->bus, BUS_STORAGE_FULL, 0);
-    log_info("what was acknowledged is committed; publishing is refused until there is room");
+    log_info(LOG_STORAGE_RETRIED,
+             "what was acknowledged is committed; publishing is refused until there is room");
 }

@@ -1,4 +1,7 @@
-/* Lines of the log, as they come out of standard error. */
+/*
+ * Lines of the log, as they come out of standard error. The clock that tells one second from the next
+ * is the test's: the linker sends those calls here.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,6 +31,20 @@ struct fixture {
 };
 
 static struct fixture the_fixture;
+
+/* What CLOCK_MONOTONIC_COARSE says. */
+static time_t now_s = 1000;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    if (clock != CLOCK_MONOTONIC_COARSE)
+        return __real_clock_gettime(clock, ret);
+    *ret = (struct timespec){.tv_sec = now_s};
+    return 0;
+}
 
 static int set_up(void **state)
 {
@@ -85,7 +103,7 @@ static void text_is_time_level_process_and_message(void **state)
     static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
     const char *line;
 
-    log_info("client %s left, %d remain", "ann", 2);
+    log_info(LOG_READY, "client %s left, %d remain", "ann", 2);
     line = logged(f);
     for (size_t i = 0; i < sizeof shape - 1; i++) {
         if (shape[i] == 'd')
@@ -101,11 +119,11 @@ static void what_is_less_important_than_asked_for_is_left_out(void **state)
     struct fixture *f = *state;
 
     log_init(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
-    log_debug("no");
-    log_info("no");
+    log_debug(LOG_FAILED, "no");
+    log_info(LOG_FAILED, "no");
     assert_string_equal(logged(f), "");
-    log_warning("yes");
-    log_error("yes");
+    log_warning(LOG_FAILED, "yes");
+    log_error(LOG_FAILED, "yes");
     assert_int_equal(count_lines(logged(f)), 2);
     assert_non_null(strstr(f->text, " warning worker 3: yes\n"));
     assert_non_null(strstr(f->text, " error worker 3: yes\n"));
@@ -117,10 +135,10 @@ static void json_is_one_object_per_line_with_everything_quoted(void **state)
     char expected[256];
 
     log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
-    log_info("a \"name\" with \\ and \xc3\xa4");
+    log_info(LOG_FAILED, "a \"name\" with \\ and \xc3\xa4");
     (void)snprintf(expected, sizeof expected,
                    "\",\"level\":\"info\",\"process\":\"worker 3\",\"pid\":%d,"
-                   "\"message\":\"a \\\"name\\\" with \\\\ and \xc3\xa4\"}\n",
+                   "\"event\":\"failed\",\"message\":\"a \\\"name\\\" with \\\\ and \xc3\xa4\"}\n",
                    (int)getpid());
     assert_non_null(strstr(logged(f), expected));
     assert_int_equal(strncmp(f->text, "{\"time\":\"20", 11), 0);
@@ -130,10 +148,10 @@ static void a_message_stays_one_line_of_valid_text(void **state)
 {
     struct fixture *f = *state;
 
-    log_info("one\nforged line\x1b[2J");
+    log_info(LOG_FAILED, "one\nforged line\x1b[2J");
     assert_non_null(strstr(logged(f), ": one?forged line?[2J\n"));
     assert_int_equal(count_lines(f->text), 1);
-    log_info("half a letter \xc3");
+    log_info(LOG_FAILED, "half a letter \xc3");
     assert_non_null(strstr(logged(f), ": half a letter ?\n"));
 }
 
@@ -146,7 +164,7 @@ static void a_long_message_is_cut_and_its_line_is_whole(void **state)
     message[sizeof message - 1] = '\0';
     for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
         log_init(LOG_LEVEL_INFO, (enum log_format)format);
-        log_info("%s", message);
+        log_info(LOG_FAILED, "%s", message);
         assert_int_equal(count_lines(logged(f)), 1);
         assert_true(strlen(f->text) <= LOG_LINE_BYTES_MAX);
         assert_int_equal(f->text[strlen(f->text) - 1], '\n');
@@ -166,16 +184,19 @@ static void the_journal_gets_a_priority_instead_of_the_time(void **state)
                    (uintmax_t)status.st_ino);
     assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
     log_init(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT);
-    log_debug("d");
-    log_info("i");
-    log_warning("w");
-    log_error("e");
+    log_debug(LOG_FAILED, "d");
+    log_info(LOG_FAILED, "i");
+    log_warning(LOG_FAILED, "w");
+    log_error(LOG_FAILED, "e");
     assert_string_equal(logged(f),
                         "<7>worker 3: d\n<6>worker 3: i\n<4>worker 3: w\n<3>worker 3: e\n");
+    log_init(LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
+    log_warning(LOG_FAILED, "w");
+    assert_int_equal(strncmp(logged(f), "<4>{\"time\":\"20", 14), 0);
     /* Inherited from a service whose standard error went elsewhere since. */
     assert_int_equal(setenv("JOURNAL_STREAM", "1:1", 1), 0);
     log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    log_info("i");
+    log_info(LOG_FAILED, "i");
     assert_non_null(strstr(logged(f), "Z info worker 3: i\n"));
 }
 
@@ -189,10 +210,10 @@ static void a_reader_that_takes_nothing_costs_lines_and_is_told_how_many(void **
     char *end;
 
     for (unsigned i = 0; i < 10000; i++)
-        log_info("line %u", i);
+        log_info(LOG_READY, "line %u", i); /* one that is never left out */
     written = count_lines(logged(f));
     assert_true(written < 10000);
-    log_info("again");
+    log_info(LOG_READY, "again");
     told = strstr(logged(f), before);
     assert_non_null(told);
     lost = strtoul(told + sizeof before - 1, &end, 10);
@@ -201,51 +222,264 @@ static void a_reader_that_takes_nothing_costs_lines_and_is_told_how_many(void **
     assert_non_null(strstr(f->text, " info worker 3: again\n"));
 }
 
-#define SECOND_NS INT64_C(1000000000)
+/* --- fields ------------------------------------------------------------------------------------- */
 
-static void of_what_clients_cause_a_second_has_so_many_lines_and_the_rest_is_counted(void **state)
+static void log_one_client(const char *name)
+{
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_NAME, name)),        log_text(LOG_FIELD_PEER, "127.0.0.1:5000"),
+        log_u64(LOG_FIELD_BYTES_IN, UINT64_MAX),         log_i64(LOG_FIELD_STATUS, INT64_MIN),
+        log_ns(LOG_FIELD_SECONDS, INT64_C(12034999999)),
+    };
+
+    log_fields(LOG_LEVEL_INFO, LOG_CLIENT_LEFT, fields, sizeof fields / sizeof fields[0],
+               "room %s left", name);
+}
+
+static void text_ends_with_the_fields_that_its_message_does_not_tell(void **state)
 {
     struct fixture *f = *state;
-    static const char told[] = " info worker 3: 980 more lines about clients were left out: "
-                               "a process writes 20 a second\n";
 
+    log_one_client("ann");
+    assert_non_null(strstr(logged(f), " info worker 3: room ann left peer=127.0.0.1:5000 "
+                                      "bytes_in=18446744073709551615 "
+                                      "status=-9223372036854775808 seconds=12.034\n"));
+}
+
+static void json_has_every_field_with_its_type(void **state)
+{
+    struct fixture *f = *state;
+
+    log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    log_one_client("ann");
+    assert_non_null(strstr(logged(f), ",\"event\":\"client_left\",\"message\":\"room ann left\","
+                                      "\"name\":\"ann\",\"peer\":\"127.0.0.1:5000\","
+                                      "\"bytes_in\":18446744073709551615,"
+                                      "\"status\":-9223372036854775808,\"seconds\":12.034}\n"));
+}
+
+static void seconds_are_exact_to_the_millisecond(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } cases[] = {
+        {0, " seconds=0.000\n"},
+        {999999, " seconds=0.000\n"},
+        {-1500000000, " seconds=-1.500\n"},
+        {-1000000, " seconds=-0.001\n"},
+        {INT64_MAX, " seconds=9223372036.854\n"},
+        {INT64_MIN, " seconds=-9223372036.854\n"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct log_field field = log_ns(LOG_FIELD_SECONDS, cases[i].ns);
+
+        log_fields(LOG_LEVEL_INFO, LOG_CLIENT_LEFT, &field, 1, "left");
+        assert_non_null(strstr(logged(f), cases[i].text));
+    }
+}
+
+static void a_value_that_could_be_taken_for_more_is_quoted(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *value;
+        const char *text;
+        const char *json;
+    } cases[] = {
+        {"a b=c", " peer=\"a b=c\"\n", ",\"peer\":\"a b=c\"}\n"},
+        {"a\"b", " peer=\"a\\\"b\"\n", ",\"peer\":\"a\\\"b\"}\n"},
+        {"", " peer=\"\"\n", ",\"peer\":\"\"}\n"},
+        {"a\nb\x1b", " peer=a?b?\n", ",\"peer\":\"a?b?\"}\n"},
+        {"half \xc3", " peer=\"half ?\"\n", ",\"peer\":\"half ?\"}\n"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct log_field field = log_text(LOG_FIELD_PEER, cases[i].value);
+
+        log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+        log_fields(LOG_LEVEL_INFO, LOG_CLIENT_LEFT, &field, 1, "left");
+        assert_non_null(strstr(logged(f), cases[i].text));
+        log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+        log_fields(LOG_LEVEL_INFO, LOG_CLIENT_LEFT, &field, 1, "left");
+        assert_non_null(strstr(logged(f), cases[i].json));
+    }
+}
+
+/* Of a line that is full of quotes, which JSON doubles: what still fits is there, whole. */
+static void fields_that_find_no_room_are_left_out_and_the_line_is_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct log_field fields[12];
+    char value[1024];
+    char message[1024];
+
+    memset(value, '"', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (size_t i = 0; i < 12; i++)
+        fields[i] = log_text(LOG_FIELD_PEER, value);
+    for (size_t bytes = 0; bytes < sizeof message; bytes++) {
+        memset(message, '"', bytes);
+        message[bytes] = '\0';
+        now_s++;
+        for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
+            log_init(LOG_LEVEL_INFO, (enum log_format)format);
+            log_fields(LOG_LEVEL_INFO, LOG_CLIENT_LEFT, fields, 12, "%s", message);
+            assert_int_equal(count_lines(logged(f)), 1);
+            assert_true(strlen(f->text) <= LOG_LINE_BYTES_MAX);
+            if (format == LOG_FORMAT_JSON)
+                assert_string_equal(f->text + strlen(f->text) - 3, "\"}\n");
+        }
+    }
+}
+
+static void every_event_and_every_field_has_a_name_of_its_own(void **state)
+{
+    static const char *const names[] = {
+#define NAME(id, name, bound, fields, what) name,
+        LOG_EVENTS(NAME)
+#undef NAME
+    };
+    static const char *const field_names[] = {
+#define NAME(id, name, what) name,
+        LOG_FIELDS(NAME)
+#undef NAME
+            "time",
+        "level",
+        "process",
+        "pid",
+        "event",
+        "message",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(names[i], names[j]);
+    }
+    for (size_t i = 0; i < sizeof field_names / sizeof field_names[0]; i++) {
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(field_names[i], field_names[j]);
+    }
+}
+
+/* --- repetitions -------------------------------------------------------------------------------- */
+
+static void of_one_message_a_second_has_so_many_lines_and_the_rest_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    static const char told[] = " warning worker 3: failed repeated 980 times: a process writes 20 "
+                               "lines of a kind a second\n";
+
+    now_s++;
     for (unsigned i = 0; i < 1000; i++)
-        log_info_bounded(5 * SECOND_NS + i, "client %u left", i);
-    assert_int_equal(count_lines(logged(f)), LOG_BOUNDED_PER_S);
-    assert_non_null(strstr(f->text, " client 19 left\n"));
-    log_info("another line is written");
-    log_bounded_turn(6 * SECOND_NS - 1);
-    assert_int_equal(count_lines(logged(f)), 1);
-    log_bounded_turn(6 * SECOND_NS);
+        log_warning(LOG_FAILED, "disk %u is broken", i);
+    assert_int_equal(count_lines(logged(f)), LOG_REPEATED_PER_S);
+    assert_non_null(strstr(f->text, " disk 19 is broken\n"));
+    log_turn();
+    assert_string_equal(logged(f), "");
+    now_s++;
+    log_turn();
     assert_int_equal(count_lines(logged(f)), 1);
     assert_non_null(strstr(f->text, told));
-    log_bounded_turn(7 * SECOND_NS);
+    now_s++;
+    log_turn();
+    assert_string_equal(logged(f), "");
+    log_warning(LOG_FAILED, "disk %u is broken", 7U);
+    assert_int_equal(count_lines(logged(f)), 1);
+}
+
+static void what_a_flood_leaves_out_is_told_as_an_event_too(void **state)
+{
+    struct fixture *f = *state;
+
+    log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    now_s++;
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 3; i++)
+        log_one_client("ann");
+    (void)logged(f);
+    now_s++;
+    log_turn();
+    assert_non_null(strstr(logged(f), "\"event\":\"repeated\",\"message\":\"client_left repeated 3 "
+                                      "times: "));
+    assert_non_null(strstr(f->text, "\"of\":\"client_left\",\"count\":3}\n"));
+}
+
+static void each_message_has_lines_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+
+    now_s++;
+    for (unsigned i = 0; i < 100; i++)
+        log_info(LOG_FAILED, "a flood %u", i);
+    (void)logged(f);
+    log_info(LOG_FAILED, "another message");
+    assert_int_equal(count_lines(logged(f)), 1);
+    assert_non_null(strstr(f->text, ": another message\n"));
+}
+
+static void the_next_line_tells_what_was_left_out_before_it(void **state)
+{
+    struct fixture *f = *state;
+    const char *told;
+
+    now_s++;
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 3; i++)
+        log_one_client("ann");
+    assert_int_equal(count_lines(logged(f)), LOG_REPEATED_PER_S);
+    now_s++;
+    log_info(LOG_READY, "ready");
+    assert_int_equal(count_lines(logged(f)), 2);
+    told = strstr(f->text, "client_left repeated 3 times: ");
+    assert_non_null(told);
+    assert_non_null(strstr(told, ": ready\n"));
+}
+
+static void what_must_be_told_is_never_left_out(void **state)
+{
+    struct fixture *f = *state;
+
+    now_s++;
+    for (unsigned i = 0; i < 300; i++)
+        log_info(LOG_SHUTDOWN_CLIENT, "client left, %u remain", i);
+    assert_int_equal(count_lines(logged(f)), 300);
+}
+
+static void a_process_that_ends_tells_what_it_has_left_out_and_its_children_do_not(void **state)
+{
+    struct fixture *f = *state;
+
+    now_s++;
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 1; i++)
+        log_info(LOG_FAILED, "of the parent");
+    (void)logged(f);
+    log_done();
+    assert_non_null(strstr(logged(f), ": failed repeated 1 times"));
+    log_done();
+    assert_string_equal(logged(f), "");
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 1; i++)
+        log_info(LOG_FAILED, "of the parent again");
+    (void)logged(f);
+    log_set_process("worker 4");
+    log_done();
     assert_string_equal(logged(f), "");
 }
 
-static void the_next_line_about_clients_tells_what_was_left_out_before_it(void **state)
-{
-    struct fixture *f = *state;
-
-    for (unsigned i = 0; i < LOG_BOUNDED_PER_S + 3; i++)
-        log_info_bounded(SECOND_NS, "client %u left", i);
-    assert_int_equal(count_lines(logged(f)), LOG_BOUNDED_PER_S);
-    log_info_bounded(2 * SECOND_NS, "client a left");
-    assert_int_equal(count_lines(logged(f)), 2);
-    assert_non_null(strstr(f->text, " 3 more lines about clients were left out: "));
-    assert_non_null(strstr(f->text, " client a left\n"));
-}
-
-static void lines_about_clients_that_nobody_wants_are_not_told_of_either(void **state)
+static void what_nobody_wants_is_not_told_of_either(void **state)
 {
     struct fixture *f = *state;
 
     log_init(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
+    assert_false(log_has_level(LOG_LEVEL_INFO));
+    assert_true(log_has_level(LOG_LEVEL_WARNING));
+    now_s++;
     for (unsigned i = 0; i < 100; i++)
-        log_info_bounded(SECOND_NS, "client %u left", i);
-    log_bounded_turn(2 * SECOND_NS);
+        log_one_client("ann");
     log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    log_bounded_turn(3 * SECOND_NS);
+    now_s++;
+    log_turn();
     assert_string_equal(logged(f), "");
 }
 
@@ -261,9 +495,19 @@ int main(void)
         TEST(a_long_message_is_cut_and_its_line_is_whole),
         TEST(the_journal_gets_a_priority_instead_of_the_time),
         TEST(a_reader_that_takes_nothing_costs_lines_and_is_told_how_many),
-        TEST(of_what_clients_cause_a_second_has_so_many_lines_and_the_rest_is_counted),
-        TEST(the_next_line_about_clients_tells_what_was_left_out_before_it),
-        TEST(lines_about_clients_that_nobody_wants_are_not_told_of_either),
+        TEST(text_ends_with_the_fields_that_its_message_does_not_tell),
+        TEST(json_has_every_field_with_its_type),
+        TEST(seconds_are_exact_to_the_millisecond),
+        TEST(a_value_that_could_be_taken_for_more_is_quoted),
+        TEST(fields_that_find_no_room_are_left_out_and_the_line_is_whole),
+        TEST(every_event_and_every_field_has_a_name_of_its_own),
+        TEST(of_one_message_a_second_has_so_many_lines_and_the_rest_is_counted),
+        TEST(what_a_flood_leaves_out_is_told_as_an_event_too),
+        TEST(each_message_has_lines_of_its_own),
+        TEST(the_next_line_tells_what_was_left_out_before_it),
+        TEST(what_must_be_told_is_never_left_out),
+        TEST(a_process_that_ends_tells_what_it_has_left_out_and_its_children_do_not),
+        TEST(what_nobody_wants_is_not_told_of_either),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
