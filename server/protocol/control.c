@@ -24,6 +24,8 @@ static const struct control_route {
     {PREFIX "clients", false, control_clients_serve},
     {PREFIX "kick", true, control_kick_serve},
     {PREFIX "drain", true, drain_serve},
+    {PREFIX "log", false, control_log_serve},
+    {PREFIX "top", false, control_top_serve},
 };
 
 /* The same way to the end as any other: the master decides what a second request means. */

@@ -9,6 +9,8 @@
  *   GET  /control/clients?limit=1000&before=NUMBER&lagging=true   this worker's, newest first
  *   POST /control/kick?client=ID-OR-NAME                          this worker's: {"kicked":N}
  *   POST /control/drain                                           202, as a SIGTERM to the master
+ *   GET  /control/log?from=1&limit=100&topic=NAME                 a page of the log, all topics or one
+ *   GET  /control/top                                             what all processes do
  *
  * Answers  JSON, compact; fields may be added. Errors as those of all other paths. OPTIONS is not
  *          answered: no browser comes here.
@@ -19,8 +21,14 @@
  *          with `before` as the last one's number. `lagging=true`: only those with such subscriptions.
  * Kick     `client` is an id if it has the form of one, else a name: everybody's who has it. Of who
  *          has been kicked already and has not gone yet nothing is said again.
- * Limits   what takes time goes on over several turns (server/protocol/waiting.h), CONTROL_STEP
- *          clients in each. Connections: server/accept.c.
+ * Log      {"epoch":"9f86d081884c7d65","events":[{"seq":1,"time":"…","kind":"event","topics":["news"],
+ *          "data":…}],"first_seq":1,"last_seq":57,"next":58}; kind is `event`; of what a COMMAND came to
+ *          `row`, `schema` or `failed`. The page ends after `limit` events, CONTROL_LOG_BYTES_MAX (but
+ *          one event at least), a stretch of log that has taken CONTROL_LOG_STEPS_MAX turns to read,
+ *          or before a COMMAND that has not been executed yet: whoever wants more goes on `from`
+ *          `next`, at once while `next` is not past `last_seq`, even if there were no events.
+ * Limits   what takes time goes on over several turns (server/protocol/waiting.h): CONTROL_STEP
+ *          clients, or a block of the log, in each. Connections: server/accept.c.
  * Callers  the worker: http_handlers.on_request of its control socket. @user: its struct service.
  */
 #ifndef SERVER_PROTOCOL_CONTROL_H
@@ -35,6 +43,10 @@ struct service;
 enum {
     CONTROL_CLIENTS_MAX = 1000, /* in one answer; also what is given unless asked otherwise */
     CONTROL_STEP = 500,         /* clients looked at in a turn, for one request */
+    CONTROL_LOG_LIMIT_DEFAULT = 100,
+    CONTROL_LOG_LIMIT_MAX = 1000,
+    CONTROL_LOG_BYTES_MAX = 256 * 1024,
+    CONTROL_LOG_STEPS_MAX = 512,
 };
 
 void control_on_request(void *user, struct http_exchange *exchange);
@@ -43,5 +55,7 @@ void control_on_request(void *user, struct http_exchange *exchange);
 
 void control_clients_serve(struct service *service, struct http_exchange *exchange);
 void control_kick_serve(struct service *service, struct http_exchange *exchange);
+void control_log_serve(struct service *service, struct http_exchange *exchange);
+void control_top_serve(struct service *service, struct http_exchange *exchange);
 
 #endif

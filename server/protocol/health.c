@@ -1,6 +1,8 @@
 /*
  * /health and /health/live (PROTOCOLS section 5): for monitors and load balancers.
  */
+#include "server/protocol/health.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -28,6 +30,15 @@ static const char *degraded_reason(const struct service *service)
     if (bus_commit_error(service->bus) != 0)
         return strerrordesc_np(bus_commit_error(service->bus));
     return NULL;
+}
+
+const char *health_status(const struct service *service, const char **ret_reason)
+{
+    *ret_reason = NULL;
+    if (bus_phase(service->bus) >= BUS_DRAINING)
+        return "draining";
+    *ret_reason = degraded_reason(service);
+    return *ret_reason == NULL ? "healthy" : "degraded";
 }
 
 static void add_workers(struct text *body, const struct service *service)
@@ -74,7 +85,8 @@ static void serve_live(struct service *service, struct http_exchange *exchange)
 void health_serve(struct service *service, struct http_exchange *exchange, bool is_live_only)
 {
     bool is_draining = bus_phase(service->bus) >= BUS_DRAINING;
-    const char *reason = is_draining ? NULL : degraded_reason(service);
+    const char *reason;
+    const char *status = health_status(service, &reason);
     int64_t uptime_tenths = bus_uptime_ns(service->bus) / (INT64_C(1000000000) / TENTHS_PER_SECOND);
     char time[EVENT_TIME_BYTES];
     struct text body = {0};
@@ -86,10 +98,7 @@ void health_serve(struct service *service, struct http_exchange *exchange, bool 
     event_time(time, service_realtime_ns());
     text_printf(&body,
                 "{\"status\":\"%s\",\"active_connections\":%" PRIu64 ",\"shutdown_in_progress\":%s",
-                is_draining      ? "draining"
-                : reason != NULL ? "degraded"
-                                 : "healthy",
-                stat_sum(service->bus, STAT_CLIENTS), is_draining ? "true" : "false");
+                status, stat_sum(service->bus, STAT_CLIENTS), is_draining ? "true" : "false");
     if (is_draining)
         text_printf(&body, ",\"remaining_seconds\":%" PRIu32, service_remaining_seconds(service));
     if (reason != NULL) {
