@@ -120,6 +120,7 @@ void stat_set(struct bus *bus, unsigned slot, enum stat_id stat, uint64_t value)
     atomic_store_explicit(counter_at(bus, slot, stat), value, memory_order_relaxed);
 }
 
+/* Not by the table: a compiler makes a jump of it, where the table would be searched. */
 static const uint64_t *bounds_of(enum stat_id histogram, unsigned *ret_count)
 {
     switch ((int)histogram) {
@@ -143,15 +144,30 @@ static const uint64_t *bounds_of(enum stat_id histogram, unsigned *ret_count)
     }
 }
 
+static unsigned find_bucket(const uint64_t *bounds, unsigned bound_count, uint64_t value)
+{
+    unsigned bucket = 0;
+
+    while (bucket < bound_count && value > bounds[bucket])
+        bucket++;
+    return bucket;
+}
+
+unsigned stat_bucket(enum stat_id histogram, uint64_t value)
+{
+    unsigned bound_count;
+    const uint64_t *bounds = bounds_of(histogram, &bound_count);
+
+    return find_bucket(bounds, bound_count, value);
+}
+
 void stat_observe(struct bus *bus, unsigned slot, enum stat_id histogram, uint64_t value,
                   uint64_t count)
 {
     unsigned bound_count;
     const uint64_t *bounds = bounds_of(histogram, &bound_count);
-    unsigned bucket = 0;
+    unsigned bucket = find_bucket(bounds, bound_count, value);
 
-    while (bucket < bound_count && value > bounds[bucket])
-        bucket++;
     stat_add(bus, slot, stat_at(histogram, bucket), (int64_t)count);
     stat_add(bus, slot, stat_at(histogram, bound_count + 1), (int64_t)(value * count));
 }

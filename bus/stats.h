@@ -5,9 +5,10 @@
  *          reason or other label value (stat_at), or a histogram (a word per bucket, each for itself
  *          and not cumulative, then the one above all bounds, then the sum). The owner adds; anybody reads.
  *          A gauge of a dead process is cleared by the master (stat_clear_gauges); counters of a
- *          slot go on over restarts.
+ *          slot go on over restarts, so that they never go back while the server runs.
  * Units    as the row says: ns, bytes, or plain counts. /metrics shows ns as seconds.
  * Callers  stat_add, stat_set, stat_observe: the slot's owner. stat_get, stat_sum: all processes.
+ * Shown    by server/protocol/metrics.c, row by row; tools/prometheus/METRICS.md is the table for people.
  */
 #ifndef BUS_STATS_H
 #define BUS_STATS_H
@@ -26,9 +27,11 @@ enum stat_protocol {
     STAT_PROTOCOL_GRAPHQL_WS,
     STAT_PROTOCOL_GRAPHQL_SSE,
     STAT_PROTOCOL_ECHO,
-    STAT_PROTOCOL_HTTP,         /* no client of its own: POST /topics */
-    STAT_PROTOCOL_GRAPHQL_HTTP, /* likewise */
-    STAT_PROTOCOL_SERVER,       /* likewise: ticks, schema operations */
+    STAT_PROTOCOL_CLIENTS,                        /* those before this one have clients */
+    STAT_PROTOCOL_HTTP = STAT_PROTOCOL_CLIENTS,   /* no client of its own: POST /topics */
+    STAT_PROTOCOL_GRAPHQL_HTTP,                   /* likewise */
+    STAT_PROTOCOL_SENDERS,                        /* those before this one send messages */
+    STAT_PROTOCOL_SERVER = STAT_PROTOCOL_SENDERS, /* ticks, schema operations */
     STAT_PROTOCOL_COUNT,
 };
 
@@ -68,6 +71,7 @@ enum stat_label {
     STAT_LABEL_REASON,
     STAT_LABEL_PUBLISH, /* protocol * STAT_DURABILITY_COUNT + durability */
     STAT_LABEL_BUCKET,  /* a histogram */
+    STAT_LABEL_PROCESS, /* one word: each process for itself, not added up */
 };
 
 enum stat_unit {
@@ -93,47 +97,50 @@ enum {
  */
 /* clang-format off */
 #define STATS(X) \
-    X(STAT_CLIENTS, 1, GAUGE, NONE, COUNT, true, "", "Clients: WebSockets, event streams, raw TCP") \
-    X(STAT_CLIENTS_OF, STAT_PROTOCOL_COUNT, GAUGE, PROTOCOL, COUNT, false, "clients", "Clients") \
-    X(STAT_ROOM_CLIENTS, 1, GAUGE, NONE, COUNT, false, "", "Clients in the room") \
+    X(STAT_CLIENTS, 1, GAUGE, NONE, COUNT, false, "", "All of the next row, for those who ask often") \
+    X(STAT_CLIENTS_OF, STAT_PROTOCOL_CLIENTS, GAUGE, PROTOCOL, COUNT, true, "clients", "Clients: WebSockets, event streams, raw TCP connections") \
     X(STAT_CONNECTIONS, 1, GAUGE, NONE, COUNT, true, "connections", "Open sockets, idle HTTP ones too; not those being refused") \
     X(STAT_SUBSCRIPTIONS, 1, GAUGE, NONE, COUNT, true, "subscriptions", "Subscriptions, live and lagging") \
     X(STAT_LAGGING, 1, GAUGE, NONE, COUNT, true, "lagging_subscriptions", "Subscriptions that are fed from the log") \
     X(STAT_QUEUED_BYTES, 1, GAUGE, NONE, BYTES, true, "queued_bytes", "Bytes in output queues") \
-    X(STAT_OPENED, STAT_PROTOCOL_COUNT, COUNTER, PROTOCOL, COUNT, false, "clients_opened_total", "Clients that came") \
+    X(STAT_OPENED, STAT_PROTOCOL_CLIENTS, COUNTER, PROTOCOL, COUNT, false, "clients_opened_total", "Clients that came") \
     X(STAT_CLOSED, STAT_CLOSED_COUNT, COUNTER, REASON, COUNT, false, "clients_closed_total", "Clients that left, by the reason") \
     X(STAT_ACCEPTED, 1, COUNTER, NONE, COUNT, true, "connections_accepted_total", "Connections accepted") \
     X(STAT_REFUSED, 1, COUNTER, NONE, COUNT, false, "connections_refused_total", "Connections refused by a limit or a drain") \
     X(STAT_EVICTED, 1, COUNTER, NONE, COUNT, false, "connections_evicted_total", "Connections closed in favour of newcomers while they waited") \
     X(STAT_STALLED, 1, COUNTER, NONE, COUNT, false, "connections_stalled_total", "Connections closed while output waited that nobody took") \
     X(STAT_HTTP_REQUESTS, 1, COUNTER, NONE, COUNT, true, "http_requests_total", "HTTP requests") \
-    X(STAT_MESSAGES_IN, STAT_PROTOCOL_COUNT, COUNTER, PROTOCOL, COUNT, true, "messages_received_total", "Messages from clients") \
-    X(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_COUNT, COUNTER, PROTOCOL, COUNT, true, "messages_delivered_total", "Events queued to subscribers") \
-    X(STAT_BYTES_IN, 1, COUNTER, NONE, BYTES, true, "received_bytes_total", "Bytes from clients") \
-    X(STAT_BYTES_OUT, 1, COUNTER, NONE, BYTES, true, "sent_bytes_total", "Bytes to clients") \
-    X(STAT_WRITE_FRAMES, STAT_WRITE_FRAMES_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "write_ranges", "Runs of bytes given to the kernel by one write to a connection") \
+    X(STAT_MESSAGES_IN, STAT_PROTOCOL_SENDERS, COUNTER, PROTOCOL, COUNT, true, "messages_received_total", "Messages from clients; over HTTP: publishes and GraphQL requests") \
+    X(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_CLIENTS, COUNTER, PROTOCOL, COUNT, true, "messages_delivered_total", "Events queued to subscribers, live and lagging") \
+    X(STAT_BYTES_IN, 1, COUNTER, NONE, BYTES, true, "received_bytes_total", "Bytes read from all connections") \
+    X(STAT_BYTES_OUT, 1, COUNTER, NONE, BYTES, true, "sent_bytes_total", "Bytes written to all connections") \
+    X(STAT_WRITE_FRAMES, STAT_WRITE_FRAMES_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "write_ranges", "Runs of bytes that one write to a connection gave to the kernel") \
     X(STAT_PUBLISHED, STAT_PROTOCOL_COUNT * STAT_DURABILITY_COUNT, COUNTER, PUBLISH, COUNT, false, "published_total", "Operations appended to the log") \
-    X(STAT_PUBLISH_REFUSED, 1, COUNTER, NONE, COUNT, false, "publish_refused_total", "Publishes refused: the store is full, the ring stayed full, or they were too large") \
+    X(STAT_PUBLISH_REFUSED, 1, COUNTER, NONE, COUNT, false, "publish_refused_total", "Publishes refused: the store is full, the ring stayed full, too large, no memory") \
     X(STAT_RING_WAITS, 1, COUNTER, NONE, COUNT, false, "ring_waits_total", "Times that publishing had to wait for room in the ring") \
     X(STAT_BECAME_LAGGING, 1, COUNTER, NONE, COUNT, false, "became_lagging_total", "Times a connection fell behind") \
     X(STAT_GAPS, 1, COUNTER, NONE, COUNT, false, "gaps_total", "Gaps told to clients") \
     X(STAT_LAPPED, 1, COUNTER, NONE, COUNT, false, "lapped_total", "Times a worker's own cursor was lapped") \
-    X(STAT_REPLAY_READS, 1, COUNTER, NONE, COUNT, false, "replay_reads_total", "Blocks read from the store for lagging subscriptions") \
-    X(STAT_REPLAYED, 1, COUNTER, NONE, COUNT, false, "replayed_total", "Events queued to lagging subscriptions") \
+    X(STAT_REPLAY_READS, 1, COUNTER, NONE, COUNT, false, "replay_reads_total", "Blocks read from the store to feed lagging subscriptions; what several share is read once") \
+    X(STAT_REPLAYED, 1, COUNTER, NONE, COUNT, false, "replayed_total", "Events queued to lagging subscriptions: a part of those delivered") \
     X(STAT_PROTOCOL_ERRORS, 1, COUNTER, NONE, COUNT, false, "protocol_errors_total", "Connections closed for what their client sent") \
     X(STAT_RATE_LIMITED, 1, COUNTER, NONE, COUNT, false, "rate_limited_total", "Messages and requests over their connection's rate") \
-    X(STAT_DELIVERY_TIME, STAT_DELIVERY_TIME_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, NS, false, "delivery_seconds", "From an event's append to its being queued to live subscribers, once per event and worker that has some") \
+    X(STAT_DELIVERY_TIME, STAT_DELIVERY_TIME_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, NS, false, "delivery_seconds", "From an event's append to its being queued to live subscribers, once per event and worker that has some; events of rows wait for their commit") \
     X(STAT_TURN_TIME, STAT_TURN_TIME_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, NS, true, "loop_turn_seconds", "A turn of a worker's loop, sleep not counted") \
-    X(STAT_COMMIT_TIME, STAT_COMMIT_TIME_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, NS, false, "commit_seconds", "A commit, with its sync") \
+    X(STAT_COMMIT_TIME, STAT_COMMIT_TIME_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, NS, false, "commit_seconds", "A commit that succeeded, with its sync") \
     X(STAT_COMMIT_SIZE, STAT_COMMIT_SIZE_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "commit_operations", "Operations in one commit") \
+    X(STAT_COMMITS_FAILED, 1, COUNTER, NONE, COUNT, false, "commits_failed_total", "Commits that failed; what they held is tried again") \
     X(STAT_TRIMMED_OPERATIONS, 1, COUNTER, NONE, COUNT, false, "trimmed_operations_total", "Operations that retention took") \
     X(STAT_LOG_OPERATIONS, 1, GAUGE, NONE, COUNT, false, "log_operations", "Operations kept in the log") \
     X(STAT_LOG_BYTES, 1, GAUGE, NONE, BYTES, false, "log_bytes", "Bytes of the log as retention counts them") \
+    X(STAT_RETENTION_OPERATIONS, 1, GAUGE, NONE, COUNT, false, "retention_operations", "What --retention-events says; 0: off") \
+    X(STAT_RETENTION_BYTES, 1, GAUGE, NONE, BYTES, false, "retention_bytes", "What --retention-bytes says; 0: off") \
+    X(STAT_RETENTION_NS, 1, GAUGE, NONE, NS, false, "retention_seconds", "What --retention-age says; 0: off") \
     X(STAT_STORE_USED_BYTES, 1, GAUGE, NONE, BYTES, false, "store_used_bytes", "Pages of the store in use") \
     X(STAT_STORE_MAP_BYTES, 1, GAUGE, NONE, BYTES, false, "store_map_bytes", "Largest size of the store") \
     X(STAT_DISK_FREE_BYTES, 1, GAUGE, NONE, BYTES, false, "disk_free_bytes", "Free on the store's file system") \
-    X(STAT_CPU_NS, 1, GAUGE, NONE, NS, true, "", "Processor time of the process that has the slot now") \
-    X(STAT_RSS_BYTES, 1, GAUGE, NONE, BYTES, true, "", "Its resident memory")
+    X(STAT_CPU_NS, 1, COUNTER, PROCESS, NS, false, "process_cpu_seconds_total", "Processor time of a process and of those before it in its place") \
+    X(STAT_RSS_BYTES, 1, GAUGE, PROCESS, BYTES, false, "process_resident_memory_bytes", "Resident memory of a process, what it shares with the others included")
 /* clang-format on */
 
 /* The first word of each; STAT_x_LAST is its last. */
@@ -164,6 +171,9 @@ const struct stat_info *stat_info(unsigned row);
 /* "room", "broker-tcp"; "client", "ping_timeout". Never NULL. */
 const char *stat_protocol_name(enum stat_protocol protocol);
 const char *stat_close_reason_name(enum stat_close_reason reason);
+
+/* The bucket of a histogram (named by its first word) that @value falls into. */
+unsigned stat_bucket(enum stat_id histogram, uint64_t value);
 
 /* The word of a stat that has several. */
 static inline enum stat_id stat_at(enum stat_id first, unsigned index)

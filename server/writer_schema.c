@@ -11,6 +11,7 @@
 #include "bus/record.h"
 #include "bus/ring.h"
 #include "bus/shm.h"
+#include "bus/stats.h"
 #include "server/api/model.h"
 #include "server/config.h"
 #include "server/log.h"
@@ -84,6 +85,8 @@ static int append_record(struct writer *writer, const struct record_spec *spec)
         return -ENOMEM;
     (void)record_encode(record, spec); /* as long as it was measured */
     rc = ring_append(writer->bus, record, bytes, &appended);
+    if (rc == 0)
+        stat_add(writer->bus, writer->slot, stat_published(STAT_PROTOCOL_SERVER, true), 1);
     free(record);
     return rc;
 }

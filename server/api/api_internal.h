@@ -12,6 +12,7 @@
 #ifndef SERVER_API_API_INTERNAL_H
 #define SERVER_API_API_INTERNAL_H
 
+#include "bus/stats.h"
 #include "server/api/api.h"
 #include "server/api/model.h"
 #include "server/api/operation.h"
@@ -86,7 +87,8 @@ struct operation {
     bool is_refused;              /* with errors, those of the document, or without memory */
     struct execution *execution;  /* NULL: not run, or ended without data */
     bool is_done;
-    size_t bytes; /* of api->operations_bytes; 0: it has not begun */
+    size_t bytes;                /* of api->operations_bytes; 0: it has not begun */
+    enum stat_protocol protocol; /* what it came by */
 
     struct operation *prev; /* utlist, of api->ready */
     struct operation *next;

@@ -312,6 +312,8 @@ static struct group_style *style_get(struct group *group, enum group_style_kind 
         return NULL;
     style->encoding = (struct encoding){
         .name = "graphql",
+        .protocol =
+            kind == GROUP_EVENT_STREAM ? STAT_PROTOCOL_GRAPHQL_SSE : STAT_PROTOCOL_GRAPHQL_WS,
         .is_spliced = id_bytes > 0,
         .frame_bytes_max = frame_bytes_max,
         .encode = kind == GROUP_EVENT_STREAM ? encode_event_stream : encode_websocket,

@@ -267,6 +267,7 @@ void mutate_send(struct execute_call *call, struct publish *publish)
     CHECK(operation != NULL);
     CHECK(operation->wait == OPERATION_NO_WAIT);
     publish->user = operation;
+    publish->protocol = operation->protocol;
     rc = publisher_publish(context->api->options.publisher, publish);
     if (rc != 0) {
         mutate_fail(call, rc);

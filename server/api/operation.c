@@ -112,6 +112,7 @@ struct operation *operation_new(struct api *api, const struct api_request *reque
     operation->region = region;
     operation->context.api = api;
     operation->context.operation = operation;
+    operation->protocol = request->protocol;
     graphql_errors_init(&operation->errors, &operation->region);
     api->operation_count++;
     if (find_document(operation, request) && find_operation(operation, request))

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/stats.h"
 #include "server/graphql/ast.h"
 #include "server/graphql/region.h"
 #include "server/json/json.h"
@@ -21,6 +22,7 @@ struct api_request {
     struct ast_text operation_name; /* size 0: none */
     struct json_span variables;     /* an object; size 0: none */
     struct resume resume;           /* extensions.resume, or Last-Event-ID; has_since: given */
+    enum stat_protocol protocol;    /* what it came by: set by the transport, after request_parse */
 };
 
 /*

@@ -209,6 +209,7 @@ static void handle_publish(struct broker_session *broker, const struct broker_me
         .payload = message->payload.bytes,
         .payload_bytes = message->payload.size,
         .is_durable = message->is_durable,
+        .protocol = broker->session.client.operations->protocol,
         .on_done = on_published,
         .user = broker,
         .tag = (uint64_t)(uintptr_t)pending,
@@ -266,7 +267,7 @@ bool broker_handle(struct broker_session *broker, const char *text, size_t size)
     char *compact = service_scratch(service, size);
     enum broker_error error;
 
-    stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
+    service_count_message(service, session->client.operations->protocol);
     if (service_rate_take(service, session->subscriber.stream, size) > 0) {
         refuse_rate(broker, text, size);
     } else if (compact == NULL) {

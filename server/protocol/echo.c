@@ -3,7 +3,6 @@
  */
 #include <stdlib.h>
 
-#include "bus/stats.h"
 #include "server/net/stream.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/service.h"
@@ -15,7 +14,7 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
     struct session *session = user;
     struct service *service = session->service;
 
-    stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
+    service_count_message(service, STAT_PROTOCOL_ECHO);
     if (service_rate_take(service, session->subscriber.stream, size) > 0)
         websocket_close(session->websocket, WEBSOCKET_POLICY, "too fast"); /* it has no errors */
     else if (is_text)

@@ -62,7 +62,7 @@ static char *put_room_message(char *out, const struct event *event)
     if ((event->flags & RECORD_TICK) != 0) {
         out = put_literal(out, "{\"type\":\"tick\",\"message\":\"Periodic broadcast\","
                                "\"active_connections\":");
-        out = put_decimal(out, stat_sum(frames_bus, STAT_ROOM_CLIENTS));
+        out = put_decimal(out, stat_sum(frames_bus, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM)));
     } else if (is_from_room(event)) {
         /* The members `from` and `data` as they stand in the payload. */
         out = put_literal(out, "{\"type\":\"message\",");
@@ -159,11 +159,12 @@ static size_t encode_event_stream(const struct encoding *encoding, const struct 
 const struct encoding *frames_encoding(enum frames_kind kind)
 {
     static const struct encoding encodings[] = {
-        [FRAMES_ROOM] = {"room", false, websocket_bytes_max, encode_room},
-        [FRAMES_BROKER] = {"broker", false, websocket_bytes_max, encode_broker},
-        [FRAMES_LINE] = {"line", false, line_bytes_max, encode_line},
-        [FRAMES_EVENT_STREAM] = {"event-stream", false, event_stream_bytes_max,
-                                 encode_event_stream},
+        [FRAMES_ROOM] = {"room", STAT_PROTOCOL_ROOM, false, websocket_bytes_max, encode_room},
+        [FRAMES_BROKER] = {"broker", STAT_PROTOCOL_BROKER, false, websocket_bytes_max,
+                           encode_broker},
+        [FRAMES_LINE] = {"line", STAT_PROTOCOL_BROKER_TCP, false, line_bytes_max, encode_line},
+        [FRAMES_EVENT_STREAM] = {"event-stream", STAT_PROTOCOL_EVENT_STREAM, false,
+                                 event_stream_bytes_max, encode_event_stream},
     };
 
     CHECK((size_t)kind < sizeof encodings / sizeof *encodings);

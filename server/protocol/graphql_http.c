@@ -214,6 +214,7 @@ void graphql_http_serve(struct service *service, struct http_exchange *exchange)
     enum graphql_media media = choose_media(request);
     char lines[ANSWER_HEADERS_BYTES_MAX];
     struct graphql_refusal refusal;
+    enum stat_protocol protocol;
     struct api_request asked;
     struct region region;
 
@@ -232,10 +233,15 @@ void graphql_http_serve(struct service *service, struct http_exchange *exchange)
         event_stream_refuse(service, exchange); /* the router has answered all others */
         return;
     }
+    protocol = media == GRAPHQL_MEDIA_EVENT_STREAM ? STAT_PROTOCOL_GRAPHQL_SSE
+                                                   : STAT_PROTOCOL_GRAPHQL_HTTP;
+    service_count_message(service, protocol);
     region_init(&region, REQUEST_BYTES_MAX);
-    if (graphql_request_read(service, request, &region, &asked, &refusal))
+    if (graphql_request_read(service, request, &region, &asked, &refusal)) {
+        asked.protocol = protocol;
         serve(service, exchange, &asked, media);
-    else
+    } else {
         refuse(service, exchange, refusal.refusal, refusal.reason);
+    }
     region_done(&region);
 }

@@ -345,8 +345,10 @@ static void begin(struct graphql_operation *operation, const struct graphql_mess
 
     region_init(&region, 2 * (size_t)service->limits.message_bytes_max); /* decoded */
     reason = request_parse(message->payload, &region, &request);
-    if (reason == NULL)
+    if (reason == NULL) {
+        request.protocol = STAT_PROTOCOL_GRAPHQL_WS;
         operation->operation = operation_new(service->api, &request);
+    }
     if (reason != NULL || operation->operation == NULL) {
         send_error(socket, message, reason != NULL ? GRAPHQL_BAD_USER_INPUT : GRAPHQL_UNAVAILABLE,
                    reason != NULL ? reason : "out of memory");
@@ -495,7 +497,7 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
         close_because(socket, WEBSOCKET_UNSUPPORTED, "text messages only");
         return true;
     }
-    stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
+    service_count_message(service, STAT_PROTOCOL_GRAPHQL_WS);
     is_over_rate = service_rate_take(service, socket->session.subscriber.stream, size) > 0;
     compact = service_scratch(service, size);
     if (compact == NULL) {

@@ -52,6 +52,12 @@ static struct room_session *room_session_of(void *user)
     return (struct room_session *)user;
 }
 
+/* Of all workers. */
+static uint64_t count_clients(const struct service *service)
+{
+    return stat_sum(service->bus, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM));
+}
+
 /* --- publishing ------------------------------------------------------------------------------- */
 
 static void send_error(struct session *session, enum broker_error code, const char *reason)
@@ -93,6 +99,7 @@ static int publish_text(struct room_session *room, const char *text, size_t size
         .topic_bytes = ROOM_TOPIC_BYTES,
         .payload = payload,
         .flags = RECORD_FROM_ROOM,
+        .protocol = STAT_PROTOCOL_ROOM,
         .on_done = on_published,
         .user = &room->session,
     };
@@ -122,9 +129,10 @@ void room_tick(struct service *service)
         .payload = payload,
         .payload_bytes = sizeof payload - 1,
         .flags = RECORD_FROM_ROOM | RECORD_TICK,
+        .protocol = STAT_PROTOCOL_SERVER,
     };
 
-    if (stat_sum(service->bus, STAT_ROOM_CLIENTS) == 0 || publisher_is_blocked(service->publisher))
+    if (count_clients(service) == 0 || publisher_is_blocked(service->publisher))
         return;
     (void)publisher_publish(service->publisher,
                             &publish); /* a tick may be missed: the next comes */
@@ -138,7 +146,7 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
     struct service *service = room->session.service;
     int rc;
 
-    stat_add(service->bus, service->slot, STAT_MESSAGES_IN, 1);
+    service_count_message(service, STAT_PROTOCOL_ROOM);
     if (!is_text) {
         stat_add(service->bus, service->slot, STAT_PROTOCOL_ERRORS, 1);
         websocket_close(room->session.websocket, WEBSOCKET_UNSUPPORTED, "text messages only");
@@ -162,10 +170,8 @@ static void on_drained(void *user)
 static void on_close(void *user, int code)
 {
     struct room_session *room = room_session_of(user);
-    struct service *service = room->session.service;
 
     (void)code;
-    stat_add(service->bus, service->slot, STAT_ROOM_CLIENTS, -1);
     session_done(&room->session, room->id);
     free(room);
 }
@@ -235,7 +241,6 @@ static int read_id(struct http_text rest, struct room_id *ret)
 
 static void send_greeting(struct room_session *room, const struct subscribed *subscribed)
 {
-    struct service *service = room->session.service;
     char text[GREETING_BYTES_MAX];
     char *end = put_literal(text, "{\"type\":\"greeting\",\"client_id\":\"");
 
@@ -243,7 +248,7 @@ static void send_greeting(struct room_session *room, const struct subscribed *su
     end = put_literal(end, "\",\"message\":\"Connected to sluice as ");
     end = put_bytes(end, room->id, room->session.own);
     end = put_literal(end, "\",\"active_connections\":");
-    end = put_decimal(end, stat_sum(service->bus, STAT_ROOM_CLIENTS));
+    end = put_decimal(end, count_clients(room->session.service));
     end = put_literal(end, ",\"time\":\"");
     end = put_time(end, service_realtime_ns());
     end = put_literal(end, "\",\"seq\":");
@@ -303,7 +308,6 @@ static void accept_client(struct service *service, struct http_exchange *exchang
     session_init(&room->session, &options);
     room->session.own = (uint8_t)id->bytes;
     memcpy(room->id, id->text, id->bytes + 1);
-    stat_add(service->bus, service->slot, STAT_ROOM_CLIENTS, 1);
     enter(room, resume);
 }
 

@@ -192,6 +192,12 @@ int64_t service_rate_take(struct service *service, struct stream *stream, size_t
     return wait_ns;
 }
 
+void service_count_message(struct service *service, enum stat_protocol protocol)
+{
+    CHECK(protocol < STAT_PROTOCOL_SENDERS);
+    stat_add(service->bus, service->slot, stat_at(STAT_MESSAGES_IN, protocol), 1);
+}
+
 char *service_scratch(struct service *service, size_t bytes)
 {
     size_t grown_bytes =

@@ -104,6 +104,8 @@ uint32_t service_remaining_seconds(const struct service *service);
  * rates; else it is not to be handled, and in so many ns it could be.
  */
 int64_t service_rate_take(struct service *service, struct stream *stream, size_t bytes);
+/* A message has come from a client. */
+void service_count_message(struct service *service, enum stat_protocol protocol);
 /* CLOCK_REALTIME, for the times that clients see. */
 int64_t service_realtime_ns(void);
 /*

@@ -149,11 +149,17 @@ static void serve_post(struct service *service, struct http_exchange *exchange, 
                        size_t topic_bytes)
 {
     const struct http_request *request = http_request(exchange);
-    struct publish publish = {.topic = topic, .topic_bytes = topic_bytes, .on_done = on_published};
+    struct publish publish = {
+        .topic = topic,
+        .topic_bytes = topic_bytes,
+        .protocol = STAT_PROTOCOL_HTTP,
+        .on_done = on_published,
+    };
     struct refusal refusal;
     struct post *post;
     int rc;
 
+    service_count_message(service, STAT_PROTOCOL_HTTP);
     if (query_bool(request->query, "durable", &publish.is_durable) < 0) {
         refusal = (struct refusal){ANSWER_BAD_REQUEST, "`durable` must be true or false"};
         answer_refusal(service, exchange, &refusal);

@@ -197,6 +197,15 @@ struct feed {
     uint64_t delivered;
 };
 
+static void count_fed(const struct feed *feed)
+{
+    enum stat_protocol protocol = feed->subscriber->encoding->encoding->protocol;
+
+    topics_count(feed->topics, stat_at(STAT_MESSAGES_DELIVERED, protocol),
+                 (int64_t)feed->delivered);
+    topics_count(feed->topics, STAT_REPLAYED, (int64_t)feed->delivered);
+}
+
 /* Marks the topics of what lags, so that a record's topic leads to the subscription; and undoes it. */
 static void mark_topics(struct feed *feed, bool is_marked)
 {
@@ -347,7 +356,7 @@ static void feed_span(struct topics *topics, struct catch_up *catch_up, const st
     }
     push_run(&feed);
     mark_topics(&feed, false);
-    topics_count(topics, STAT_MESSAGES_DELIVERED, (int64_t)feed.delivered);
+    count_fed(&feed);
     catch_up->is_put_off = rc == -EAGAIN;
     if (rc != 0 && rc != -EAGAIN)
         stream_abort(feed.subscriber->stream); /* it has to come back and resume */
@@ -382,6 +391,8 @@ static int read_span(struct topics *topics, struct catch_up *catch_up, struct lo
     const struct log_cursor *plain = &topics->cursors[TOPIC_PLAIN];
     uint64_t until_pos = plain->has_pos ? plain->pos : 0;
     uint64_t until_seq = UINT64_MAX;
+    uint64_t reads;
+    int rc;
 
     for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
         if (catch_up->lagging_counts[kind] > 0 && topics->cursors[kind].seq < until_seq)
@@ -391,8 +402,12 @@ static int read_span(struct topics *topics, struct catch_up *catch_up, struct lo
         catch_up->cursor.has_pos = false;
         until_pos = 0;
     }
-    return log_reader_next(topics->reader, &catch_up->cursor, &filter, until_seq, until_pos,
-                           ret_span);
+    reads = log_reader_store_reads(topics->reader);
+    rc =
+        log_reader_next(topics->reader, &catch_up->cursor, &filter, until_seq, until_pos, ret_span);
+    topics_count(topics, STAT_REPLAY_READS,
+                 (int64_t)(log_reader_store_reads(topics->reader) - reads));
+    return rc;
 }
 
 /* Reads the next span and feeds it. Bytes read (0: none), or -errno. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus/check.h"
 #include "bus/record.h"
@@ -25,6 +26,19 @@ enum {
     JUDGED_MIN = 64,
     /* Asking the topic index for more costs more than reading the blocks that it would skip. */
     ROW_FILTER_MAX = 8,
+    AGE_RUNS_MAX = 64,
+};
+
+/*
+ * Events of a span whose age is still to be told: those that were appended together, one behind the
+ * other, have the same time and are one run. So the clock is looked at once per span, or a few times.
+ */
+struct ages {
+    uint32_t used;
+    struct {
+        int64_t time_ns;
+        uint64_t count;
+    } runs[AGE_RUNS_MAX];
 };
 
 /* A walk over one span. */
@@ -32,7 +46,9 @@ struct delivery {
     struct topics *topics;
     enum topic_kind kind;     /* of the cursor that walks */
     uint32_t queue_bytes_max; /* the option, read once */
-    uint64_t delivered;       /* messages queued */
+    uint64_t delivered;       /* messages queued by the push that is going on ... */
+    uint64_t delivered_by[STAT_PROTOCOL_CLIENTS]; /* ... and by all before it */
+    struct ages *ages;
     struct topic *topic;      /* of the run that is open; NULL: none */
     struct record_topic last; /* the name that was looked up last, so that a run looks up once */
     struct topic *last_topic; /* what it came to; NULL: nobody is subscribed */
@@ -175,11 +191,13 @@ static void push_run(struct delivery *delivery, struct topics_encoding *encoding
 
     if (run->frames == 0)
         return;
+    delivery->delivered = 0;
     if (run->cuts == NULL)
         push_shared(delivery, encoding->list, run, seq);
     else
         push_spliced(delivery, encoding->list, run, seq);
     frame_run_clear(run);
+    delivery->delivered_by[encoding->encoding->protocol] += delivery->delivered;
 }
 
 /* A run stays open only on events behind position_max: they are for all. */
@@ -197,6 +215,57 @@ static void end_runs(struct delivery *delivery)
     for (list = delivery->topic->lists; list != NULL; list = list->next)
         end_run(delivery, list->encoding);
     delivery->topic = NULL;
+}
+
+/* --- what is counted -------------------------------------------------------------------------- */
+
+static int64_t realtime_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* this clock cannot fail */
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void observe_ages(struct topics *topics, struct ages *ages)
+{
+    int64_t now_ns;
+
+    if (ages->used == 0)
+        return;
+    now_ns = realtime_ns();
+    for (uint32_t i = 0; i < ages->used; i++) {
+        int64_t age_ns = now_ns - ages->runs[i].time_ns;
+
+        /* The log's time may be ahead of a clock that was set back. */
+        stat_observe(topics->options.bus, topics->options.slot, STAT_DELIVERY_TIME,
+                     age_ns > 0 ? (uint64_t)age_ns : 0, ages->runs[i].count);
+    }
+    ages->used = 0;
+}
+
+/* An event that somebody is live for. */
+static void note_age(struct delivery *delivery, int64_t time_ns)
+{
+    struct ages *ages = delivery->ages;
+
+    if (ages->used > 0 && ages->runs[ages->used - 1].time_ns == time_ns) {
+        ages->runs[ages->used - 1].count++;
+        return;
+    }
+    if (ages->used == AGE_RUNS_MAX)
+        observe_ages(delivery->topics, ages); /* a little early: the last of them are not queued */
+    ages->runs[ages->used].time_ns = time_ns;
+    ages->runs[ages->used].count = 1;
+    ages->used++;
+}
+
+static void count_delivered(struct delivery *delivery)
+{
+    for (unsigned i = 0; i < STAT_PROTOCOL_CLIENTS; i++)
+        topics_count(delivery->topics, stat_at(STAT_MESSAGES_DELIVERED, i),
+                     (int64_t)delivery->delivered_by[i]);
+    observe_ages(delivery->topics, delivery->ages);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -272,6 +341,7 @@ static void deliver_record(struct delivery *delivery, const struct record *recor
     struct record_topic name;
     struct event event;
     size_t offset = 0;
+    bool is_wanted = false;
 
     if (!record_is_event(record))
         return;
@@ -281,6 +351,7 @@ static void deliver_record(struct delivery *delivery, const struct record *recor
 
         if (topic == NULL || topic->lists == NULL)
             continue;
+        is_wanted = true;
         if (topic != delivery->topic) {
             end_runs(delivery);
             delivery->topic = topic;
@@ -291,20 +362,25 @@ static void deliver_record(struct delivery *delivery, const struct record *recor
             deliver_to(delivery, list, &event);
         }
     }
+    if (is_wanted)
+        note_age(delivery, record->time_ns);
 }
 
 /* The worker's cursor has been moved over @span before: who begins to lag here is behind it. */
 static void deliver_span(struct topics *topics, enum topic_kind kind, const struct log_span *span,
                          uint64_t after_seq)
 {
+    struct ages ages; /* beyond `used` nothing is looked at */
     struct delivery delivery = {
         .topics = topics,
+        .ages = &ages,
         .kind = kind,
         .queue_bytes_max = *topics->options.queue_bytes_max,
         .last = {.name = "", .bytes = 0},
     };
     struct record record;
 
+    ages.used = 0;
     for (size_t at = 0; at < span->bytes; at += record.length) {
         enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
 
@@ -315,7 +391,7 @@ static void deliver_span(struct topics *topics, enum topic_kind kind, const stru
             deliver_record(&delivery, &record);
     }
     end_runs(&delivery);
-    topics_count(topics, STAT_MESSAGES_DELIVERED, (int64_t)delivery.delivered);
+    count_delivered(&delivery);
 }
 
 /* --- the turn --------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/stats.h"
 #include "server/net/arena.h"
 
 struct event {
@@ -34,6 +35,7 @@ enum {
 
 struct encoding {
     const char *name;
+    enum stat_protocol protocol; /* of its subscribers: what deliveries are counted by */
     bool is_spliced;
     /*
      * Most bytes that the frame of @event can have; 0: its subscribers do not get this event.

@@ -30,6 +30,7 @@ struct log_reader {
     struct store *store;
     uint8_t *buffer;
     size_t capacity; /* SPAN_BYTES, more while it holds a larger record */
+    uint64_t store_reads;
     struct held held;
 };
 
@@ -214,6 +215,7 @@ static int read_store(struct log_reader *reader, const struct log_filter *filter
     reader->held = (struct held){.bytes = block.records_bytes,
                                  .first_seq = block.head.first_seq,
                                  .last_seq = block.head.last_seq};
+    reader->store_reads++;
     prefetch_behind(reader, filter, block.head.last_seq, until_seq);
     return 1;
 }
@@ -276,6 +278,11 @@ int log_reader_next(struct log_reader *reader, struct log_cursor *cursor,
             return give_held(reader, cursor, until_seq, ret_span);
     }
     return cursor->seq >= until_seq ? 0 : -EAGAIN;
+}
+
+uint64_t log_reader_store_reads(const struct log_reader *reader)
+{
+    return reader->store_reads;
 }
 
 void log_cursor_stop_at(struct log_cursor *cursor, const struct log_span *span, size_t offset,

@@ -70,6 +70,9 @@ int log_reader_next(struct log_reader *reader, struct log_cursor *cursor,
                     const struct log_filter *filter, uint64_t until_seq, uint64_t until_pos,
                     struct log_span *ret_span);
 
+/* Blocks that have been copied from the store so far; not those that the reader still held. */
+uint64_t log_reader_store_reads(const struct log_reader *reader);
+
 /*
  * Puts the cursor back to where the caller stopped inside @span, the one just read: behind the
  * record with @seq, which ends at @offset.

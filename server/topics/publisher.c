@@ -26,8 +26,9 @@ struct waiter {
     publish_done_function *on_done; /* NULL: nobody (any more) */
     void *user;
     uint64_t tag;
-    uint64_t seq;    /* 0: not appended yet */
-    int64_t time_ns; /* of the operation; before that: since when it waits for room, 0: not yet */
+    uint64_t seq;     /* 0: not appended yet */
+    int64_t time_ns;  /* of the operation; before that: since when it waits for room, 0: not yet */
+    uint8_t protocol; /* enum stat_protocol */
     bool is_durable;
 };
 
@@ -223,18 +224,30 @@ static size_t unsent_count(const struct publisher *publisher)
 
 /* --- appending -------------------------------------------------------------------------------- */
 
+static void count_appended(const struct publisher *publisher, const uint32_t *counts)
+{
+    for (unsigned i = 0; i < STAT_PROTOCOL_COUNT * STAT_DURABILITY_COUNT; i++) {
+        if (counts[i] > 0)
+            stat_add(publisher->options.bus, publisher->options.slot, stat_at(STAT_PUBLISHED, i),
+                     counts[i]);
+    }
+}
+
 static void note_appended(struct publisher *publisher, const struct ring_appended *appended)
 {
+    uint32_t counts[STAT_PROTOCOL_COUNT * STAT_DURABILITY_COUNT] = {0};
+
     CHECK(appended->count <= unsent_count(publisher));
     for (uint32_t i = 0; i < appended->count; i++) {
         struct waiter *waiter = waiter_at(&publisher->fresh, publisher->appended_count + i);
 
         waiter->seq = appended->first_seq + i;
         waiter->time_ns = appended->time_ns;
+        counts[stat_published(waiter->protocol, waiter->is_durable) - STAT_PUBLISHED]++;
     }
     publisher->appended_count += appended->count;
     take_from_batch(publisher, appended->bytes);
-    stat_add(publisher->options.bus, publisher->options.slot, STAT_PUBLISHED, appended->count);
+    count_appended(publisher, counts);
 }
 
 /* Appends all there is room for. 0: all of it; else what ring_append said. */
@@ -246,6 +259,8 @@ static int append_batch(struct publisher *publisher)
                              publisher->batch_end - publisher->batch_start, &appended);
 
         if (rc != 0) {
+            if (rc == -EAGAIN && !publisher->is_blocked)
+                stat_add(publisher->options.bus, publisher->options.slot, STAT_RING_WAITS, 1);
             publisher->is_blocked = rc == -EAGAIN;
             publisher->is_lost |= rc == -ENOTRECOVERABLE;
             return rc;
@@ -261,6 +276,7 @@ static int add_waiter(struct publisher *publisher, const struct publish *publish
     const struct waiter waiter = {.on_done = publish->on_done,
                                   .user = publish->user,
                                   .tag = publish->tag,
+                                  .protocol = (uint8_t)publish->protocol,
                                   .is_durable = is_durable};
 
     if (reserve_waiter(&publisher->fresh) != 0)

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/stats.h"
+
 struct bus;
 struct publisher;
 
@@ -42,6 +44,7 @@ struct publish {
     size_t payload_bytes;
     unsigned flags; /* RECORD_FROM_ROOM, RECORD_TICK */
     bool is_durable;
+    enum stat_protocol protocol; /* what it came by: it is counted by that */
     /*
      * A COMMAND (store/command.h) instead of an event: no topic; answered once it is committed,
      * which is when its result is in the store, under the seq of the answer (log_record_at).

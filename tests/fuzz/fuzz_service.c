@@ -254,7 +254,7 @@ static void check_end(void)
     CHECK(is_alone());
     CHECK(fixture->joined_count == fixture->left_count + 1);
     CHECK(topics_stat(fixture->base, STAT_SUBSCRIPTIONS) == 1);
-    CHECK(topics_stat(fixture->base, STAT_ROOM_CLIENTS) == 0);
+    CHECK(topics_stat(fixture->base, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -122,7 +122,7 @@ void protocol_fixture_free(struct protocol_fixture *fixture)
     assert_int_equal(service->clients.count, 0);
     assert_int_equal(fixture->joined_count, fixture->left_count);
     assert_int_equal(topics_stat(fixture->base, STAT_CLIENTS), 0);
-    assert_int_equal(topics_stat(fixture->base, STAT_ROOM_CLIENTS), 0);
+    assert_int_equal(topics_stat(fixture->base, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM)), 0);
     assert_int_equal(topics_stat(fixture->base, STAT_SUBSCRIPTIONS), 0);
     service_stop(service);
     websocket_set_close(service->websockets);

@@ -118,8 +118,8 @@ static void a_tick_counts_the_room_of_all_workers(void **state)
     struct fixture *f = *state;
     const struct event event = event_of("room", "{\"tick\":true}", RECORD_FROM_ROOM | RECORD_TICK);
 
-    stat_add(f->bus, BUS_SLOT_WORKERS, STAT_ROOM_CLIENTS, 2);
-    stat_add(f->bus, BUS_SLOT_WORKERS + 1, STAT_ROOM_CLIENTS, 1);
+    stat_add(f->bus, BUS_SLOT_WORKERS, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM), 2);
+    stat_add(f->bus, BUS_SLOT_WORKERS + 1, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM), 1);
     assert_websocket_text(encode(FRAMES_ROOM, &event),
                           "{\"type\":\"tick\",\"message\":\"Periodic broadcast\","
                           "\"active_connections\":3,\"seq\":17,\"time\":\"" TIME_TEXT "\"}");

@@ -144,6 +144,26 @@ static void a_publish_is_appended_and_answered_in_the_turn(void **state)
     assert_int_equal(fixture->answers->count, 2);
 }
 
+static void publishes_are_counted_by_protocol_and_durability(void **state)
+{
+    struct publisher_fixture *fixture = *state;
+    struct publish publish = publish_of(fixture->answers, "payload");
+
+    publish.protocol = STAT_PROTOCOL_HTTP;
+    assert_int_equal(publisher_publish(fixture->publisher, &publish), 0);
+    publish.is_durable = true;
+    assert_int_equal(publisher_publish(fixture->publisher, &publish), 0);
+    publish.protocol = STAT_PROTOCOL_BROKER;
+    assert_int_equal(publisher_publish(fixture->publisher, &publish), 0);
+    assert_int_equal(stat_of(fixture, stat_published(STAT_PROTOCOL_HTTP, false)), 0);
+    publisher_turn(fixture->publisher, SECOND);
+    assert_int_equal(stat_of(fixture, stat_published(STAT_PROTOCOL_HTTP, false)), 1);
+    assert_int_equal(stat_of(fixture, stat_published(STAT_PROTOCOL_HTTP, true)), 1);
+    assert_int_equal(stat_of(fixture, stat_published(STAT_PROTOCOL_BROKER, true)), 1);
+    assert_int_equal(stat_of(fixture, stat_published(STAT_PROTOCOL_BROKER, false)), 0);
+    assert_int_equal(stat_of(fixture, STAT_RING_WAITS), 0);
+}
+
 static void a_record_says_where_it_comes_from(void **state)
 {
     struct publisher_fixture *fixture = *state;
@@ -403,6 +423,7 @@ static void what_a_full_ring_cannot_take_waits_for_the_writer(void **state)
     }
     assert_int_equal(stat_of(fixture, STAT_PUBLISHED), (int64_t)count);
     assert_int_equal(stat_of(fixture, STAT_PUBLISH_REFUSED), 0);
+    assert_int_equal(stat_of(fixture, STAT_RING_WAITS), 1); /* however often it was tried */
 }
 
 static void after_five_seconds_each_that_waits_is_refused(void **state)
@@ -635,6 +656,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_publish_is_appended_and_answered_in_the_turn),
+        TEST(publishes_are_counted_by_protocol_and_durability),
         TEST(a_record_says_where_it_comes_from),
         TEST(nobody_need_wait_for_an_answer),
         TEST(an_answer_may_publish_again),

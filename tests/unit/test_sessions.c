@@ -46,10 +46,10 @@ static void a_room_client_is_greeted_first_and_hears_everybody(void **state)
     peer_send_text(bob, "");
     peer_expect(ann,
                 "{\"type\":\"message\",\"from\":\"bob\",\"data\":\"\",\"seq\":2,\"time\":\"T\"}");
-    assert_int_equal(topics_stat(f->base, STAT_ROOM_CLIENTS), 2);
+    assert_int_equal(topics_stat(f->base, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM)), 2);
     peer_close(bob);
     protocol_settle(f);
-    assert_int_equal(topics_stat(f->base, STAT_ROOM_CLIENTS), 1);
+    assert_int_equal(topics_stat(f->base, stat_at(STAT_CLIENTS_OF, STAT_PROTOCOL_ROOM)), 1);
 }
 
 static void ids_are_given_or_checked(void **state)

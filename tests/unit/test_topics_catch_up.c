@@ -44,6 +44,8 @@ static void a_resume_replays_what_was_missed_and_goes_on_live(void **state)
     assert_int_equal(topics_stat(fixture, STAT_LAGGING), 0);
     assert_int_equal(topics_stat(fixture, STAT_BECAME_LAGGING), 0); /* it did not fall behind */
     assert_int_equal(topics_stat(fixture, STAT_MESSAGES_DELIVERED), 4);
+    assert_int_equal(topics_stat(fixture, STAT_REPLAYED), 3);
+    assert_int_equal(topics_stat(fixture, STAT_REPLAY_READS), 1); /* the rest is in the ring */
 }
 
 static void a_resume_at_the_end_is_live_at_once(void **state)

@@ -56,6 +56,56 @@ static void a_subscriber_gets_its_topics_events(void **state)
     assert_int_equal(topics_stat(fixture, STAT_MESSAGES_DELIVERED), 2);
 }
 
+static uint64_t count_observed(const struct topics_fixture *fixture)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i <= STAT_DELIVERY_TIME_BOUNDS; i++)
+        count += (uint64_t)topics_stat(fixture, stat_at(STAT_DELIVERY_TIME, i));
+    return count;
+}
+
+static void deliveries_are_counted_by_the_protocol_of_their_encoding(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *clients[] = {
+        open_text(fixture),
+        fake_client_open(fixture, fixture->short_encoding),
+        fake_client_open(fixture, fixture->short_encoding),
+    };
+
+    for (size_t i = 0; i < 3; i++)
+        (void)fake_client_subscribe(clients[i], "news", NULL);
+    topics_append_many(fixture, "news", 5, 10);
+    (void)topics_append(fixture, "nobody's", "no");
+    topics_fixture_run(fixture);
+    assert_int_equal(topics_stat(fixture, stat_at(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_ROOM)), 5);
+    assert_int_equal(
+        topics_stat(fixture, stat_at(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_BROKER_TCP)), 10);
+    assert_int_equal(topics_stat(fixture, STAT_REPLAYED), 0);
+}
+
+static void an_events_age_is_observed_once_if_somebody_is_live_for_it(void **state)
+{
+    struct topics_fixture *fixture = *state;
+
+    (void)fake_client_subscribe(open_text(fixture), "news", NULL);
+    (void)fake_client_subscribe(open_text(fixture), "news", NULL);
+    (void)fake_client_subscribe(open_text(fixture), "more", NULL);
+    for (int i = 0; i < 150; i++) /* each by itself: more times than are kept at once */
+        (void)topics_append(fixture, "news", "one");
+    (void)topics_append(fixture, "news,more", "one on two topics");
+    (void)topics_append(fixture, "nobody's", "no");
+    topics_fixture_run(fixture);
+    assert_int_equal(count_observed(fixture), 151);
+    assert_in_range(topics_stat(fixture, STAT_DELIVERY_TIME_LAST), 1, INT64_C(1000000000) * 1000);
+    topics_commit(fixture, NULL);
+    (void)fake_client_resume(open_text(fixture), "news", 0);
+    topics_fixture_run(fixture);
+    assert_int_equal(topics_stat(fixture, STAT_REPLAYED), 151);
+    assert_int_equal(count_observed(fixture), 151); /* what is fed from the log is no delay */
+}
+
 static void the_worker_begins_at_the_tail(void **state)
 {
     struct topics_fixture *fixture = *state;
@@ -611,6 +661,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, topics_setup, topics_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_subscriber_gets_its_topics_events),
+        TEST(deliveries_are_counted_by_the_protocol_of_their_encoding),
+        TEST(an_events_age_is_observed_once_if_somebody_is_live_for_it),
         TEST(the_worker_begins_at_the_tail),
         TEST(every_encoding_is_made_once),
         TEST(a_run_of_events_is_one_range),

@@ -59,8 +59,10 @@ static size_t encode_short(const struct encoding *encoding, const struct event *
     return (size_t)(at - (char *)out);
 }
 
-static const struct encoding text_encoding = {"text", false, text_bytes_max, encode_text};
-static const struct encoding short_encoding = {"short", false, text_bytes_max, encode_short};
+static const struct encoding text_encoding = {"text", STAT_PROTOCOL_ROOM, false, text_bytes_max,
+                                              encode_text};
+static const struct encoding short_encoding = {"short", STAT_PROTOCOL_BROKER_TCP, false,
+                                               text_bytes_max, encode_short};
 
 static ptrdiff_t fake_bytes_max(const struct encoding *encoding, const struct event *event)
 {
