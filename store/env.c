@@ -195,31 +195,35 @@ void store_check(const struct store *store)
     CHECK(store->opened_by == own_pid);
 }
 
-static int databases_open(struct store *store, MDB_txn *txn)
+const struct store_database *store_database(size_t place)
 {
-    const struct {
-        const char *name;
-        unsigned flags;
-        MDB_dbi *dbi;
-    } databases[] = {
-        {"meta", 0, &store->db.meta},
-        {"epoch", MDB_INTEGERKEY, &store->db.epoch},
-        {"log", MDB_INTEGERKEY, &store->db.log},
-        {"topic", MDB_DUPSORT | MDB_DUPFIXED, &store->db.topic},
-        {"trimmed", 0, &store->db.trimmed},
-        {"row", 0, &store->db.row},
-        {"index", 0, &store->db.index},
+    static const struct store_database databases[] = {
+        {"meta", 0, offsetof(struct store_databases, meta)},
+        {"epoch", MDB_INTEGERKEY, offsetof(struct store_databases, epoch)},
+        {"log", MDB_INTEGERKEY, offsetof(struct store_databases, log)},
+        {"topic", MDB_DUPSORT | MDB_DUPFIXED, offsetof(struct store_databases, topic)},
+        {"trimmed", 0, offsetof(struct store_databases, trimmed)},
+        {"row", 0, offsetof(struct store_databases, row)},
+        {"index", 0, offsetof(struct store_databases, index)},
     };
-    unsigned create = store->is_writer ? MDB_CREATE : 0;
 
-    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
-        int rc =
-            mdb_dbi_open(txn, databases[i].name, databases[i].flags | create, databases[i].dbi);
+    return place < sizeof databases / sizeof databases[0] ? &databases[place] : NULL;
+}
+
+int store_databases_open(struct store *store, MDB_txn *txn)
+{
+    unsigned create = store->is_writer ? MDB_CREATE : 0;
+    const struct store_database *database;
+
+    for (size_t i = 0; (database = store_database(i)) != NULL; i++) {
+        MDB_dbi dbi = 0;
+        int rc = mdb_dbi_open(txn, database->name, database->flags | create, &dbi);
 
         if (rc == MDB_NOTFOUND)
-            return error_set(-ENOENT, "the store has no database '%s' yet", databases[i].name);
+            return error_set(-ENOENT, "the store has no database '%s' yet", database->name);
         if (rc != 0)
-            return error_lmdb(rc, "opening the database '%s'", databases[i].name);
+            return error_lmdb(rc, "opening the database '%s'", database->name);
+        memcpy((char *)&store->db + database->offset, &dbi, sizeof dbi);
     }
     return 0;
 }
@@ -232,7 +236,7 @@ static int state_open(struct store *store, uint64_t store_id)
 
     if (rc != 0)
         return error_lmdb(rc, "beginning the first transaction");
-    rc = databases_open(store, txn);
+    rc = store_databases_open(store, txn);
     if (rc != 0)
         goto fail;
     rc = store_meta_read(store, txn, &store->meta);
@@ -297,10 +301,10 @@ static int map_grow(const struct store *store, uint64_t map_bytes)
     return rc == 0 ? 0 : error_lmdb(rc, "mapping the store with %" PRIu64 " bytes", wanted);
 }
 
-static int environment_open(struct store *store, const char *data_dir)
+static int environment_open(struct store *store, const char *data_dir, unsigned lmdb_flags)
 {
     char path[PATH_MAX];
-    unsigned flags = MDB_NOTLS | (store->is_writer ? 0 : MDB_RDONLY);
+    unsigned flags = MDB_NOTLS | (store->is_writer ? 0 : MDB_RDONLY) | lmdb_flags;
     int length = snprintf(path, sizeof path, "%s/%s", data_dir, STORE_DIR);
     int rc;
 
@@ -353,36 +357,57 @@ static bool data_file_is_begun(int dir_fd)
     return fstatat(dir_fd, STORE_FILE_DATA, &file, 0) == 0 && file.st_size > 0;
 }
 
-static int store_fill(struct store *store, const struct store_options *options)
+int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
+                 uint64_t *ret_store_id)
 {
     uint64_t store_id;
     int rc;
 
-    store->dir_fd = files_open_dir(options->data_dir);
+    store->dir_fd = files_open_dir(data_dir);
     if (store->dir_fd < 0)
-        return error_lmdb(-store->dir_fd, "opening the data directory %s", options->data_dir);
-    rc = id_read(store->dir_fd, options->data_dir, &store_id);
+        return error_lmdb(-store->dir_fd, "opening the data directory %s", data_dir);
+    rc = id_read(store->dir_fd, data_dir, &store_id);
     if (rc == -ENOENT)
-        return error_set(rc, "%s has no file %s: it is not a data directory", options->data_dir,
+        return error_set(rc, "%s has no file %s: it is not a data directory", data_dir,
                          STORE_FILE_ID);
     if (rc != 0)
         return rc;
     if (store->is_writer) {
         rc = files_make_dir(store->dir_fd, STORE_DIR);
         if (rc != 0)
-            return error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR);
+            return error_lmdb(-rc, "making %s/%s", data_dir, STORE_DIR);
     } else if (!data_file_is_begun(store->dir_fd)) {
-        return error_set(-ENOENT, "%s holds no store yet", options->data_dir);
+        return error_set(-ENOENT, "%s holds no store yet", data_dir);
     }
-    rc = environment_open(store, options->data_dir);
-    if (rc != 0)
-        return rc;
-    if (store->is_writer) {
+    rc = environment_open(store, data_dir, lmdb_flags);
+    if (rc == 0)
+        *ret_store_id = store_id;
+    return rc;
+}
+
+struct store *store_new(bool is_writer)
+{
+    struct store *store = calloc(1, sizeof *store);
+
+    if (store == NULL || watch_forks() != 0) {
+        free(store);
+        return NULL;
+    }
+    store->opened_by = own_pid;
+    store->dir_fd = -1;
+    store->is_writer = is_writer;
+    return store;
+}
+
+static int store_fill(struct store *store, const struct store_options *options)
+{
+    uint64_t store_id = 0;
+    int rc = store_attach(store, options->data_dir, 0, &store_id);
+
+    if (rc == 0 && store->is_writer)
         rc = writer_parts_open(store, options);
-        if (rc != 0)
-            return rc;
-    }
-    rc = state_open(store, store_id);
+    if (rc == 0)
+        rc = state_open(store, store_id);
     if (rc != 0)
         return rc;
     return store->is_writer ? entries_sync(store) : 0;
@@ -395,14 +420,9 @@ int store_open(const struct store_options *options, struct store **ret_store)
 
     if (options->is_writer)
         ROLE_CHECK(ROLE_WRITER);
-    store = calloc(1, sizeof *store);
-    if (store == NULL || watch_forks() != 0) {
-        free(store);
+    store = store_new(options->is_writer);
+    if (store == NULL)
         return error_lmdb(ENOMEM, "opening the store");
-    }
-    store->opened_by = own_pid;
-    store->dir_fd = -1;
-    store->is_writer = options->is_writer;
     store->bus = options->bus;
     store->slot = options->slot;
     rc = store_fill(store, options);

@@ -24,6 +24,7 @@
 enum {
     STORE_DATABASES_MAX = 64, /* those below, and room for what may come */
     STORE_READERS_MAX = 512,  /* slots: two generations of workers, tools, the writer */
+    FREE_LIST_DBI = 0, /* LMDB's own database: transaction -> count and numbers of free pages */
 };
 
 #define STORE_FILE_ID      "id"
@@ -62,6 +63,15 @@ struct store_databases {
     MDB_dbi row;     /* table, id -> row (store/row.h) */
     MDB_dbi index;   /* index, values, id -> nothing (store/row_key.h) */
 };
+
+struct store_database {
+    const char *name;
+    unsigned flags; /* LMDB's */
+    size_t offset;  /* in struct store_databases */
+};
+
+/* All of them, one by one; NULL behind the last. */
+const struct store_database *store_database(size_t place);
 
 /* Behind a record of the log; of the snapshot with that number (0: of none). */
 struct record_place {
@@ -102,6 +112,13 @@ struct store {
     size_t block_bytes_allocated; /* grows to the largest block met */
 };
 
+/* The parts that store_open is made of, for what opens a store otherwise (store/visit.h). */
+struct store *store_new(bool is_writer); /* without an environment; NULL: no memory */
+/* Directory, number and environment. 0 or -errno (with text); store_close takes what there is. */
+int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
+                 uint64_t *ret_store_id);
+int store_databases_open(struct store *store, MDB_txn *txn);
+
 /* The first line of whatever takes a store. */
 void store_check(const struct store *store);
 /* Reads and checks the meta record. 0 or -errno (with text); -ENOENT when there is none yet. */
@@ -114,6 +131,8 @@ int rows_get_in(const struct store *store, MDB_txn *txn, const struct catalog_ta
                 uint64_t id, struct row *ret_row);
 /* Makes store->block hold at least @bytes; what it held is lost. 0 or -ENOMEM. */
 int store_block_reserve(struct store *store, size_t bytes);
+
+struct topic_value topic_value_make(uint64_t block_first_seq, uint64_t topic_last_seq);
 
 static inline uint64_t key_read(const MDB_val *key)
 {

@@ -15,7 +15,6 @@
 #include "store/layout.h"
 
 enum {
-    FREE_LIST_DBI = 0,      /* LMDB's own database: transaction -> count and numbers of pages */
     STAT_BLOCK_BYTES = 512, /* what st_blocks counts in, whatever the file system's block */
     PERCENT = 100,
 };

@@ -102,7 +102,7 @@ int topic_set_add(struct topic_set *set, const struct record *record)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static struct topic_value value_make(uint64_t block_first_seq, uint64_t topic_last_seq)
+struct topic_value topic_value_make(uint64_t block_first_seq, uint64_t topic_last_seq)
 {
     uint64_t big_endian[2] = {htobe64(block_first_seq), htobe64(topic_last_seq)};
     struct topic_value value;
@@ -162,7 +162,7 @@ static int entry_put(const struct topic_write *write, MDB_cursor *cursor,
                      const struct topic_set_entry *entry, uint64_t block_first_seq,
                      bool *ret_is_new)
 {
-    struct topic_value value = value_make(block_first_seq, entry->last_seq);
+    struct topic_value value = topic_value_make(block_first_seq, entry->last_seq);
     MDB_val name = val_of(entry->name, entry->bytes);
     MDB_val data = val_of(&value, sizeof value);
     bool is_single;
@@ -380,7 +380,7 @@ int topic_index_last(MDB_cursor *cursor, const char *name, size_t bytes,
 int topic_index_find(MDB_cursor *cursor, const char *name, size_t bytes, uint64_t seq,
                      struct topic_place *ret_place)
 {
-    struct topic_value from = value_make(seq, 0);
+    struct topic_value from = topic_value_make(seq, 0);
     struct topic_place here;
     struct topic_place before;
     MDB_val key = val_of(name, bytes);
@@ -419,7 +419,7 @@ int topic_index_find(MDB_cursor *cursor, const char *name, size_t bytes, uint64_
 int topic_index_trimmed(const struct store *store, MDB_cursor *cursor,
                         const struct record_topic *topic, uint64_t log_first_seq, uint64_t *ret_seq)
 {
-    struct topic_value from = value_make(log_first_seq, 0);
+    struct topic_value from = topic_value_make(log_first_seq, 0);
     struct topic_place place;
     MDB_val key = val_of(topic->name, topic->bytes);
     MDB_val data = val_of(&from, sizeof from);
