@@ -78,9 +78,9 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int lock_wait(int fd)
+static int lock_wait(int fd, int wait_ms)
 {
-    const int64_t deadline_ms = now_ms() + DATADIR_WAIT_MS;
+    const int64_t deadline_ms = now_ms() + wait_ms;
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -116,7 +116,7 @@ static int write_pid(int fd)
     return pwrite(fd, text, (size_t)bytes, 0) == bytes ? 0 : -ENOSPC;
 }
 
-int datadir_lock(const char *path, const struct user *user, int *ret_lock_fd)
+int datadir_lock(const char *path, const struct user *user, int wait_ms, int *ret_lock_fd)
 {
     char name[4096];
     int fd;
@@ -127,7 +127,7 @@ int datadir_lock(const char *path, const struct user *user, int *ret_lock_fd)
     fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return failed(errno, "cannot open %s: %s", name, strerror(errno));
-    rc = lock_wait(fd);
+    rc = lock_wait(fd, wait_ms);
     if (rc == -EWOULDBLOCK) {
         rc = in_use(fd, path);
         goto fail;

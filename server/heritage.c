@@ -153,6 +153,18 @@ static void open_control(struct heritage *heritage)
 
 /* --- all of it ------------------------------------------------------------------------------------------ */
 
+/* Who finds the directory taken shall know at once whom they wait for. */
+static int lock_data(struct heritage *heritage, const struct user *user)
+{
+    const char *data = heritage->config->data;
+    int rc = datadir_lock(data, user, 0, &heritage->lock_fd);
+
+    if (rc != -EWOULDBLOCK)
+        return rc;
+    log_warning("%s: waiting %d s for its end", datadir_error_text(), DATADIR_WAIT_MS / 1000);
+    return datadir_lock(data, user, DATADIR_WAIT_MS, &heritage->lock_fd);
+}
+
 /* What must be done while still root: make directories, take the lock, bind low ports. */
 static int open_as_root(struct heritage *heritage, const struct user *user)
 {
@@ -162,7 +174,7 @@ static int open_as_root(struct heritage *heritage, const struct user *user)
     if (rc == 0)
         rc = datadir_make(config->run_dir, user);
     if (rc == 0)
-        rc = datadir_lock(config->data, user, &heritage->lock_fd);
+        rc = lock_data(heritage, user);
     if (rc != 0) {
         log_error(LOG_START_FAILED, "%s", datadir_error_text());
         return rc;

@@ -71,7 +71,7 @@ static struct holder hold_lock(const struct fixture *f)
         int fd = -1;
 
         (void)close(release[1]);
-        if (datadir_lock(f->path, &nobody_else, &fd) != 0 || write(locked[1], "l", 1) != 1)
+        if (datadir_lock(f->path, &nobody_else, 0, &fd) != 0 || write(locked[1], "l", 1) != 1)
             _exit(1);
         (void)read(release[0], &byte, 1); /* until the other end is closed */
         _exit(0);
@@ -120,7 +120,7 @@ static void the_lock_says_whose_it_is(void **state)
     int fd = -1;
 
     assert_int_equal(datadir_make(f->path, &nobody_else), 0);
-    assert_int_equal(datadir_lock(f->path, &nobody_else, &fd), 0);
+    assert_int_equal(datadir_lock(f->path, &nobody_else, 0, &fd), 0);
     assert_true(pread(fd, text, sizeof text - 1, 0) > 0);
     assert_int_equal(strtol(text, NULL, 10), getpid());
     assert_int_equal(close(fd), 0);
@@ -135,7 +135,7 @@ static void a_second_server_is_refused_and_told_the_pid_of_the_first(void **stat
 
     assert_int_equal(datadir_make(f->path, &nobody_else), 0);
     holder = hold_lock(f);
-    assert_int_equal(datadir_lock(f->path, &nobody_else, &fd), -EWOULDBLOCK);
+    assert_int_equal(datadir_lock(f->path, &nobody_else, 0, &fd), -EWOULDBLOCK);
     assert_int_equal(fd, -1);
     (void)snprintf(pid, sizeof pid, "(pid %d)", (int)holder.pid);
     assert_non_null(strstr(datadir_error_text(), pid));
@@ -155,7 +155,7 @@ static void the_lock_is_waited_for_while_old_processes_end(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)close(holder.release_fd);
-        _exit(datadir_lock(f->path, &nobody_else, &fd) == 0 ? 0 : 1);
+        _exit(datadir_lock(f->path, &nobody_else, DATADIR_WAIT_MS, &fd) == 0 ? 0 : 1);
     }
     let_go(&holder);
     assert_int_equal(waitpid(pid, &fd, 0), pid);
@@ -172,7 +172,7 @@ static void a_lock_lives_as_long_as_the_last_process_that_inherited_it(void **st
     pid_t pid;
 
     assert_int_equal(datadir_make(f->path, &nobody_else), 0);
-    assert_int_equal(datadir_lock(f->path, &nobody_else, &fd), 0);
+    assert_int_equal(datadir_lock(f->path, &nobody_else, 0, &fd), 0);
     assert_int_equal(pipe(release), 0);
     pid = fork();
     assert_true(pid >= 0);
@@ -183,10 +183,10 @@ static void a_lock_lives_as_long_as_the_last_process_that_inherited_it(void **st
     }
     (void)close(release[0]);
     assert_int_equal(close(fd), 0); /* "the master" is gone, its child is not */
-    assert_int_equal(datadir_lock(f->path, &nobody_else, &next_fd), -EWOULDBLOCK);
+    assert_int_equal(datadir_lock(f->path, &nobody_else, 0, &next_fd), -EWOULDBLOCK);
     (void)close(release[1]);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(datadir_lock(f->path, &nobody_else, &next_fd), 0);
+    assert_int_equal(datadir_lock(f->path, &nobody_else, DATADIR_WAIT_MS, &next_fd), 0);
     assert_int_equal(close(next_fd), 0);
 }
 
