@@ -421,6 +421,8 @@ static void fill_in(struct config_reader *reader, char **environment)
 {
     struct config *config = reader->config;
 
+    config->is_listen_default =
+        reader->origins[param_find("listen", strlen("listen"), '-')].level == CONFIG_LEVEL_DEFAULT;
     if (config->workers == 0)
         config->workers = processor_count();
     if (config->data == NULL)

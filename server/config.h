@@ -27,6 +27,7 @@ struct text_list {
 
 struct config {
     struct text_list listen;
+    bool is_listen_default; /* nobody has set it */
     struct text_list broker_listen;
     uint64_t workers;
     char *data;

@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "bus/hash.h"
@@ -16,6 +14,7 @@
 #include "bus/shm.h"
 #include "server/config.h"
 #include "server/datadir.h"
+#include "server/listeners.h"
 #include "server/log.h"
 #include "server/user.h"
 #include "store/env.h"
@@ -27,71 +26,6 @@ enum {
 
 /* Everybody's tmpfs: names there say whose they are. */
 #define SHARED_RUN_DIR "/dev/shm"
-
-/* --- listening sockets -------------------------------------------------------------------------- */
-
-/* A unix socket's file is used by whoever may write to it: it becomes the new user's. */
-static int give_socket(const struct heritage_listener *listener, const struct user *user)
-{
-    const struct sockaddr_un *address = (const void *)&listener->address.storage;
-
-    if (!user->is_changing || address->sun_family != AF_UNIX)
-        return 0;
-    return chown(address->sun_path, user->uid, user->gid) == 0 ? 0 : -errno;
-}
-
-static int open_listener(const char *text, const struct user *user,
-                         struct heritage_listener *ret_listener)
-{
-    struct heritage_listener listener = {.fd = -1};
-    const char *reason = NULL;
-    int rc = listener_open(text, &listener.fd, &reason);
-
-    if (rc == 0)
-        rc = address_of_socket(listener.fd, &listener.address);
-    if (rc == 0)
-        rc = give_socket(&listener, user);
-    if (rc != 0) {
-        log_error(LOG_START_FAILED, "cannot listen on %s: %s", text,
-                  reason != NULL ? reason : strerror(-rc));
-        if (listener.fd >= 0)
-            (void)close(listener.fd); /* nobody has connected */
-        return rc;
-    }
-    if (!address_is_loopback(&listener.address))
-        log_warning(LOG_START_WARNING,
-                    "%s can be reached from other machines, and there is no authentication", text);
-    *ret_listener = listener;
-    return 0;
-}
-
-static int open_listeners(const struct text_list *list, const struct user *user,
-                          struct heritage_listener **listeners, size_t *count)
-{
-    int rc = 0;
-
-    *listeners = calloc(list->count + 1, sizeof **listeners);
-    if (*listeners == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; rc == 0 && i < list->count; i++) {
-        rc = open_listener(list->items[i], user, &(*listeners)[i]);
-        if (rc == 0)
-            *count = i + 1;
-    }
-    return rc;
-}
-
-static void close_listeners(struct heritage_listener *listeners, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct sockaddr_un *address = (const void *)&listeners[i].address.storage;
-
-        (void)close(listeners[i].fd); /* the children's copies are gone by now */
-        if (address->sun_family == AF_UNIX)
-            (void)unlink(address->sun_path); /* may have been taken away already */
-    }
-    free(listeners);
-}
 
 /* --- ring -------------------------------------------------------------------------------------------- */
 
@@ -161,7 +95,8 @@ static int lock_data(struct heritage *heritage, const struct user *user)
 
     if (rc != -EWOULDBLOCK)
         return rc;
-    log_warning("%s: waiting %d s for its end", datadir_error_text(), DATADIR_WAIT_MS / 1000);
+    log_warning(LOG_START_WARNING, "%s: waiting %d s for its end", datadir_error_text(),
+                DATADIR_WAIT_MS / 1000);
     return datadir_lock(data, user, DATADIR_WAIT_MS, &heritage->lock_fd);
 }
 
@@ -179,11 +114,7 @@ static int open_as_root(struct heritage *heritage, const struct user *user)
         log_error(LOG_START_FAILED, "%s", datadir_error_text());
         return rc;
     }
-    rc = open_listeners(&config->listen, user, &heritage->listeners, &heritage->listener_count);
-    if (rc != 0)
-        return rc;
-    return open_listeners(&config->broker_listen, user, &heritage->broker_listeners,
-                          &heritage->broker_listener_count);
+    return listeners_open(heritage, user);
 }
 
 static int open_as_user(struct heritage *heritage)
@@ -266,8 +197,7 @@ void heritage_close(struct heritage *heritage)
     hash_counts_close(heritage->address_counts);
     hash_counts_close(heritage->topic_counts);
     bus_close(heritage->bus);
-    close_listeners(heritage->broker_listeners, heritage->broker_listener_count);
-    close_listeners(heritage->listeners, heritage->listener_count);
+    listeners_close(heritage);
     control_sockets_close(&heritage->control);
     if (heritage->lock_fd >= 0)
         (void)close(heritage->lock_fd); /* lets go of the lock, nothing more */

@@ -10,6 +10,7 @@
 #ifndef SERVER_HERITAGE_H
 #define SERVER_HERITAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,7 @@ struct model;
 
 struct heritage_listener {
     int fd;
+    bool is_passed;         /* to us, by its owner: LISTEN_FDS */
     struct address address; /* as bound: the port is known even when 0 was asked for */
 };
 

@@ -29,6 +29,7 @@
 #include "server/config.h"
 #include "server/drain_master.h"
 #include "server/heritage.h"
+#include "server/listeners.h"
 #include "server/log.h"
 #include "server/net/loop.h"
 #include "server/roles.h"
@@ -374,30 +375,6 @@ static void step_recovering(struct master *master)
     master->stage = MASTER_OPENING;
 }
 
-/* "http://127.0.0.1:8000, unix:/run/sluice.sock": where clients find us. */
-static void describe_listeners(const struct heritage *heritage, char *out, size_t bytes)
-{
-    char address[ADDRESS_TEXT_MAX];
-    size_t used = 0;
-
-    for (size_t i = 0; i < heritage->listener_count + heritage->broker_listener_count; i++) {
-        bool is_http = i < heritage->listener_count;
-        const struct heritage_listener *listener =
-            is_http ? &heritage->listeners[i]
-                    : &heritage->broker_listeners[i - heritage->listener_count];
-        const char *scheme = is_http ? "http://" : "tcp://";
-        int more;
-
-        address_text(&listener->address, address, sizeof address);
-        if (listener->address.storage.ss_family == AF_UNIX)
-            scheme = "";
-        more = snprintf(out + used, bytes - used, "%s%s%s", i > 0 ? ", " : "", scheme, address);
-        if (more < 0 || used + (size_t)more >= bytes)
-            return; /* cut: a line of the log is no place for so many */
-        used += (size_t)more;
-    }
-}
-
 static void log_ready(const struct master *master, const char *where)
 {
     const char *data = master->heritage.config->data;
@@ -413,13 +390,13 @@ static void log_ready(const struct master *master, const char *where)
 
 static void step_opening(struct master *master)
 {
-    char where[READY_BYTES] = "";
+    char where[READY_BYTES];
 
     for (unsigned i = 0; i < master->worker_count; i++) {
         if (master->workers[i].state != CHILD_RUNNING)
             return;
     }
-    describe_listeners(&master->heritage, where, sizeof where);
+    listeners_describe(&master->heritage, where, sizeof where);
     log_ready(master, where);
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", where); /* nobody may be listening */
     master->stage = MASTER_SERVING;
