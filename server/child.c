@@ -94,6 +94,24 @@ bool child_is_silent(struct child *child, uint64_t turn_count, bool is_excused)
     return child->silent_checks >= CHILD_SILENT_CHECKS;
 }
 
+unsigned child_count_running(const struct child *children, unsigned count)
+{
+    unsigned running = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        running += children[i].state == CHILD_RUNNING;
+    return running;
+}
+
+bool child_has_any_died(const struct child *children, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (children[i].rest_ns != 0)
+            return true;
+    }
+    return false;
+}
+
 void child_name(const struct child *child, char *buf, unsigned buf_bytes)
 {
     if (child->kind == CHILD_WRITER)

@@ -91,6 +91,9 @@ int64_t child_rest_ns(int64_t previous_ns, int64_t lived_ns);
  * in checks, not in time, so that a master which was stopped itself condemns nobody.
  */
 bool child_is_silent(struct child *child, uint64_t turn_count, bool is_excused);
+/* Of @children: how many run; whether one has died, once at least. */
+unsigned child_count_running(const struct child *children, unsigned count);
+bool child_has_any_died(const struct child *children, unsigned count);
 /* "worker 0", "store writer". */
 void child_name(const struct child *child, char *buf, unsigned buf_bytes);
 

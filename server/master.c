@@ -1,12 +1,4 @@
-/*
- * The master: forks, watches, signals. It reads no client's byte and never opens the store.
- *
- * Stages   RECOVERING the writer makes ring, store and schema agree → OPENING the workers have not turned
- *          yet → SERVING → DRAINING (drain_master.h) → STOPPING the workers end → COMMITTING the
- *          writer commits the rest → ENDED. RENEWING: the append lock is lost; all children are
- *          killed, the ring is opened anew, and it begins again with RECOVERING.
- * Turn     signals and wake-ups only set flags; what they mean is decided once per turn.
- */
+/* What the master decides; what it tells others is in master_tell.c. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -16,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "bus/check.h"
@@ -24,53 +15,19 @@
 #include "bus/role.h"
 #include "bus/shm.h"
 #include "bus/wake.h"
-#include "server/child.h"
 #include "server/clock.h"
 #include "server/config.h"
-#include "server/drain_master.h"
-#include "server/heritage.h"
-#include "server/listeners.h"
 #include "server/log.h"
-#include "server/net/loop.h"
+#include "server/master.h"
 #include "server/roles.h"
 #include "server/spawn.h"
 #include "server/title.h"
 
 enum {
     NAME_BYTES = 32,
-    READY_BYTES = 512,
     WRITER_LAST_STARTS_MAX = 3, /* of a writer that keeps dying while it commits the rest */
 };
 #define CHECK_NS CLOCK_SECOND_NS
-
-enum master_stage {
-    MASTER_RECOVERING,
-    MASTER_OPENING,
-    MASTER_SERVING,
-    MASTER_DRAINING,
-    MASTER_STOPPING,
-    MASTER_COMMITTING,
-    MASTER_RENEWING,
-    MASTER_ENDED,
-};
-
-struct master {
-    struct heritage heritage;
-    struct loop *loop;
-    struct loop_source signal_source;
-    struct loop_source wake_source;
-    struct child writer;
-    struct child workers[BUS_WORKERS_MAX];
-    unsigned worker_count;
-    enum master_stage stage;
-    struct drain drain;
-    unsigned stop_requests; /* signals not acted on yet */
-    bool has_deaths;        /* SIGCHLD came */
-    bool is_ending;         /* asked to end before it served, or while it was renewed */
-    unsigned writer_last_starts;
-    int64_t check_due_ns;
-    int exit_status;
-};
 
 typedef void child_function(struct master *master, struct child *child);
 
@@ -95,6 +52,7 @@ static void release_in_child(void *user)
     struct master *master = user;
 
     (void)close(master->signal_source.fd); /* a copy: ours stays open */
+    notify_close(&master->notify);
     loop_close(master->loop);
 }
 
@@ -167,37 +125,6 @@ static bool is_hopeless(const struct master *master, int status)
            master->stage == MASTER_OPENING;
 }
 
-static void log_death(const struct master *master, const struct child *child, pid_t pid, int status,
-                      bool is_expected)
-{
-    char name[NAME_BYTES] = "";
-    char again[64] = "";
-    const struct log_field fields[] = {
-        log_told(log_text(LOG_FIELD_CHILD, name)),
-        log_told(log_i64(LOG_FIELD_CHILD_PID, pid)),
-        log_told(WIFSIGNALED(status) ? log_i64(LOG_FIELD_SIGNAL, WTERMSIG(status))
-                                     : log_i64(LOG_FIELD_STATUS, WEXITSTATUS(status))),
-    };
-
-    child_name(child, name, sizeof name);
-    if (is_hopeless(master, status))
-        (void)snprintf(again, sizeof again, ", and the server ends with it");
-    else if (child->state == CHILD_RESTING)
-        (void)snprintf(again, sizeof again, ", started again in %" PRId64 " ms",
-                       child->rest_ns / 1000000);
-    if (WIFSIGNALED(status))
-        log_fields(LOG_LEVEL_WARNING, LOG_PROCESS_ENDED, fields, 3,
-                   "%s (pid %d) was ended by signal %d (%s)%s", name, (int)pid, WTERMSIG(status),
-                   strsignal(WTERMSIG(status)), again);
-    else if (WEXITSTATUS(status) != 0 || !is_expected)
-        log_fields(LOG_LEVEL_WARNING, LOG_PROCESS_ENDED, fields, 3,
-                   "%s (pid %d) ended with status %d%s", name, (int)pid, WEXITSTATUS(status),
-                   again);
-    else
-        log_fields(LOG_LEVEL_DEBUG, LOG_PROCESS_ENDED, fields, 3, "%s (pid %d) has ended", name,
-                   (int)pid);
-}
-
 static void renew(struct master *master);
 static void advance(struct master *master);
 
@@ -243,7 +170,12 @@ static void bury(struct master *master, struct child *child, int status)
     }
     bus_slot_vacate(bus, child->slot);
     act(master, child, CHILD_HAS_DIED);
-    log_death(master, child, pid, status, is_expected);
+    master_log_death(child, &(struct master_death){
+                                .pid = pid,
+                                .status = status,
+                                .is_expected = is_expected,
+                                .is_hopeless = is_hopeless(master, status),
+                            });
     judge_death(master, child, status);
 }
 
@@ -341,7 +273,6 @@ static void renew(struct master *master)
 
 static void stop(struct master *master)
 {
-    (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
     bus_set_phase(master->heritage.bus, BUS_STOPPING, 0);
     for (unsigned i = 0; i < master->worker_count; i++)
         retire(master, &master->workers[i]);
@@ -375,30 +306,13 @@ static void step_recovering(struct master *master)
     master->stage = MASTER_OPENING;
 }
 
-static void log_ready(const struct master *master, const char *where)
-{
-    const char *data = master->heritage.config->data;
-    const struct log_field fields[] = {
-        log_told(log_text(LOG_FIELD_VERSION, SLUICE_VERSION)),
-        log_told(log_u64(LOG_FIELD_WORKERS, master->worker_count)),
-        log_told(log_text(LOG_FIELD_DATA, data)),
-    };
-
-    log_fields(LOG_LEVEL_INFO, LOG_READY, fields, 3, "sluice %s ready: %s, %u workers, data %s",
-               SLUICE_VERSION, where, master->worker_count, data);
-}
-
 static void step_opening(struct master *master)
 {
-    char where[READY_BYTES];
-
     for (unsigned i = 0; i < master->worker_count; i++) {
         if (master->workers[i].state != CHILD_RUNNING)
             return;
     }
-    listeners_describe(&master->heritage, where, sizeof where);
-    log_ready(master, where);
-    (void)sd_notifyf(0, "READY=1\nSTATUS=%s", where); /* nobody may be listening */
+    master_log_ready(master);
     master->stage = MASTER_SERVING;
 }
 
@@ -500,7 +414,6 @@ static void request_stop(struct master *master)
         break;
     case MASTER_SERVING:
         drain_begin(&master->drain, bus, master->heritage.config, clock_boottime_ns());
-        (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
         master->stage = MASTER_DRAINING;
         break;
     case MASTER_DRAINING:
@@ -589,15 +502,18 @@ static void wait_rested(const struct child *child, int64_t now_ns, int64_t *wait
         *wait_ns = child->rested_ns - now_ns;
 }
 
-/* Until the next check, the end of the next rest, or the drain's next step. */
+/* Until the next check, the end of the next rest, the drain's next step, or the next word to the manager. */
 static int64_t wait_ns(const struct master *master)
 {
     int64_t now_ns = clock_monotonic_ns();
     int64_t wait = master->check_due_ns - now_ns;
+    int64_t notify_ns = notify_due_ns(&master->notify);
 
     for (unsigned i = 0; i < master->worker_count; i++)
         wait_rested(&master->workers[i], now_ns, &wait);
     wait_rested(&master->writer, now_ns, &wait);
+    if (notify_ns != NOTIFY_NEVER && notify_ns - now_ns < wait)
+        wait = notify_ns - now_ns;
     if (master->stage == MASTER_DRAINING) {
         int64_t drain_ns = drain_due_ns(&master->drain) - clock_boottime_ns();
 
@@ -625,6 +541,7 @@ static void run(struct master *master)
             request_stop(master);
         watch(master);
         advance(master);
+        master_tell_manager(master);
     }
 }
 
@@ -653,6 +570,7 @@ int master_main(const struct config *config, struct model *model)
     role_set(ROLE_MASTER);
     title_set("sluice: master");
     log_set_process("master");
+    notify_open(&master.notify);
     rc = heritage_open(config, model, &master.heritage);
     if (rc == 0) {
         rc = open_master(&master);
@@ -666,6 +584,7 @@ int master_main(const struct config *config, struct model *model)
     if (master.signal_source.fd >= 0)
         (void)close(master.signal_source.fd); /* only read from */
     loop_close(master.loop);
+    notify_close(&master.notify);
     heritage_close(&master.heritage);
     return rc == 0 ? master.exit_status : EXIT_FAILED;
 }
