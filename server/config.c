@@ -1,24 +1,16 @@
 #include "server/config.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus/slots.h"
 #include "server/config_reader.h"
 #include "server/config_value.h"
+#include "server/log.h"
 
-enum {
-    /* inih reads lines into a buffer of 200 and would take the rest of a longer one for another. */
-    FILE_LINE_BYTES_MAX = 197,
-    NAME_BYTES_MAX = 64,
-};
-
-#define ENVIRONMENT_PREFIX "SLUICE_"
-#define FILE_VARIABLE      "SLUICE_CONFIG"
+#define FILE_VARIABLE "SLUICE_CONFIG"
 
 /* What the command line says, in its order; and how far it has been read. */
 struct assignment {
@@ -44,80 +36,9 @@ struct long_option {
     const char *value; /* NULL: none */
 };
 
-/* --- what is wrong -------------------------------------------------------------------------- */
-
-/* As environment variables are written. */
-static char ascii_upper(char letter)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-    if (letter < 'a' || letter > 'z')
-        return letter;
-    return letters[letter - 'a'];
-}
-
-static char ascii_lower(char letter)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-
-    if (letter < 'A' || letter > 'Z')
-        return letter;
-    return letters[letter - 'A'];
-}
-
-/* The name in the manner of its level: --drain-timeout, SLUICE_DRAIN_TIMEOUT, drain_timeout. */
-static void name_at_level(const struct param *param, enum config_level level,
-                          char out[NAME_BYTES_MAX])
-{
-    static const char *const prefixes[] = {"--", "", ENVIRONMENT_PREFIX, "--"};
-    char *letter;
-
-    (void)snprintf(out, NAME_BYTES_MAX, "%s%s", prefixes[level], param->name);
-    if (level == CONFIG_LEVEL_OPTION || level == CONFIG_LEVEL_DEFAULT)
-        return;
-    for (letter = out; *letter != '\0'; letter++) {
-        if (*letter == '-')
-            *letter = '_';
-        if (level == CONFIG_LEVEL_ENVIRONMENT)
-            *letter = ascii_upper(*letter);
-    }
-}
-
-void config_wrong(struct config_reader *reader, size_t index, const char *format, ...)
-{
-    const struct config_origin *origin = &reader->origins[index];
-    char name[NAME_BYTES_MAX];
-    va_list arguments;
-
-    name_at_level(param_at(index), origin->level, name);
-    (void)fputs("sluice: ", reader->errors);
-    if (origin->level == CONFIG_LEVEL_FILE)
-        (void)fprintf(reader->errors, "%s:%u: ", reader->file, origin->line);
-    (void)fprintf(reader->errors, "%s: ", name);
-    va_start(arguments, format);
-    (void)vfprintf(reader->errors, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', reader->errors);
-    reader->wrong_count++;
-}
-
-void config_complain(struct config_reader *reader, const char *format, ...)
-{
-    va_list arguments;
-
-    (void)fputs("sluice: ", reader->errors);
-    va_start(arguments, format);
-    (void)vfprintf(reader->errors, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', reader->errors);
-    reader->wrong_count++;
-}
-
 /* --- one value, wherever it stands ------------------------------------------------------------ */
 
-/* A list is replaced by the first item of a higher level and added to by the others of that level.
- */
-static void assign(struct config_reader *reader, size_t index, const char *text,
+void config_assign(struct config_reader *reader, size_t index, const char *text,
                    struct config_origin origin)
 {
     const struct param *param = param_at(index);
@@ -140,7 +61,7 @@ static void assign_defaults(struct config_reader *reader)
 
     for (size_t i = 0; i < param_count(); i++) {
         if (*param_at(i)->default_text != '\0')
-            assign(reader, i, param_at(i)->default_text, origin);
+            config_assign(reader, i, param_at(i)->default_text, origin);
     }
 }
 
@@ -194,6 +115,8 @@ static void take_param(struct config_reader *reader, struct command_line *line, 
 
 static void take_file(struct config_reader *reader, struct command_line *line, const char *value)
 {
+    if (line->file != NULL)
+        config_complain(reader, "--config: one file is read, and this is another");
     line->file = value != NULL ? value : next_value(line);
     if (line->file == NULL || *line->file == '\0')
         config_complain(reader, "--config: a value is missing (FILE)");
@@ -233,16 +156,21 @@ static void take_long(struct config_reader *reader, struct command_line *line)
     const char *name = line->argv[line->argument] + 2;
     struct long_option option = {.name = name, .name_bytes = strcspn(name, "=")};
     size_t index = param_find(name, option.name_bytes, '-');
+    char hint[CONFIG_HINT_BYTES];
 
     if (name[option.name_bytes] == '=')
         option.value = name + option.name_bytes + 1;
     if (take_special(reader, line, &option))
         return;
-    if (index == param_count())
-        config_complain(reader, "--%.*s: no such option (sluice --help lists them)",
-                        (int)option.name_bytes, name);
-    else
+    if (index != param_count()) {
         take_param(reader, line, index, option.value);
+        return;
+    }
+    if (option.value == NULL)
+        (void)next_value(line); /* its, probably */
+    config_hint(name, option.name_bytes, CONFIG_LEVEL_OPTION, hint);
+    config_complain(reader, "--%.*s: no such option%s", (int)option.name_bytes, name,
+                    *hint != '\0' ? hint : " (sluice --help lists them)");
 }
 
 static void take_short(struct config_reader *reader, struct command_line *line)
@@ -280,16 +208,25 @@ static void assign_options(struct config_reader *reader, const struct command_li
     const struct config_origin origin = {.level = CONFIG_LEVEL_OPTION};
 
     for (size_t i = 0; i < line->count; i++)
-        assign(reader, line->assignments[i].index, line->assignments[i].text, origin);
+        config_assign(reader, line->assignments[i].index, line->assignments[i].text, origin);
 }
 
 /* --- environment ---------------------------------------------------------------------------------
  */
 
+static char ascii_lower(char letter)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+    if (letter < 'A' || letter > 'Z')
+        return letter;
+    return letters[letter - 'A'];
+}
+
 /* The row that a variable behind our prefix names; param_count(): none. */
 static size_t find_variable(const char *name, size_t bytes)
 {
-    char lower[NAME_BYTES_MAX];
+    char lower[CONFIG_NAME_BYTES];
 
     if (bytes > sizeof lower)
         return param_count();
@@ -298,104 +235,45 @@ static size_t find_variable(const char *name, size_t bytes)
     return param_find(lower, bytes, '_');
 }
 
-static void assign_environment(struct config_reader *reader, char **environment)
+static void warn_of_variable(struct config_reader *reader, const char *variable, size_t bytes)
+{
+    const size_t prefix_bytes = strlen(CONFIG_ENVIRONMENT_PREFIX);
+    char hint[CONFIG_HINT_BYTES];
+
+    config_hint(variable + prefix_bytes, bytes - prefix_bytes, CONFIG_LEVEL_ENVIRONMENT, hint);
+    config_warn(reader, "%.*s: no such option, ignored%s", (int)bytes, variable, hint);
+}
+
+static void assign_environment(struct config_reader *reader)
 {
     const struct config_origin origin = {.level = CONFIG_LEVEL_ENVIRONMENT};
-    const size_t prefix_bytes = strlen(ENVIRONMENT_PREFIX);
+    const size_t prefix_bytes = strlen(CONFIG_ENVIRONMENT_PREFIX);
 
-    for (; *environment != NULL; environment++) {
-        const char *variable = *environment;
+    for (char **next = reader->environment; *next != NULL; next++) {
+        const char *variable = *next;
         size_t bytes = strcspn(variable, "=");
         size_t index;
 
-        if (strncmp(variable, ENVIRONMENT_PREFIX, prefix_bytes) != 0 || variable[bytes] != '=')
+        if (strncmp(variable, CONFIG_ENVIRONMENT_PREFIX, prefix_bytes) != 0 ||
+            variable[bytes] != '=')
             continue;
         index = find_variable(variable + prefix_bytes, bytes - prefix_bytes);
         if (index != param_count())
-            assign(reader, index, variable + bytes + 1, origin);
+            config_assign(reader, index, variable + bytes + 1, origin);
         else if (strncmp(variable, FILE_VARIABLE "=", strlen(FILE_VARIABLE "=")) != 0)
-            (void)fprintf(reader->errors, "sluice: %.*s: no such option, ignored\n", (int)bytes,
-                          variable);
+            warn_of_variable(reader, variable, bytes);
     }
 }
 
-static const char *environment_get(char **environment, const char *name)
+const char *config_environment(const struct config_reader *reader, const char *name)
 {
     size_t bytes = strlen(name);
 
-    for (; *environment != NULL; environment++) {
-        if (strncmp(*environment, name, bytes) == 0 && (*environment)[bytes] == '=')
-            return *environment + bytes + 1;
+    for (char **next = reader->environment; *next != NULL; next++) {
+        if (strncmp(*next, name, bytes) == 0 && (*next)[bytes] == '=')
+            return *next + bytes + 1;
     }
     return NULL;
-}
-
-/* --- file
- * ------------------------------------------------------------------------------------------ */
-
-struct file_line {
-    struct config_reader *reader;
-    unsigned number;
-};
-
-/* inih's callback for `name = value`; sections are only for the eye. */
-static int on_file_value(void *user, const char *section, const char *name, const char *value)
-{
-    const struct file_line *line = user;
-    struct config_reader *reader = line->reader;
-    const struct config_origin origin = {.level = CONFIG_LEVEL_FILE, .line = line->number};
-    size_t index = param_find(name, strlen(name), '_');
-
-    (void)section;
-    if (index == param_count())
-        config_complain(reader, "%s:%u: %s: no such option%s", reader->file, line->number, name,
-                        strchr(name, '-') != NULL ? " (words are joined by _ here)" : "");
-    else if (reader->origins[index].level == CONFIG_LEVEL_FILE &&
-             param_at(index)->kind != PARAM_TEXT_LIST)
-        config_complain(reader, "%s:%u: %s: stands in line %u already", reader->file, line->number,
-                        name, reader->origins[index].line);
-    else
-        assign(reader, index, value, origin);
-    return 1;
-}
-
-/* Line by line, so that each has its number and one bad line hides no other. */
-static void assign_file_lines(struct config_reader *reader, FILE *file)
-{
-    struct file_line line = {.reader = reader};
-    char *text = NULL;
-    size_t capacity = 0;
-    ssize_t bytes;
-
-    for (line.number = 1; (bytes = getline(&text, &capacity, file)) >= 0; line.number++) {
-        const char *first = text + strspn(text, " \t");
-
-        if (*first == '#' || *first == ';')
-            continue;
-        if ((size_t)bytes != strlen(text))
-            config_complain(reader, "%s:%u: not text", reader->file, line.number);
-        else if (bytes > FILE_LINE_BYTES_MAX)
-            config_complain(reader, "%s:%u: a line has at most %d bytes (a list may be repeated)",
-                            reader->file, line.number, FILE_LINE_BYTES_MAX);
-        else if (ini_parse_string(first, on_file_value, &line) != 0)
-            config_complain(reader, "%s:%u: not of the form `name = value`", reader->file,
-                            line.number);
-    }
-    if (ferror(file))
-        config_complain(reader, "%s: cannot be read: %s", reader->file, strerror(errno));
-    free(text);
-}
-
-static void assign_file(struct config_reader *reader)
-{
-    FILE *file = fopen(reader->file, "re");
-
-    if (file == NULL) {
-        config_complain(reader, "%s: cannot be opened: %s", reader->file, strerror(errno));
-        return;
-    }
-    assign_file_lines(reader, file);
-    (void)fclose(file); /* only read */
 }
 
 /* --- what nothing was said about
@@ -417,7 +295,7 @@ static uint64_t processor_count(void)
     return count > BUS_WORKERS_MAX ? BUS_WORKERS_MAX : (uint64_t)count;
 }
 
-static void fill_in(struct config_reader *reader, char **environment)
+static void fill_in(struct config_reader *reader)
 {
     struct config *config = reader->config;
 
@@ -427,16 +305,28 @@ static void fill_in(struct config_reader *reader, char **environment)
         config->workers = processor_count();
     if (config->data == NULL)
         config->data =
-            first_directory(environment_get(environment, "STATE_DIRECTORY"), "./sluice-data");
+            first_directory(config_environment(reader, "STATE_DIRECTORY"), "./sluice-data");
     if (config->run_dir == NULL)
         config->run_dir =
-            first_directory(environment_get(environment, "RUNTIME_DIRECTORY"), "/dev/shm");
+            first_directory(config_environment(reader, "RUNTIME_DIRECTORY"), "/dev/shm");
     if (config->data == NULL || config->run_dir == NULL)
         config_complain(reader, "%s", strerror(ENOMEM));
 }
 
 /* --- all of it
  * ----------------------------------------------------------------------------------------- */
+
+/* The option's, or the variable's; an empty name is none, and a mistake. */
+static void name_file(struct config_reader *reader, const struct command_line *line)
+{
+    reader->file_named = line->file != NULL ? "--config" : FILE_VARIABLE;
+    reader->file = line->file != NULL ? line->file : config_environment(reader, FILE_VARIABLE);
+    if (reader->file == NULL || *reader->file != '\0')
+        return;
+    if (line->file == NULL)
+        config_complain(reader, FILE_VARIABLE ": a value is missing (FILE)");
+    reader->file = NULL;
+}
 
 static enum config_result read_all(struct config_reader *reader, const struct command_line *line,
                                    const struct config_sources *sources)
@@ -449,24 +339,38 @@ static enum config_result read_all(struct config_reader *reader, const struct co
         (void)fprintf(sources->output, "sluice %s\n", SLUICE_VERSION);
         return CONFIG_SHOWN;
     }
-    reader->file = line->file;
-    if (reader->file == NULL)
-        reader->file = environment_get(sources->environment, FILE_VARIABLE);
+    reader->is_check = line->wants_check;
+    name_file(reader, line);
     assign_defaults(reader);
-    if (reader->file != NULL && *reader->file != '\0')
-        assign_file(reader);
-    assign_environment(reader, sources->environment);
+    if (reader->file != NULL)
+        config_read_file(reader);
+    assign_environment(reader);
     assign_options(reader, line);
-    fill_in(reader, sources->environment);
+    fill_in(reader);
     config_check(reader);
+    if (sources->is_here && reader->wrong_count == 0)
+        config_check_machine(reader);
     if (reader->wrong_count > 0)
         return CONFIG_WRONG;
-    return line->wants_check ? CONFIG_CHECKED : CONFIG_RUN;
+    if (!line->wants_check)
+        return CONFIG_RUN;
+    if (reader->config->log_level == LOG_LEVEL_DEBUG)
+        config_show_values(reader, sources->output);
+    return CONFIG_CHECKED;
+}
+
+/* Beside what is wrong; otherwise they are the caller's to say. */
+static void show_warnings(const struct config_reader *reader)
+{
+    const struct text_list *warnings = &reader->config->warnings;
+
+    for (size_t i = 0; i < warnings->count; i++)
+        (void)fprintf(reader->errors, "sluice: warning: %s\n", warnings->items[i]);
 }
 
 enum config_result config_read(const struct config_sources *sources, struct config **ret_config)
 {
-    struct config_reader reader = {.errors = sources->errors};
+    struct config_reader reader = {.errors = sources->errors, .environment = sources->environment};
     struct command_line line = {.argv = sources->argv};
     enum config_result result = CONFIG_WRONG;
     size_t argument_count = 0;
@@ -481,6 +385,8 @@ enum config_result config_read(const struct config_sources *sources, struct conf
     } else {
         read_command_line(&reader, &line);
         result = read_all(&reader, &line, sources);
+        if (result == CONFIG_WRONG)
+            show_warnings(&reader);
     }
     free(line.assignments);
     free(reader.origins);
@@ -497,5 +403,6 @@ void config_free(struct config *config)
         return;
     for (size_t i = 0; i < param_count(); i++)
         param_free(param_at(i), config);
+    text_list_clear(&config->warnings);
     free(config);
 }

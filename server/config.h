@@ -2,7 +2,8 @@
  * server/config.h - the configuration, read once and immutable.
  *
  * Option wins over environment, environment over file. Every wrong value is collected and named
- * with its place (option, variable, or file and line): all of them, not the first alone.
+ * with its place (option, variable, or file and line): all of them, not the first alone. Variables
+ * of ours that mean nothing, and values that hardly go together, are `warnings`: main logs them.
  * Units    bytes and nanoseconds; 0 stands for `off` where a limit may be off.
  * Callers  main, before any process is forked; the others read the struct.
  * Memory   config_read allocates; config_free releases everything, and takes NULL.
@@ -65,11 +66,12 @@ struct config {
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */
     bool log_connections;
+    struct text_list warnings; /* in words, with their places: what works but is hardly meant */
 };
 
 enum config_result {
     CONFIG_RUN,
-    CONFIG_CHECKED, /* --check-config: all is well, as far as it was looked at here */
+    CONFIG_CHECKED, /* --check-config: all is well; the schema is the caller's affair */
     CONFIG_SHOWN,   /* --version or --help */
     CONFIG_WRONG,   /* said on @errors; exit status 2 */
 };
@@ -77,8 +79,9 @@ enum config_result {
 struct config_sources {
     char **argv; /* with the program's name, ended by NULL */
     char **environment;
-    FILE *output; /* --help and --version */
+    FILE *output; /* --help, --version, and the values with --check-config --log-level debug */
     FILE *errors;
+    bool is_here; /* it is for this machine: directories, files, ports and limits are looked at */
 };
 
 /*

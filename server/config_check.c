@@ -12,14 +12,27 @@
 enum {
     /* What was acknowledged must fit into what is left when 95 % are full, with room to spare. */
     MAP_RINGS_MIN = 4,
+    MAP_FULL_PERCENT = 95, /* of the map: publishing is refused from there on */
+    PUBLISH_PART = 4,      /* of the ring: the largest publish */
 };
 
-static size_t row(const char *name)
+size_t config_row(const char *name)
 {
     size_t index = param_find(name, strlen(name), '-');
 
     CHECK(index < param_count());
     return index;
+}
+
+bool config_is_said(const struct config_reader *reader, size_t index)
+{
+    return reader->origins[index].level != CONFIG_LEVEL_DEFAULT;
+}
+
+/* Of two that do not go together, the one that somebody has chosen. */
+static size_t said_row(const struct config_reader *reader, const char *name, const char *other)
+{
+    return config_is_said(reader, config_row(name)) ? config_row(name) : config_row(other);
 }
 
 static void check_ring_size(struct config_reader *reader)
@@ -37,8 +50,8 @@ static void check_ring_size(struct config_reader *reader)
     param_value_text(PARAM_SIZE, size, text);
     param_value_text(PARAM_SIZE, below, lower);
     param_value_text(PARAM_SIZE, below * 2, upper);
-    config_wrong(reader, row("ring-size"), "%s is not a power of two (%s and %s are)", text, lower,
-                 upper);
+    config_wrong(reader, config_row("ring-size"), "%s is not a power of two (%s and %s are)", text,
+                 lower, upper);
 }
 
 static void check_map_size(struct config_reader *reader)
@@ -51,19 +64,45 @@ static void check_map_size(struct config_reader *reader)
         return;
     param_value_text(PARAM_SIZE, config->map_size, text);
     param_value_text(PARAM_SIZE, config->ring_size * MAP_RINGS_MIN, least);
-    config_wrong(reader, row("map-size"), "%s is too small for the ring: at least %s (4 rings)",
-                 text, least);
+    config_wrong(reader, config_row("map-size"),
+                 "%s is too small for the ring: at least %s (4 rings)", text, least);
+}
+
+/* Whether one of the first @count stands for the same place; each port 0 is another. */
+static bool is_taken(const struct text_list *list, size_t count, const struct address *address)
+{
+    struct address other;
+    const char *reason;
+    char text[ADDRESS_TEXT_MAX];
+    char other_text[ADDRESS_TEXT_MAX];
+
+    address_text(address, text, sizeof text);
+    if (strcmp(text + strcspn(text, ":"), ":0") == 0 || strstr(text, "]:0") != NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (address_parse(list->items[i], &other, &reason) != 0)
+            continue;
+        address_text(&other, other_text, sizeof other_text);
+        if (strcmp(text, other_text) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void check_addresses(struct config_reader *reader, const char *name,
                             const struct text_list *list)
 {
+    const struct text_list *first = &reader->config->listen;
     struct address address;
     const char *reason = "";
 
     for (size_t i = 0; i < list->count; i++) {
         if (address_parse(list->items[i], &address, &reason) != 0)
-            config_wrong(reader, row(name), "\"%s\" is no address: %s", list->items[i], reason);
+            config_wrong(reader, config_row(name), "\"%s\" is no address: %s", list->items[i],
+                         reason);
+        else if (is_taken(list, i, &address) ||
+                 (list != first && is_taken(first, first->count, &address)))
+            config_wrong(reader, config_row(name), "%s is to be listened to twice", list->items[i]);
     }
 }
 
@@ -84,7 +123,7 @@ static void check_origins(struct config_reader *reader)
 
     for (size_t i = 0; i < list->count; i++) {
         if (!is_origin(list->items[i]))
-            config_wrong(reader, row("cors-origins"),
+            config_wrong(reader, config_row("cors-origins"),
                          "\"%s\" is no origin, such as https://example.org", list->items[i]);
     }
 }
@@ -96,7 +135,7 @@ static void check_hosts(struct config_reader *reader)
 
     for (size_t i = 0; i < list->count; i++) {
         if (strpbrk(list->items[i], ":/?#@* ") != NULL)
-            config_wrong(reader, row("hosts"), "\"%s\" is no host name, such as example.org",
+            config_wrong(reader, config_row("hosts"), "\"%s\" is no host name, such as example.org",
                          list->items[i]);
     }
 }
@@ -108,11 +147,72 @@ static void check_user(struct config_reader *reader)
     int rc = user_find(name, &user);
 
     if (rc == -ENOENT)
-        config_wrong(reader, row("user"), "there is no user %s", name);
+        config_wrong(reader, config_row("user"), "there is no user %s", name);
     else if (rc == -EPERM)
-        config_wrong(reader, row("user"), "only root can become %s", name);
+        config_wrong(reader, config_row("user"), "only root can become %s", name);
     else if (rc != 0)
-        config_wrong(reader, row("user"), "%s cannot be looked up: %s", name, strerror(-rc));
+        config_wrong(reader, config_row("user"), "%s cannot be looked up: %s", name, strerror(-rc));
+}
+
+/* --- what works, though hardly as it is meant ------------------------------------------------- */
+
+static void doubt_max_message(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    const uint64_t publish_max = config->ring_size / PUBLISH_PART;
+    char message[PARAM_TEXT_BYTES];
+    char publish[PARAM_TEXT_BYTES];
+
+    if (config->max_message <= publish_max)
+        return;
+    param_value_text(PARAM_SIZE, config->max_message, message);
+    param_value_text(PARAM_SIZE, publish_max, publish);
+    config_doubt(reader, said_row(reader, "max-message", "ring-size"),
+                 "a publish is at most a quarter of the ring, %s: longer ones are answered "
+                 "too_large, although max-message is %s",
+                 publish, message);
+}
+
+static void doubt_retention(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    const uint64_t usable = config->map_size / 100 * MAP_FULL_PERCENT;
+    char kept[PARAM_TEXT_BYTES];
+    char map[PARAM_TEXT_BYTES];
+
+    if (config->retention_bytes < usable)
+        return;
+    param_value_text(PARAM_SIZE, config->retention_bytes, kept);
+    param_value_text(PARAM_SIZE, config->map_size, map);
+    config_doubt(reader, said_row(reader, "retention-bytes", "map-size"),
+                 "a log of %s does not fit into a store of %s: publishing will be refused "
+                 "(storage_full) before anything is trimmed",
+                 kept, map);
+}
+
+static void doubt_drain(struct config_reader *reader, const char *name, uint64_t value)
+{
+    char text[PARAM_TEXT_BYTES];
+    char timeout[PARAM_TEXT_BYTES];
+
+    if (value <= reader->config->drain_timeout)
+        return;
+    param_value_text(PARAM_TIME, value, text);
+    param_value_text(PARAM_TIME, reader->config->drain_timeout, timeout);
+    config_doubt(reader, config_row(name), "%s is longer than drain-timeout, %s, which ends it",
+                 text, timeout);
+}
+
+static void doubt_document(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    const size_t row = config_row("graphql-document");
+    char text[PARAM_TEXT_BYTES];
+
+    if (config->graphql_document <= config->max_message || !config_is_said(reader, row))
+        return;
+    param_value_text(PARAM_SIZE, config->max_message, text);
+    config_doubt(reader, row, "a document is part of a message, and max-message is %s", text);
 }
 
 void config_check(struct config_reader *reader)
@@ -121,11 +221,18 @@ void config_check(struct config_reader *reader)
 
     check_ring_size(reader);
     check_map_size(reader);
-    if (config->listen.count == 0)
-        config_wrong(reader, row("listen"), "at least one address is needed");
+    if (config->listen.count == 0 && reader->wrong_count == 0)
+        config_wrong(reader, config_row("listen"), "at least one address is needed");
     check_addresses(reader, "listen", &config->listen);
     check_addresses(reader, "broker-listen", &config->broker_listen);
     check_origins(reader);
     check_hosts(reader);
     check_user(reader);
+    if (reader->wrong_count > 0)
+        return; /* first things first */
+    doubt_max_message(reader);
+    doubt_retention(reader);
+    doubt_drain(reader, "drain-spread", config->drain_spread);
+    doubt_drain(reader, "drain-accept", config->drain_accept);
+    doubt_document(reader);
 }

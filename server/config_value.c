@@ -9,16 +9,21 @@
 
 #include "bus/check.h"
 #include "server/config.h"
-#include "server/params.h"
 
 /* In the order of struct param. */
 /* clang-format off */
-#define PARAM_ROW(name, letter, kind, member, initial, min, max, is_reloadable, argument, help) \
-    {name, PARAM_##kind, letter, is_reloadable, offsetof(struct config, member), initial, min, max, \
-     argument, help},
+#define PARAM_ROW(group, name, letter, kind, member, initial, min, max, is_reloadable, argument, \
+                  help, details) \
+    {PARAM_GROUP_##group, name, PARAM_##kind, letter, is_reloadable, \
+     offsetof(struct config, member), initial, min, max, argument, help, details},
+#define GROUP_ROW(group, word, title) {word, title},
 /* clang-format on */
 
 static const struct param params[] = {PARAMS(PARAM_ROW)};
+static const struct {
+    const char *word;
+    const char *title;
+} groups[PARAM_GROUP_COUNT] = {PARAM_GROUPS(GROUP_ROW)};
 
 /* A suffix and what it multiplies by. Ordered so that the largest that divides comes first. */
 struct unit {
@@ -43,6 +48,18 @@ const struct param *param_at(size_t index)
 {
     CHECK(index < param_count());
     return &params[index];
+}
+
+const char *param_group_title(enum param_group group)
+{
+    CHECK(group < PARAM_GROUP_COUNT);
+    return groups[group].title;
+}
+
+const char *param_group_word(enum param_group group)
+{
+    CHECK(group < PARAM_GROUP_COUNT);
+    return groups[group].word;
 }
 
 static bool name_matches(const char *own, const char *name, size_t name_bytes, char separator)
@@ -176,6 +193,18 @@ static int set_switch(const char *text, bool *member, char *reason)
 }
 
 /* The words of a choice stand in the column `argument`; their order is that of the enum. */
+static const char *choice_word(const struct param *param, uint64_t index, char *out)
+{
+    const char *word = param->argument;
+
+    for (; index > 0; index--) {
+        word += strcspn(word, "|");
+        word += *word == '|';
+    }
+    (void)snprintf(out, PARAM_TEXT_BYTES, "%.*s", (int)strcspn(word, "|"), word);
+    return out;
+}
+
 static int set_choice(const struct param *param, const char *text, uint64_t *member, char *reason)
 {
     const char *word = param->argument;
@@ -195,19 +224,16 @@ static int set_choice(const struct param *param, const char *text, uint64_t *mem
 
 static int set_text(const char *text, char **member)
 {
-    char *copy = NULL;
+    char *copy = strdup(text);
 
-    if (*text != '\0') {
-        copy = strdup(text);
-        if (copy == NULL)
-            return -ENOMEM;
-    }
+    if (copy == NULL)
+        return -ENOMEM;
     free(*member);
     *member = copy;
     return 0;
 }
 
-static int list_add(struct text_list *list, const char *text, size_t bytes)
+int text_list_add(struct text_list *list, const char *text, size_t bytes)
 {
     char **items = realloc(list->items, (list->count + 1) * sizeof *items);
 
@@ -221,9 +247,26 @@ static int list_add(struct text_list *list, const char *text, size_t bytes)
     return 0;
 }
 
-/* Adds what stands between commas, without the blanks around it; `off` and nothing add nothing. */
-static int add_to_list(const char *text, struct text_list *list)
+void text_list_clear(struct text_list *list)
 {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){0};
+}
+
+static int reject_empty(const struct param *param, char *reason)
+{
+    (void)snprintf(reason, PARAM_REASON_BYTES, "a value is missing (%s)",
+                   param->kind == PARAM_SWITCH ? "on|off" : param->argument);
+    return -EINVAL;
+}
+
+/* Adds what stands between commas, without the blanks around it; `off` adds nothing. */
+static int add_to_list(const struct param *param, const char *text, struct text_list *list,
+                       char *reason)
+{
+    const size_t count_before = list->count;
     const char *item = text;
 
     if (strcasecmp(text, "off") == 0)
@@ -238,11 +281,11 @@ static int add_to_list(const char *text, struct text_list *list)
         }
         while (bytes > 0 && isspace((unsigned char)item[bytes - 1]))
             bytes--;
-        if (bytes > 0 && list_add(list, item, bytes) != 0)
+        if (bytes > 0 && text_list_add(list, item, bytes) != 0)
             return -ENOMEM;
         item = next;
     }
-    return 0;
+    return list->count > count_before ? 0 : reject_empty(param, reason);
 }
 
 int param_set(const struct param *param, const char *text, struct config *config,
@@ -250,11 +293,13 @@ int param_set(const struct param *param, const char *text, struct config *config
 {
     void *member = member_of(param, config);
 
+    if (*text == '\0')
+        return reject_empty(param, reason);
     switch (param->kind) {
     case PARAM_TEXT:
         return set_text(text, member);
     case PARAM_TEXT_LIST:
-        return add_to_list(text, member);
+        return add_to_list(param, text, member, reason);
     case PARAM_COUNT:
     case PARAM_SIZE:
     case PARAM_TIME:
@@ -267,21 +312,41 @@ int param_set(const struct param *param, const char *text, struct config *config
     UNREACHABLE();
 }
 
+const char *param_get(const struct param *param, const struct config *config, size_t index,
+                      char out[PARAM_TEXT_BYTES])
+{
+    const void *member = (const char *)config + param->offset;
+    const struct text_list *list = member;
+    uint64_t number;
+
+    if (param->kind == PARAM_TEXT_LIST)
+        return index < list->count ? list->items[index] : NULL;
+    if (index > 0)
+        return NULL;
+    if (param->kind == PARAM_TEXT)
+        return *(char *const *)member;
+    if (param->kind == PARAM_SWITCH)
+        return *(const bool *)member ? "on" : "off";
+    memcpy(&number, member, sizeof number);
+    if (param->kind == PARAM_CHOICE)
+        return choice_word(param, number, out);
+    if (number == 0 && param->min > 0)
+        return NULL; /* nothing was said, and somebody else knows what then */
+    if (number == 0 && strcmp(param->default_text, "off") == 0)
+        return param->default_text;
+    param_value_text(param->kind, number, out);
+    return out;
+}
+
 void param_clear_list(const struct param *param, struct config *config)
 {
-    struct text_list *list = member_of(param, config);
-
-    if (param->kind != PARAM_TEXT_LIST)
-        return;
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i]);
-    free(list->items);
-    *list = (struct text_list){0};
+    if (param->kind == PARAM_TEXT_LIST)
+        text_list_clear(member_of(param, config));
 }
 
 void param_free(const struct param *param, struct config *config)
 {
     if (param->kind == PARAM_TEXT)
-        (void)set_text("", member_of(param, config));
+        free(*(char **)member_of(param, config));
     param_clear_list(param, config);
 }

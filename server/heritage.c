@@ -19,11 +19,6 @@
 #include "server/user.h"
 #include "store/env.h"
 
-enum {
-    /* An eventfd per slot, files, listeners, and some connections for each worker. */
-    DESCRIPTORS_MIN = BUS_SLOT_COUNT + 64,
-};
-
 /* Everybody's tmpfs: names there say whose they are. */
 #define SHARED_RUN_DIR "/dev/shm"
 
@@ -172,11 +167,11 @@ int heritage_open(const struct config *config, struct model *model, struct herit
         .descriptors_max = raise_descriptors(),
         .master_pid = getpid(),
     };
-    if (ret_heritage->descriptors_max < DESCRIPTORS_MIN) {
+    if (ret_heritage->descriptors_max < HERITAGE_DESCRIPTORS_MIN) {
         log_error(LOG_START_FAILED,
                   "a process may open %" PRIu64 " files: at least %d are needed (ulimit -n, "
                   "LimitNOFILE)",
-                  ret_heritage->descriptors_max, DESCRIPTORS_MIN);
+                  ret_heritage->descriptors_max, HERITAGE_DESCRIPTORS_MIN);
         return -EMFILE;
     }
     rc = user_find(config->user, &user);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "bus/slots.h"
 #include "server/control_sockets.h"
 #include "server/net/address.h"
 
@@ -22,6 +23,11 @@ struct bus;
 struct config;
 struct hash_counts;
 struct model;
+
+enum {
+    /* An eventfd per slot, files, listeners, and some connections for each worker. */
+    HERITAGE_DESCRIPTORS_MIN = BUS_SLOT_COUNT + 64,
+};
 
 struct heritage_listener {
     int fd;

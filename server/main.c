@@ -34,6 +34,8 @@ static int serve(const struct config *config, struct model *model, int argc, cha
     int status;
 
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format);
+    for (size_t i = 0; i < config->warnings.count; i++)
+        log_warning(LOG_START_WARNING, "%s", config->warnings.items[i]);
     if (title_init(argc, argv) != 0)
         log_warning(LOG_START_WARNING, "no memory for process titles");
     if (model->has_any_row_topic)
@@ -47,7 +49,15 @@ static int serve(const struct config *config, struct model *model, int argc, cha
     return status;
 }
 
-/* The configuration is good as it stands; what it names may still not be. */
+/* Of a configuration that is only looked at. */
+static void show_check(const struct config *config)
+{
+    for (size_t i = 0; i < config->warnings.count; i++)
+        (void)fprintf(stderr, "sluice: warning: %s\n", config->warnings.items[i]);
+    (void)fputs("sluice: the configuration is good\n", stdout);
+}
+
+/* The configuration is good as it stands; the schema may still not be. */
 static int begin(const struct config *config, bool is_check, int argc, char **argv)
 {
     struct model *model = schema_file_build(config->schema, stderr);
@@ -56,7 +66,7 @@ static int begin(const struct config *config, bool is_check, int argc, char **ar
     if (model == NULL)
         status = EXIT_CONFIG;
     else if (is_check)
-        (void)fputs("sluice: the configuration is good\n", stdout);
+        show_check(config);
     else
         status = serve(config, model, argc, argv);
     model_free(model);
@@ -70,6 +80,7 @@ int main(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
+        .is_here = true,
     };
     struct config *config = NULL;
     enum config_result result;

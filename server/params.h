@@ -1,10 +1,18 @@
 /*
  * server/params.h - the one table of options: command line, environment, file, --help, manuals.
  *
- * One row per option of PROTOCOLS section 7. X(name, letter, kind, member, default, min, max,
- * is_reloadable, argument, help): `name` as on the command line (`drain-timeout`,
- * SLUICE_DRAIN_TIMEOUT, `drain_timeout`), `member` of struct config, bounds inclusive in the
- * member's own unit.
+ * One row per option of PROTOCOLS section 7: X(group, name, letter, kind, member, default, min,
+ * max, is_reloadable, argument, help, details).
+ *
+ *   group     of PARAM_GROUPS; the rows of one group stand together
+ *   name      as on the command line (`drain-timeout`, SLUICE_DRAIN_TIMEOUT, `drain_timeout`)
+ *   member    of struct config; bounds are inclusive, in its own unit
+ *   default   "": none; what then, the help says
+ *   help      for --help: what it is, in one line, without the default
+ *   details   for the manuals and the sample file, behind `help`: whole sentences, plain ASCII; an
+ *             option is written as on the command line. "" where one line says it all.
+ *
+ * What belongs together stands together: --help, manuals and sample file keep this order.
  */
 #ifndef SERVER_PARAMS_H
 #define SERVER_PARAMS_H
@@ -18,6 +26,17 @@
 #define HOUR   (SECOND * 3600)
 #define DAY    (HOUR * 24)
 
+/* X(group, word, title): the word names its section in the sample file. */
+#define PARAM_GROUPS(X) \
+    X(SERVER, "server", "Server") \
+    X(STORE, "store", "Store") \
+    X(DRAIN, "drain", "Drain") \
+    X(CLIENTS, "clients", "Clients") \
+    X(LIMITS, "limits", "Limits") \
+    X(GRAPHQL, "graphql", "GraphQL") \
+    X(BROWSERS, "browsers", "Browsers") \
+    X(LOG, "log", "Log")
+
 /*
  * Kinds: TEXT (char *), TEXT_LIST (comma or repeated), COUNT (uint64_t), SIZE (uint64_t bytes; K M
  * G T), TIME (uint64_t ns; ms s m h d, plain numbers are seconds), SWITCH (bool; bare on the
@@ -25,44 +44,128 @@
  */
 /* clang-format off */
 #define PARAMS(X) \
-    X("listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "ADDR:PORT", "serve HTTP and WebSockets there; may be repeated; unix:PATH too") \
-    X("broker-listen",     0,   TEXT_LIST, broker_listen,      "",         0, 0, false, "ADDR:PORT", "serve the broker protocol over raw TCP there") \
-    X("workers",           'w', COUNT, workers,                "",         1, 64, true, "N", "worker processes; one per CPU unless set") \
-    X("data",              'd', TEXT, data,                    "",         0, 0, false, "DIR", "the store; ./sluice-data, or $STATE_DIRECTORY") \
-    X("run-dir",           0,   TEXT, run_dir,                 "",         0, 0, false, "DIR", "the ring, on a tmpfs; $RUNTIME_DIRECTORY, or /dev/shm") \
-    X("ring-size",         0,   SIZE, ring_size,               "32M",      64 * KIB, 16 * GIB, false, "SIZE", "of the ring; a power of two") \
-    X("map-size",          0,   SIZE, map_size,                "64G",      MIB, 64 * TIB, false, "SIZE", "the store's largest size") \
-    X("user",              0,   TEXT, user,                    "",         0, 0, false, "NAME", "become this user when started as root") \
-    X("schema",            0,   TEXT, schema,                  "",         0, 0, true, "FILE", "GraphQL schema (SDL); the built-in message board unless set") \
-    X("durability",        0,   CHOICE, durability,            "buffered", 0, 0, true, "buffered|committed", "when a publish is acknowledged and delivered") \
-    X("retention-bytes",   0,   SIZE, retention_bytes,         "1G",       0, 64 * TIB, true, "SIZE", "log kept; 0 or off: without bound") \
-    X("retention-age",     0,   TIME, retention_age,           "off",      0, 36500 * DAY, true, "TIME", "log kept; off: without bound") \
-    X("retention-events",  0,   COUNT, retention_events,       "off",      0, UINT64_MAX, true, "N", "log kept; off: without bound") \
-    X("drain-timeout",     0,   TIME, drain_timeout,           "30m",      0, 7 * DAY, true, "TIME", "longest drain") \
-    X("drain-spread",      0,   TIME, drain_spread,            "0",        0, 7 * DAY, true, "TIME", "close clients evenly over this time instead of waiting") \
-    X("drain-accept",      0,   TIME, drain_accept,            "0",        0, 7 * DAY, true, "TIME", "go on accepting for this long after the signal") \
-    X("tick",              0,   TIME, tick,                    "10s",      0, DAY, true, "TIME", "interval of the room's tick; 0: none") \
-    X("max-message",       0,   SIZE, max_message,             "1M",       1, GIB, true, "SIZE", "largest message or body of a client") \
-    X("max-queue",         0,   SIZE, max_queue,               "256K",     16 * KIB, GIB, true, "SIZE", "output queued for one client before it lags") \
-    X("max-subscriptions", 0,   COUNT, max_subscriptions,      "1024",     1, 65535, true, "N", "subscriptions of one connection") \
-    X("max-connections",   0,   COUNT, max_connections,        "",         1, UINT32_MAX, true, "N", "connections in all; by RLIMIT_NOFILE unless set") \
-    X("max-per-address",   0,   COUNT, max_per_address,        "off",      0, UINT32_MAX, true, "N", "connections of one IPv4 address or IPv6 /64; 0 or off: without bound") \
-    X("max-rate",          0,   COUNT, max_rate,               "off",      0, 1000000, true, "N", "messages a second of one connection; 0 or off: without bound") \
-    X("max-byte-rate",     0,   SIZE, max_byte_rate,           "off",      0, TIB, true, "SIZE", "bytes a second of one connection's messages; 0 or off: without bound") \
-    X("ping-interval",     0,   TIME, ping_interval,           "25s",      0, DAY, true, "TIME", "between WebSocket pings; 0: none") \
-    X("ping-timeout",      0,   TIME, ping_timeout,            "20s",      100 * MS, DAY, true, "TIME", "for any sign of life after a ping") \
-    X("handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", "for a request's head; three times that for a body or a reader that stops") \
-    X("max-head",          0,   SIZE, max_head,                "16K",      1 * KIB, MIB, true, "SIZE", "largest HTTP head") \
-    X("graphql-depth",     0,   COUNT, graphql_depth,          "15",       1, 1000, true, "N", "fields in one another in a GraphQL operation") \
-    X("graphql-complexity", 0,  COUNT, graphql_complexity,     "10000",    1, UINT32_MAX, true, "N", "fields of a GraphQL operation, a list's times its limit, else 10") \
-    X("graphql-document",  0,   SIZE, graphql_document,        "256K",     KIB, 16 * MIB, true, "SIZE", "largest GraphQL document") \
-    X("introspection",     0,   SWITCH, introspection,         "on",       0, 0, true, "", "answer __schema and __type; GraphiQL needs it") \
-    X("hosts",             0,   TEXT_LIST, hosts,              "",         0, 0, true, "NAME,...", "host names that browsers may use besides IP literals and localhost") \
-    X("cors-origins",      0,   TEXT_LIST, cors_origins,       "",         0, 0, true, "ORIGIN,...", "other origins whose pages may connect") \
-    X("echo",              0,   SWITCH, echo,                  "off",      0, 0, false, "", "serve /echo, for conformance suites") \
-    X("log-level",         0,   CHOICE, log_level,             "info",     0, 0, true, "debug|info|warning|error", "least important message that is logged") \
-    X("log-format",        0,   CHOICE, log_format,            "text",     0, 0, true, "text|json", "for people or machines") \
-    X("log-connections",   0,   SWITCH, log_connections,       "on",       0, 0, true, "", "log clients that leave (at debug: that come), 20 a second at most")
+    X(SERVER, "listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "ADDR:PORT", \
+      "where HTTP and WebSockets are served; may be repeated", \
+      "An IPv4 address, an IPv6 address in brackets ([::1]:8000), localhost, or unix:PATH " \
+      "for a unix socket. Host names are not looked up. Port 0 lets the system choose. " \
+      "There is no authentication: an address that other machines can reach is warned " \
+      "about, and belongs behind a proxy or a firewall.") \
+    X(SERVER, "broker-listen",     0,   TEXT_LIST, broker_listen,      "",         0, 0, false, "ADDR:PORT", \
+      "where the broker protocol is served over raw TCP, one JSON object a line", \
+      "Addresses as for --listen; may be repeated. None unless set; the usual port is 8888.") \
+    X(SERVER, "workers",           'w', COUNT, workers,                "",         1, 64, true, "N", \
+      "worker processes; one per processor unless set", \
+      "Each has clients of its own; all have the same topics.") \
+    X(SERVER, "user",              0,   TEXT, user,                    "",         0, 0, false, "NAME", \
+      "become this user when started as root", \
+      "Directories, lock and listening sockets are made before, and given to it. Unless set " \
+      "the server stays who started it.") \
+    X(SERVER, "tick",              0,   TIME, tick,                    "10s",      0, DAY, true, "TIME", \
+      "interval of the room's tick; 0: none", \
+      "One by the whole server, not one by each worker, and only while somebody is in the " \
+      "room.") \
+    X(SERVER, "echo",              0,   SWITCH, echo,                  "off",      0, 0, false, "", \
+      "serve /echo, for conformance suites", \
+      "It sends every WebSocket message back as it came.") \
+    X(STORE, "data",              'd', TEXT, data,                    "",         0, 0, false, "DIR", \
+      "the store; ./sluice-data, or $STATE_DIRECTORY, unless set", \
+      "On a local file system. The directory is made when only its last name is missing. " \
+      "One server at a time can use it.") \
+    X(STORE, "run-dir",           0,   TEXT, run_dir,                 "",         0, 0, false, "DIR", \
+      "the ring, on a tmpfs; $RUNTIME_DIRECTORY, or /dev/shm, unless set", \
+      "What is in the ring and not yet in the store survives the death of every process, " \
+      "but no power cut. On a disk the ring works, too, but a publish may have to wait for " \
+      "that.") \
+    X(STORE, "ring-size",         0,   SIZE, ring_size,               "32M",      64 * KIB, 16 * GIB, false, "SIZE", \
+      "of the ring; a power of two", \
+      "All of it is allocated at start. A publish is at most a quarter of it. A ring of the " \
+      "last run that was not emptied by a drain keeps its size.") \
+    X(STORE, "map-size",          0,   SIZE, map_size,                "64G",      MIB, 64 * TIB, false, "SIZE", \
+      "the store's largest size", \
+      "Address space, not disk space: the file grows as it is used. At 95 percent of it " \
+      "publishing is refused. At least four rings; a store never shrinks.") \
+    X(STORE, "durability",        0,   CHOICE, durability,            "buffered", 0, 0, true, "buffered|committed", \
+      "when a publish is acknowledged and delivered", \
+      "buffered: once it is in the ring, which survives any process but not a power cut. " \
+      "committed: once it is on disk. A publish may ask for the latter itself (durable).") \
+    X(STORE, "retention-bytes",   0,   SIZE, retention_bytes,         "1G",       0, 64 * TIB, true, "SIZE", \
+      "how much of the log is kept; 0 or off: without bound", \
+      "The oldest is trimmed when any of the three bounds of retention is passed; rows of " \
+      "GraphQL types stay.") \
+    X(STORE, "retention-age",     0,   TIME, retention_age,           "off",      0, 36500 * DAY, true, "TIME", \
+      "how long it is kept; off: without bound", "") \
+    X(STORE, "retention-events",  0,   COUNT, retention_events,       "off",      0, UINT64_MAX, true, "N", \
+      "how many operations of it are kept; off: without bound", "") \
+    X(DRAIN, "drain-timeout",     0,   TIME, drain_timeout,           "30m",      0, 7 * DAY, true, "TIME", \
+      "how long a drain waits for clients to leave", \
+      "After SIGTERM or SIGINT clients are warned and go on working, newcomers are sent " \
+      "away. Whoever is left when this time is over is closed with 1001, and the server " \
+      "ends.") \
+    X(DRAIN, "drain-spread",      0,   TIME, drain_spread,            "0",        0, 7 * DAY, true, "TIME", \
+      "close clients evenly over this time instead of waiting; 0: wait", \
+      "So that they do not all come back in the same second.") \
+    X(DRAIN, "drain-accept",      0,   TIME, drain_accept,            "0",        0, 7 * DAY, true, "TIME", \
+      "go on accepting for this long after the signal; 0: do not", \
+      "For load balancers that need some seconds to notice that /health says 503.") \
+    X(CLIENTS, "ping-interval",     0,   TIME, ping_interval,           "25s",      0, DAY, true, "TIME", \
+      "between WebSocket pings to a silent client; 0: none", "") \
+    X(CLIENTS, "ping-timeout",      0,   TIME, ping_timeout,            "20s",      100 * MS, DAY, true, "TIME", \
+      "for any sign of life after a ping", \
+      "A client that gives none is closed.") \
+    X(CLIENTS, "handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", \
+      "for a request's head, or a GraphQL client's connection_init", \
+      "Three times that for a body, or a reader, that comes to a halt.") \
+    X(LIMITS, "max-message",       0,   SIZE, max_message,             "1M",       1, GIB, true, "SIZE", \
+      "largest message or body of a client", \
+      "A publish is also bounded by a quarter of --ring-size.") \
+    X(LIMITS, "max-queue",         0,   SIZE, max_queue,               "256K",     16 * KIB, GIB, true, "SIZE", \
+      "output queued for one client before it lags", \
+      "A client that lags costs a cursor: it is fed from the log as it reads, and loses " \
+      "nothing that is kept.") \
+    X(LIMITS, "max-head",          0,   SIZE, max_head,                "16K",      1 * KIB, MIB, true, "SIZE", \
+      "largest HTTP head", "") \
+    X(LIMITS, "max-subscriptions", 0,   COUNT, max_subscriptions,      "1024",     1, 65535, true, "N", \
+      "subscriptions of one connection", "") \
+    X(LIMITS, "max-connections",   0,   COUNT, max_connections,        "",         1, UINT32_MAX, true, "N", \
+      "connections in all; as many as files may be open unless set", \
+      "Over all workers. One too many is told so (503, 1013, unavailable). The system's own " \
+      "limit is that of open files of each worker (ulimit -n, LimitNOFILE).") \
+    X(LIMITS, "max-per-address",   0,   COUNT, max_per_address,        "off",      0, UINT32_MAX, true, "N", \
+      "connections of one IPv4 address or IPv6 /64; 0 or off: without bound", \
+      "Over all workers. Behind a proxy all clients have the proxy's address.") \
+    X(LIMITS, "max-rate",          0,   COUNT, max_rate,               "off",      0, 1000000, true, "N", \
+      "messages a second of one connection; 0 or off: without bound", \
+      "A second's worth may come at once. What is over is not handled and answered " \
+      "rate_limited (429).") \
+    X(LIMITS, "max-byte-rate",     0,   SIZE, max_byte_rate,           "off",      0, TIB, true, "SIZE", \
+      "bytes a second of one connection's messages; 0 or off: without bound", "") \
+    X(GRAPHQL, "schema",            0,   TEXT, schema,                  "",         0, 0, true, "FILE", \
+      "GraphQL schema (SDL); the built-in message board unless set", \
+      "At most 4M. A schema that is wrong, or that the rows in the store do not fit, ends " \
+      "the start and changes nothing.") \
+    X(GRAPHQL, "introspection",     0,   SWITCH, introspection,         "on",       0, 0, true, "", \
+      "answer __schema and __type; GraphiQL needs it", "") \
+    X(GRAPHQL, "graphql-depth",     0,   COUNT, graphql_depth,          "15",       1, 1000, true, "N", \
+      "fields in one another in an operation", "") \
+    X(GRAPHQL, "graphql-complexity", 0,  COUNT, graphql_complexity,     "10000",    1, UINT32_MAX, true, "N", \
+      "fields of an operation, those in a list times its limit, else 10", "") \
+    X(GRAPHQL, "graphql-document",  0,   SIZE, graphql_document,        "256K",     KIB, 16 * MIB, true, "SIZE", \
+      "largest document", "") \
+    X(BROWSERS, "hosts",             0,   TEXT_LIST, hosts,              "",         0, 0, true, "NAME,...", \
+      "host names whose own pages may publish and connect", \
+      "Those served under an IP literal or localhost always may; other names are not " \
+      "trusted unasked, because any name can be made to lead here (DNS rebinding).") \
+    X(BROWSERS, "cors-origins",      0,   TEXT_LIST, cors_origins,       "",         0, 0, true, "ORIGIN,...", \
+      "other origins whose pages may, such as https://example.org", \
+      "Requests without an Origin are none of a page, and always served.") \
+    X(LOG, "log-level",         0,   CHOICE, log_level,             "info",     0, 0, true, "debug|info|warning|error", \
+      "least important message that is logged", "") \
+    X(LOG, "log-format",        0,   CHOICE, log_format,            "text",     0, 0, true, "text|json", \
+      "for people or for machines", \
+      "The log goes to standard error: text, with priorities where the journal reads it, or " \
+      "one JSON object a line.") \
+    X(LOG, "log-connections",   0,   SWITCH, log_connections,       "on",       0, 0, true, "", \
+      "log clients that leave (at debug: that come), 20 a second at most", "")
 /* clang-format on */
 
 #endif

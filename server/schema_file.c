@@ -6,12 +6,9 @@
 
 #include "server/api/model.h"
 #include "server/json/text.h"
+#include "server/whole_file.h"
 
 #define BUILT_IN_NAME "(built in)"
-
-enum {
-    READ_BYTES = 64 * 1024, /* at a time */
-};
 
 static struct model *build(const char *sdl, size_t bytes, const char *name, FILE *errors)
 {
@@ -27,38 +24,6 @@ static struct model *build(const char *sdl, size_t bytes, const char *name, FILE
     return model;
 }
 
-/* All of @file behind each other. 0, -EFBIG, or what reading met. */
-static int read_whole(FILE *file, struct text *content)
-{
-    while (content->size <= SCHEMA_FILE_BYTES_MAX) {
-        char *end = text_reserve(content, READ_BYTES);
-        size_t bytes;
-
-        if (end == NULL)
-            return -ENOMEM;
-        errno = 0;
-        bytes = fread(end, 1, READ_BYTES, file);
-        text_grow(content, end + bytes);
-        if (ferror(file))
-            return errno != 0 ? -errno : -EIO;
-        if (bytes == 0)
-            return 0;
-    }
-    return -EFBIG;
-}
-
-static int read_file(const char *name, struct text *content)
-{
-    FILE *file = fopen(name, "re");
-    int rc;
-
-    if (file == NULL)
-        return -errno;
-    rc = read_whole(file, content);
-    (void)fclose(file); /* only read */
-    return rc;
-}
-
 struct model *schema_file_build(const char *file, FILE *errors)
 {
     struct text content = {0};
@@ -71,7 +36,7 @@ struct model *schema_file_build(const char *file, FILE *errors)
 
         return build(sdl, bytes, BUILT_IN_NAME, errors);
     }
-    rc = read_file(file, &content);
+    rc = whole_file_read(file, SCHEMA_FILE_BYTES_MAX, &content);
     if (rc == -EFBIG)
         (void)fprintf(errors, "sluice: --schema: %s is longer than %d KiB\n", file,
                       SCHEMA_FILE_BYTES_MAX / 1024);

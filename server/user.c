@@ -1,10 +1,12 @@
 #include "server/user.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus/check.h"
@@ -59,6 +61,35 @@ int user_become(const struct user *user)
     /* There must be no way back. */
     CHECK(setuid(0) != 0);
     return 0;
+}
+
+static int access_as_we_are(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : -errno;
+}
+
+int user_access(const struct user *user, const char *path, int mode)
+{
+    pid_t pid;
+    int status;
+    int rc;
+
+    if (!user->is_changing)
+        return access_as_we_are(path, mode);
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        rc = user_become(user);
+        if (rc == 0)
+            rc = access_as_we_are(path, mode);
+        _exit(-rc); /* an errno fits into a status */
+    }
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 int user_give(const struct user *user, int fd)

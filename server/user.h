@@ -29,6 +29,11 @@ struct user {
 int user_find(const char *name, struct user *ret_user);
 /* Groups, group and user, for good. */
 int user_become(const struct user *user);
+/*
+ * Whether @user, once we have become it, may do with @path what @mode says (R_OK, W_OK, X_OK): 0 or
+ * -errno. Asks in a child: nothing here changes.
+ */
+int user_access(const struct user *user, const char *path, int mode);
 /* Gives the open file @fd to @user; nothing when nobody changes. */
 int user_give(const struct user *user, int fd);
 

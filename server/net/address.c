@@ -149,7 +149,8 @@ static int bind_address(int fd, const struct address *address)
     return bind(fd, name, address->bytes) == 0 ? 0 : -errno;
 }
 
-int address_listen(const struct address *address, int *ret_fd)
+/* A socket that may listen there, and does not yet. */
+static int open_bound(const struct address *address, int *ret_fd)
 {
     int on = 1;
     int rc = 0;
@@ -164,14 +165,38 @@ int address_listen(const struct address *address, int *ret_fd)
         rc = -errno;
     if (rc == 0)
         rc = bind_address(fd, address);
-    if (rc == 0 && listen(fd, ADDRESS_BACKLOG) != 0)
-        rc = -errno;
     if (rc != 0) {
         (void)close(fd); /* nothing was done with it */
         return rc;
     }
     *ret_fd = fd;
     return 0;
+}
+
+int address_listen(const struct address *address, int *ret_fd)
+{
+    int fd;
+    int rc = open_bound(address, &fd);
+
+    if (rc != 0)
+        return rc;
+    if (listen(fd, ADDRESS_BACKLOG) != 0) {
+        rc = -errno;
+        (void)close(fd); /* nothing was done with it */
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int address_try(const struct address *address)
+{
+    int fd;
+    int rc = open_bound(address, &fd);
+
+    if (rc == 0)
+        (void)close(fd); /* it was only a question */
+    return rc == -EADDRINUSE ? 0 : rc;
 }
 
 int listener_open(const char *text, int *ret_fd, const char **ret_reason)

@@ -4,7 +4,7 @@
  * Text     "127.0.0.1:8000", "[::1]:8000", "localhost:8000" (127.0.0.1), "unix:/run/sluice.sock".
  *          Host names are not looked up: a start must not depend on a resolver. Port 0 lets the
  *          kernel choose; address_of_socket tells which.
- * Callers  the configuration (address_parse), the master (the others), before any fork.
+ * Callers  the configuration (address_parse, address_try), the master (the others), before any fork.
  * Errors   reasons are static text for people; system calls give -errno.
  */
 #ifndef SERVER_NET_ADDRESS_H
@@ -32,6 +32,11 @@ int address_parse(const char *text, struct address *ret_address, const char **re
  * file that nobody listens to any more is replaced; one that somebody does is -EADDRINUSE.
  */
 int address_listen(const struct address *address, int *ret_fd);
+/*
+ * Whether such a socket could be made: 0, also when the address is in use; -EACCES: not by us; what
+ * else bind gives. Nothing stays. Not for unix sockets.
+ */
+int address_try(const struct address *address);
 /* address_parse and address_listen in one; *ret_reason only with -EINVAL. */
 int listener_open(const char *text, int *ret_fd, const char **ret_reason);
 
