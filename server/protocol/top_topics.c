@@ -133,6 +133,8 @@ int top_topics_step(struct top_topics *top)
     uint64_t end_bytes = top->bytes + BLOCK_BYTES_MAX;
     int rc = 1;
 
+    if (end_bytes > TOP_TOPICS_BYTES)
+        end_bytes = TOP_TOPICS_BYTES;
     while (rc > 0 && top->bytes < end_bytes) {
         uint64_t had_seq = top->cursor.seq;
         struct log_span span;
