@@ -1,8 +1,9 @@
 # Sourced by the scripts beside it: what they need from Debian, and how to get it.
 # shellcheck shell=bash disable=SC2034
 
-PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libhttp-parser-dev libinih-dev
-    liblmdb-dev libssl-dev libsystemd-dev libwslay-dev libxxhash-dev uthash-dev)
+PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev
+    libhttp-parser-dev libinih-dev libjson-c-dev liblmdb-dev libssl-dev libsystemd-dev libwslay-dev
+    libxxhash-dev uthash-dev)
 PACKAGES_TEST=(libcmocka-dev)
 PACKAGES_E2E=(chromium curl)
 TOOLS_E2E=(haproxy nginx prometheus systemd) # unpacked, not installed: see unpack_tools

@@ -20,7 +20,7 @@ enum {
     COMMAND_USAGE = 2,
 };
 
-#define COMMAND_OPERANDS_MAX 64 /* topics of one `subscribe` */
+#define COMMAND_OPERANDS_MAX 32 /* topics of one `subscribe`: half of what a worker holds */
 
 /* What was said on the command line; a field is 0, false or NULL when its option was not given. */
 struct command_options {
@@ -53,7 +53,7 @@ struct command {
     int operands_min;
     int operands_max;
     command_function *run;
-    const char *summary; /* one line, without a full stop */
+    const char *summary; /* what it is for, in the imperative, without a full stop */
     const char *details; /* paragraphs, one line of text each, separated by \n; may be "" */
 };
 
