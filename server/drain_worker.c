@@ -5,6 +5,7 @@
 #include "bus/shm.h"
 #include "bus/stats.h"
 #include "bus/wake.h"
+#include "server/client_log.h"
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/http/http1.h"
@@ -15,36 +16,33 @@
 
 /* --- what is told ------------------------------------------------------------------------------ */
 
-void drain_on_joined(void *user, const struct client *client, const char *name)
+void drain_on_joined(void *user, const struct client *client)
 {
     struct worker *worker = user;
 
     /* Until then the walk of that moment is still to come. */
     worker->drain.has_newcomers = worker->drain.has_refused;
     if (worker->config->log_connections)
-        log_debug(LOG_CLIENT_JOINED, "%s %s: connected",
-                  stat_protocol_name(client->operations->protocol), name == NULL ? "-" : name);
+        client_log_joined(worker->index, client);
 }
 
-static void log_client_left(const struct client *client, const char *name)
+/* Every one of these lines is written: nobody new comes, so there are no more than clients were. */
+static void log_remaining(uint64_t count)
 {
-    struct client_view view;
+    const struct log_field field = log_told(log_u64(LOG_FIELD_CONNECTIONS, count));
 
-    client_describe(client, &view);
-    log_info(LOG_CLIENT_LEFT, "%s %s: left after %" PRIu32 " s", stat_protocol_name(view.protocol),
-             name == NULL ? "-" : name, view.age_s);
+    log_fields(LOG_LEVEL_INFO, LOG_SHUTDOWN_CLIENT, &field, 1, "client left, %" PRIu64 " remain",
+               count);
 }
 
-void drain_on_left(void *user, const struct client *client, const char *name)
+void drain_on_left(void *user, const struct client *client)
 {
     const struct worker *worker = user;
 
     if (worker->config->log_connections)
-        log_client_left(client, name);
-    /* Not bounded: nobody new comes, so there are no more of these lines than clients were. */
+        client_log_left(worker->index, client);
     if (worker->drain.phase >= BUS_DRAINING)
-        log_info(LOG_SHUTDOWN_CLIENT, "client left, %" PRIu64 " remain",
-                 stat_sum(worker->bus, STAT_CLIENTS));
+        log_remaining(stat_sum(worker->bus, STAT_CLIENTS));
 }
 
 /* --- walks --------------------------------------------------------------------------------------- */
@@ -69,6 +67,14 @@ static void begin_walk(struct worker *worker, enum drain_walk walk)
 {
     worker->drain.walk = walk;
     clients_walk_begin(&worker->service.clients, &worker->drain.place);
+}
+
+void drain_worker_end(struct worker *worker)
+{
+    struct clients_walk *place = &worker->drain.place;
+
+    clients_walk_begin(&worker->service.clients, place);
+    (void)clients_walk(place, SIZE_MAX, close_client, worker); /* all: it is done */
 }
 
 static void begin_spread(struct worker *worker)

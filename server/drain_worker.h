@@ -59,7 +59,9 @@ int64_t drain_worker_sleep_ns(const struct worker *worker);
 /* BUS_STOPPING, and nothing is left to wait for: the worker ends. */
 bool drain_worker_is_over(const struct worker *worker);
 /* For struct clients: logs who comes and who leaves, with how many remain in a drain. */
-void drain_on_joined(void *user, const struct client *client, const char *name);
-void drain_on_left(void *user, const struct client *client, const char *name);
+void drain_on_joined(void *user, const struct client *client);
+void drain_on_left(void *user, const struct client *client);
+/* The worker ends: whoever is left goes because of it. */
+void drain_worker_end(struct worker *worker);
 
 #endif

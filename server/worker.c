@@ -229,6 +229,7 @@ static int open_worker(struct worker *worker)
 static void close_worker(struct worker *worker)
 {
     accept_close(worker);
+    drain_worker_end(worker);
     tcp_set_close(worker->tcp);
     service_stop(&worker->service);
     api_close(worker->service.api);

@@ -57,9 +57,10 @@ enum {
 #define STREAM_LOOK_NS   INT64_C(30000000000)
 
 enum stream_close_reason {
-    STREAM_CLOSED_BY_PEER, /* end of input after which we closed, or reset */
+    STREAM_CLOSED_BY_PEER, /* end of input after which we closed, or reset, or out of reach */
     STREAM_CLOSED_BY_US,
-    STREAM_CLOSED_ERROR, /* its errno: tcp_error */
+    STREAM_CLOSED_STALLED, /* the peer took too little of what waited for it, or nothing */
+    STREAM_CLOSED_ERROR,   /* its errno: tcp_error */
 };
 
 /* What is known of the peer's system. */
@@ -90,6 +91,8 @@ struct stream_operations {
     /* Bytes of output that have reached the peer's system; NULL: all that have been sent. */
     uint64_t (*delivered_bytes)(const struct stream *stream);
     enum stream_peer (*peer)(const struct stream *stream); /* NULL: judged by the queue alone */
+    /* "127.0.0.1:5000", "unix", terminated; also once it is closed. NULL: it has none. */
+    void (*peer_text)(const struct stream *stream, char *buf, size_t buf_bytes);
 };
 
 struct stream {
@@ -100,6 +103,8 @@ struct stream {
     uint32_t hold_bytes_max; /* most bytes kept unconsumed; set by the user */
     uint32_t drained_bytes;  /* when on_drained is called, in outq_pinned_bytes; set by the user */
     struct rate rate;        /* what its peer has been granted; its user's */
+    uint64_t bytes_in;       /* ever given to its users; out.sent_bytes: ever sent */
+    uint64_t messages_out;   /* ever queued; counted by those who know messages, for its user */
     bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;
     bool is_dirty;
@@ -148,6 +153,12 @@ static inline void stream_abort(struct stream *stream)
     stream->operations->abort(stream);
 }
 
+/* It has come to its end, or is about to. */
+static inline bool stream_is_ended(const struct stream *stream)
+{
+    return stream->is_finishing || stream->is_closed;
+}
+
 static inline uint64_t stream_delivered_bytes(const struct stream *stream)
 {
     if (stream->operations->delivered_bytes == NULL)
@@ -160,6 +171,14 @@ static inline enum stream_peer stream_peer(const struct stream *stream)
     if (stream->operations->peer == NULL)
         return outq_is_empty(&stream->out) ? STREAM_PEER_HAS_ALL : STREAM_PEER_LAGS;
     return stream->operations->peer(stream);
+}
+
+/* Who is at the other end; "" when that cannot be told. */
+static inline void stream_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
+{
+    buf[0] = '\0';
+    if (stream->operations->peer_text != NULL)
+        stream->operations->peer_text(stream, buf, buf_bytes);
 }
 
 /*

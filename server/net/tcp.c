@@ -13,7 +13,7 @@
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
 
-static_assert(sizeof(struct tcp_stream) <= 216, "an idle connection is small");
+static_assert(sizeof(struct tcp_stream) <= 232, "an idle connection is small");
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -77,11 +77,22 @@ void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int erro
     set->unreported_count++;
 }
 
+/* The peer has gone, or what lies between us. */
+static bool is_of_peer(int error)
+{
+    static const int errors[] = {ECONNRESET,   EPIPE,       ECONNABORTED, ETIMEDOUT,
+                                 EHOSTUNREACH, ENETUNREACH, ENETDOWN,     EHOSTDOWN};
+
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        if (errors[i] == error)
+            return true;
+    }
+    return false;
+}
+
 void tcp_close_for_error(struct tcp_stream *tcp, int error)
 {
-    bool is_peer = error == ECONNRESET || error == EPIPE;
-
-    tcp_close(tcp, is_peer ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
+    tcp_close(tcp, is_of_peer(error) ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_ERROR, error);
 }
 
 static void start_timer(struct tcp_stream *tcp, int64_t delay_ns)
@@ -122,7 +133,7 @@ static void watch_taking(struct tcp_stream *tcp)
 static void give_up(struct tcp_stream *tcp)
 {
     tcp->set->counts.stalled++;
-    tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
+    tcp_close(tcp, STREAM_CLOSED_STALLED, 0);
 }
 
 /* It has taken @taken_bytes since the last look. */
@@ -354,6 +365,7 @@ static const struct stream_operations tcp_operations = {
     .abort = tcp_abort,
     .delivered_bytes = tcp_delivered_bytes,
     .peer = tcp_peer_state,
+    .peer_text = tcp_peer_text,
 };
 
 /* --- streams and their set -------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * Set      struct tcp_set is one worker's: all its streams, the list of dirty ones, one shared read
  *          buffer. tcp_flush sends what is queued on every dirty stream, tcp_reap calls on_close of
  *          those that ended and frees them. Both are called by the worker between turns.
- * Memory   an idle connection costs sizeof(struct tcp_stream) (216 bytes at most) and nothing
+ * Memory   an idle connection costs sizeof(struct tcp_stream) (232 bytes at most) and nothing
  *          else: kept input, queues and parsers are borrowed while they are needed.
  * Limits   at most TCP_READ_BYTES are read from one stream per turn, at most TCP_WRITE_BYTES
  *          written. Those that have more to be read than that take turns, up to TCP_WORK_MAX

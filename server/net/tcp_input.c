@@ -180,6 +180,7 @@ static void read_input(struct tcp_stream *tcp)
         if (taken < (size_t)got)
             tcp->is_readable = true;
         set->counts.bytes_in += (uint64_t)taken;
+        tcp->stream.bytes_in += (uint64_t)taken;
         set->turn_bytes += (size_t)got;
     }
     if (may_read(tcp))

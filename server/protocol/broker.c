@@ -267,7 +267,7 @@ bool broker_handle(struct broker_session *broker, const char *text, size_t size)
     char *compact = service_scratch(service, size);
     enum broker_error error;
 
-    service_count_message(service, session->client.operations->protocol);
+    session_count_message(session);
     if (service_rate_take(service, session->subscriber.stream, size) > 0) {
         refuse_rate(broker, text, size);
     } else if (compact == NULL) {
@@ -287,7 +287,6 @@ void broker_done(struct broker_session *broker)
     struct service *service = broker->session.service;
     struct pending_publish *pending = broker->pendings;
 
-    session_done(&broker->session, NULL); /* no answer comes from here on */
     broker->pendings = NULL;
     while (pending != NULL) {
         struct pending_publish *next = pending->next;
@@ -306,7 +305,8 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
 
     if (!is_text) {
         stat_add(service->bus, service->slot, STAT_PROTOCOL_ERRORS, 1);
-        websocket_close(broker->session.websocket, WEBSOCKET_UNSUPPORTED, "text messages only");
+        session_close_because(&broker->session, STAT_CLOSED_PROTOCOL_ERROR, WEBSOCKET_UNSUPPORTED,
+                              "text messages only");
         return true;
     }
     return broker_handle(broker, (const char *)bytes, size);
@@ -319,17 +319,21 @@ static void on_drained(void *user)
     session_drained(&broker->session);
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
-    (void)code;
-    broker_done(user);
-    free(user);
+    struct broker_session *broker = user;
+
+    session_closed(&broker->session, end, code); /* no answer comes from here on */
+    broker_done(broker);
+    free(broker);
 }
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_BROKER,
+    .describe = session_describe,
     .warn = session_warn,
     .close = session_close,
+    .kick = session_kick,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {

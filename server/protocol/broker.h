@@ -31,7 +31,7 @@ struct broker_session {
 bool broker_handle(struct broker_session *broker, const char *text, size_t size);
 /* An error that answers no message in particular. */
 void broker_send_error(struct broker_session *broker, enum broker_error error, const char *reason);
-/* The connection has gone; the caller frees the session. */
+/* Its session is done: lets go of its publishes; the caller frees it. */
 void broker_done(struct broker_session *broker);
 
 /* Raw TCP's part in the service's start: registers the timer of lines that have begun. */

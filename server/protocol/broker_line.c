@@ -65,10 +65,11 @@ static void finish_when_answered(struct line_session *line)
         stream_finish(stream_of(line));
 }
 
-static size_t refuse_input(struct line_session *line, size_t size)
+static size_t refuse_input(struct line_session *line, enum stat_close_reason reason, size_t size)
 {
     struct service *service = line->broker.session.service;
 
+    client_give_reason(&line->broker.session.client, reason);
     stat_add(service->bus, service->slot, STAT_PROTOCOL_ERRORS, 1);
     stream_finish(stream_of(line));
     return size;
@@ -81,7 +82,7 @@ static size_t refuse_long_line(struct line_session *line, size_t size)
     (void)snprintf(reason, sizeof reason, "the line is over the limit of %" PRIu32 " bytes",
                    line->broker.session.service->limits.message_bytes_max);
     broker_send_error(&line->broker, BROKER_TOO_LARGE, reason);
-    return refuse_input(line, size);
+    return refuse_input(line, STAT_CLOSED_TOO_LARGE, size);
 }
 
 static void on_timer(struct timer *timer)
@@ -96,7 +97,7 @@ static void on_timer(struct timer *timer)
         return;
     }
     broker_send_error(&line->broker, BROKER_BAD_REQUEST, "the line does not come to its end");
-    (void)refuse_input(line, 0); /* nothing is being consumed here */
+    (void)refuse_input(line, STAT_CLOSED_SLOW, 0); /* nothing is being consumed here */
 }
 
 /* After input: @is_new: the line that has begun, if any, is not the one that had. */
@@ -141,7 +142,7 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
     if (stream_of(line)->is_finishing)
         return size;
     if (!line->has_begun && bytes[0] != '{')
-        return refuse_input(line, size);
+        return refuse_input(line, STAT_CLOSED_PROTOCOL_ERROR, size);
     line->has_begun = true;
 
     while (start < size) {
@@ -179,6 +180,7 @@ static void on_end(void *user)
     struct line_session *line = user;
 
     line->has_ended = true;
+    client_give_reason(&line->broker.session.client, STAT_CLOSED_CLIENT);
     if (line->scanned_bytes > 0)
         stream_resume(stream_of(line)); /* gives what is kept again: the last line */
     finish_when_answered(line);
@@ -197,6 +199,7 @@ static void on_no_room(void *user)
 {
     struct line_session *line = user;
 
+    client_give_reason(&line->broker.session.client, STAT_CLOSED_OVERLOADED);
     broker_send_error(&line->broker, BROKER_UNAVAILABLE, "too much unfinished input");
     stream_finish(stream_of(line));
 }
@@ -205,8 +208,9 @@ static void on_close(void *user, enum stream_close_reason reason)
 {
     struct line_session *line = user;
 
-    (void)reason;
     timer_stop(&line->timer);
+    client_give_stream_reason(&line->broker.session.client, reason);
+    session_done(&line->broker.session); /* no answer comes from here on */
     broker_done(&line->broker);
     free(line);
 }
@@ -215,16 +219,30 @@ static void say_goodbye(struct client *client)
 {
     struct session *session = session_of_client(client);
 
-    if (session->subscriber.stream->is_finishing)
+    if (stream_is_ended(session->subscriber.stream))
         return;
+    client_give_reason(client, STAT_CLOSED_SHUTDOWN);
     session_warn(client, 0);
+    stream_finish(session->subscriber.stream);
+}
+
+/* Without a word: the protocol has none for it. */
+static void kick(struct client *client)
+{
+    struct session *session = session_of_client(client);
+
+    if (stream_is_ended(session->subscriber.stream))
+        return;
+    client_give_reason(client, STAT_CLOSED_KICKED);
     stream_finish(session->subscriber.stream);
 }
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_BROKER_TCP,
+    .describe = session_describe,
     .warn = session_warn,
     .close = say_goodbye,
+    .kick = kick,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {

@@ -1,16 +1,23 @@
 #include "server/protocol/client.h"
 
+#include <assert.h>
 #include <time.h>
 
 #include "bus/check.h"
 #include "bus/stats.h"
+#include "server/net/tcp.h"
 
-static uint32_t monotonic_s(void)
+#define SECOND_NS INT64_C(1000000000)
+
+static_assert(STAT_CLOSED_COUNT <= 128, "a reason has seven bits");
+static_assert((int)CLIENT_PEER_BYTES_MAX >= (int)TCP_ADDRESS_TEXT_MAX, "an address has its place");
+
+static int64_t monotonic_ns(void)
 {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* this clock cannot fail */
-    return (uint32_t)now.tv_sec;
+    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
 void clients_init(struct clients *clients, struct bus *bus, unsigned slot)
@@ -19,15 +26,14 @@ void clients_init(struct clients *clients, struct bus *bus, unsigned slot)
 }
 
 void client_join(struct clients *clients, struct client *client,
-                 const struct client_operations *operations, const char *name)
+                 const struct client_operations *operations)
 {
-    client->operations = operations;
-    client->joined_s = monotonic_s();
-    client->number = ++clients->last_number;
-    client->warned = 0;
-    client->reason = STAT_CLOSED_GONE;
-    client->has_reason = false;
-
+    *client = (struct client){
+        .operations = operations,
+        .joined_ns = monotonic_ns(),
+        .number = ++clients->last_number,
+        .reason = STAT_CLOSED_GONE,
+    };
     client->next = clients->first;
     client->link = &clients->first;
     if (client->next != NULL)
@@ -39,10 +45,10 @@ void client_join(struct clients *clients, struct client *client,
     stat_add(clients->bus, clients->slot, stat_at(STAT_CLIENTS_OF, operations->protocol), 1);
     stat_add(clients->bus, clients->slot, stat_at(STAT_OPENED, operations->protocol), 1);
     if (clients->on_joined != NULL)
-        clients->on_joined(clients->user, client, name);
+        clients->on_joined(clients->user, client);
 }
 
-void client_leave(struct clients *clients, struct client *client, const char *name)
+void client_leave(struct clients *clients, struct client *client)
 {
     CHECK(client->link != NULL);
     CHECK(clients->count > 0);
@@ -62,15 +68,19 @@ void client_leave(struct clients *clients, struct client *client, const char *na
              -1);
     stat_add(clients->bus, clients->slot, stat_at(STAT_CLOSED, client->reason), 1);
     if (clients->on_left != NULL)
-        clients->on_left(clients->user, client, name);
+        clients->on_left(clients->user, client);
 }
 
 void client_describe(const struct client *client, struct client_view *ret_view)
 {
+    int64_t age_ns = monotonic_ns() - client->joined_ns;
+
     *ret_view = (struct client_view){
         .protocol = client->operations->protocol,
         .number = client->number,
-        .age_s = monotonic_s() - client->joined_s,
+        .age_s = (uint32_t)(age_ns / SECOND_NS),
+        .age_ns = age_ns,
+        .messages_in = client->messages_in,
     };
     if (client->operations->describe != NULL)
         client->operations->describe(client, ret_view);
@@ -81,13 +91,38 @@ void client_give_reason(struct client *client, enum stat_close_reason reason)
     if (client->has_reason)
         return;
     client->has_reason = true;
-    client->reason = (uint8_t)reason;
+    client->reason = (unsigned)reason & 0x7f;
+}
+
+void client_give_stream_reason(struct client *client, enum stream_close_reason reason)
+{
+    switch (reason) {
+    case STREAM_CLOSED_BY_PEER:
+        client_give_reason(client, STAT_CLOSED_GONE);
+        break;
+    case STREAM_CLOSED_STALLED:
+        client_give_reason(client, STAT_CLOSED_STALLED);
+        break;
+    case STREAM_CLOSED_BY_US: /* whoever closes it otherwise says why */
+    case STREAM_CLOSED_ERROR:
+    default:
+        client_give_reason(client, STAT_CLOSED_ERROR);
+        break;
+    }
+}
+
+void client_view_stream(struct client_view *view, const struct stream *stream)
+{
+    stream_peer_text(stream, view->peer, sizeof view->peer);
+    view->messages_out = stream->messages_out;
+    view->bytes_in = stream->bytes_in;
+    view->bytes_out = stream->out.sent_bytes;
+    view->queued_bytes = stream->out.bytes;
 }
 
 void client_kick(struct client *client)
 {
-    client_give_reason(client, STAT_CLOSED_KICKED);
-    client->operations->close(client);
+    client->operations->kick(client);
 }
 
 void clients_walk_begin(struct clients *clients, struct clients_walk *walk)

@@ -4,6 +4,10 @@
  * A client is a WebSocket, an event stream or a raw TCP connection; its session embeds a struct
  * client. The drain (server/drain_worker.c) walks them in bounded steps; each leaves by client_leave,
  * which counts down and, while draining, logs how many remain on the whole server.
+ * Reasons  whoever ends a client says why before (client_give_reason), and the first that is said
+ *          counts; what layers below have ended tells its user why (websocket_end,
+ *          stream_close_reason). A goodbye is a WebSocket's close frame; event streams and raw TCP
+ *          have none but the end of their peer's side.
  * Callers  client_join, client_leave: the protocols. The walk: the drain. All in the worker's thread.
  * Memory   nothing is allocated; a struct client belongs to its session and leaves before it is freed.
  */
@@ -15,6 +19,7 @@
 #include <stdint.h>
 
 #include "bus/stats.h"
+#include "server/net/stream.h"
 
 struct bus;
 struct client;
@@ -31,9 +36,10 @@ struct client_view {
     char name[CLIENT_NAME_BYTES_MAX]; /* that it gave itself; "": none */
     char peer[CLIENT_PEER_BYTES_MAX]; /* "127.0.0.1:5000", "unix" */
     uint32_t age_s;
+    int64_t age_ns;
     uint64_t messages_in;
-    uint64_t messages_out; /* events delivered */
-    uint64_t bytes_in;
+    uint64_t messages_out; /* events queued for it, and what /echo sends; answers are not counted */
+    uint64_t bytes_in;     /* of its connection, the handshake included */
     uint64_t bytes_out;
     uint64_t queued_bytes;
     uint32_t subscriptions;
@@ -42,23 +48,30 @@ struct client_view {
 
 struct client_operations {
     enum stat_protocol protocol;
-    /* Fills in name, peer, messages_*, bytes_*, queued_bytes, subscriptions, lagging. */
+    /*
+     * Fills in name, peer, messages_out, bytes_*, queued_bytes, subscriptions, lagging; also when it
+     * has just joined, and when its connection has gone.
+     */
     void (*describe)(const struct client *client, struct client_view *view);
     /* Tells it, in its protocol's way, that the server shuts down in so many seconds. */
     void (*warn)(struct client *client, uint32_t remaining_seconds);
     /* Closes it politely: 1001, or what its protocol has. */
     void (*close)(struct client *client);
+    /* Ends it for an administrator: 1008, or what its protocol has. Nothing when it is ending. */
+    void (*kick)(struct client *client);
 };
 
 struct client {
     const struct client_operations *operations;
     struct client *next;
     struct client **link; /* what points at this client */
-    uint32_t joined_s;    /* CLOCK_MONOTONIC seconds */
+    int64_t joined_ns;    /* CLOCK_MONOTONIC_COARSE */
+    uint64_t messages_in; /* its protocol counts */
     uint32_t number;      /* of this worker's clients, from 1 */
+    uint16_t close_code;  /* of its WebSocket's end; 0: there was none */
     uint8_t warned;       /* the drain that has warned it: 0 none */
-    uint8_t reason;       /* enum stat_close_reason, once has_reason */
-    bool has_reason;
+    uint8_t reason : 7;   /* enum stat_close_reason */
+    bool has_reason : 1;
 };
 
 /* How far a walk in bounded steps has come; zeroed before its first beginning. */
@@ -77,21 +90,24 @@ struct clients {
     unsigned slot;
     /*
      * Set by the worker; called when a client has come, and when one has left (for the log and the
-     * drain), with the name that it gave itself (NULL: none). Either may be NULL.
+     * drain). Either may be NULL.
      */
-    void (*on_joined)(void *user, const struct client *client, const char *name);
-    void (*on_left)(void *user, const struct client *client, const char *name);
+    void (*on_joined)(void *user, const struct client *client);
+    void (*on_left)(void *user, const struct client *client);
     void *user;
 };
 
 void clients_init(struct clients *clients, struct bus *bus, unsigned slot);
-/* @name: the client's own, for the log; may be NULL. */
 void client_join(struct clients *clients, struct client *client,
-                 const struct client_operations *operations, const char *name);
-void client_leave(struct clients *clients, struct client *client, const char *name);
+                 const struct client_operations *operations);
+void client_leave(struct clients *clients, struct client *client);
 void client_describe(const struct client *client, struct client_view *ret_view);
 /* Why it is about to leave; the first that is said counts. Unsaid: STAT_CLOSED_GONE. */
 void client_give_reason(struct client *client, enum stat_close_reason reason);
+/* The same from on_close of a client without a WebSocket. */
+void client_give_stream_reason(struct client *client, enum stream_close_reason reason);
+/* For `describe`: what its stream tells. */
+void client_view_stream(struct client_view *view, const struct stream *stream);
 /* Closes it at an administrator's word (STAT_CLOSED_KICKED). */
 void client_kick(struct client *client);
 

@@ -12,15 +12,19 @@
 static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t size)
 {
     struct session *session = user;
-    struct service *service = session->service;
+    struct stream *stream = session->subscriber.stream;
 
-    service_count_message(service, STAT_PROTOCOL_ECHO);
-    if (service_rate_take(service, session->subscriber.stream, size) > 0)
-        websocket_close(session->websocket, WEBSOCKET_POLICY, "too fast"); /* it has no errors */
-    else if (is_text)
+    session_count_message(session);
+    if (service_rate_take(session->service, stream, size) > 0) {
+        session_close_because(session, STAT_CLOSED_RATE_LIMITED, WEBSOCKET_POLICY,
+                              "too fast"); /* it has no errors */
+        return true;
+    }
+    if (is_text)
         websocket_send_text(session->websocket, bytes, size);
     else
         websocket_send_binary(session->websocket, bytes, size);
+    stream->messages_out++;
     return session_wants_more(session);
 }
 
@@ -29,10 +33,9 @@ static void on_drained(void *user)
     session_go_on(user);
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
-    (void)code;
-    session_done(user, NULL);
+    session_closed(user, end, code);
     free(user);
 }
 
@@ -45,8 +48,10 @@ static void warn(struct client *client, uint32_t remaining_seconds)
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_ECHO,
+    .describe = session_describe,
     .warn = warn,
     .close = session_close,
+    .kick = session_kick,
 };
 
 static const struct websocket_handlers websocket_handlers = {

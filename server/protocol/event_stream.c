@@ -41,19 +41,40 @@ static void send_position(struct event_stream *events, uint64_t seq)
     event_stream_write(events, text, (size_t)(end - text));
 }
 
-void event_stream_finish(struct event_stream *events)
+void event_stream_finish(struct event_stream *events, enum stat_close_reason reason)
 {
+    if (stream_is_ended(events->stream))
+        return;
+    client_give_reason(&events->client, reason);
     stream_finish(events->stream);
+}
+
+void event_stream_describe(const struct client *client, struct client_view *view)
+{
+    const struct event_stream *events =
+        (const struct event_stream *)(const void *)((const char *)client -
+                                                    offsetof(struct event_stream, client));
+
+    client_view_stream(view, events->stream);
+    if (events->subscriber == NULL)
+        return;
+    view->subscriptions = events->subscriber->subscription_count;
+    view->lagging = subscriber_lagging_count(events->subscriber);
 }
 
 void event_stream_close(struct client *client)
 {
     struct event_stream *events = event_stream_of_client(client);
 
-    if (events->stream->is_finishing)
+    if (stream_is_ended(events->stream))
         return;
     client->operations->warn(client, 0);
-    event_stream_finish(events);
+    event_stream_finish(events, STAT_CLOSED_SHUTDOWN);
+}
+
+void event_stream_kick(struct client *client)
+{
+    event_stream_finish(event_stream_of_client(client), STAT_CLOSED_KICKED);
 }
 
 /* To a client that is behind, the position says nothing that its events will not say. */
@@ -73,6 +94,11 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
     return size; /* the body has no end: there can be no further request */
 }
 
+static void on_end(void *user)
+{
+    event_stream_finish(user, STAT_CLOSED_CLIENT);
+}
+
 static void on_drained(void *user)
 {
     struct event_stream *events = user;
@@ -85,10 +111,10 @@ static void on_close(void *user, enum stream_close_reason reason)
 {
     struct event_stream *events = user;
 
-    (void)reason;
     timer_stop(&events->timer);
     events->leave(events);
-    client_leave(&events->service->clients, &events->client, NULL);
+    client_give_stream_reason(&events->client, reason);
+    client_leave(&events->service->clients, &events->client);
     free(events);
 }
 
@@ -100,6 +126,7 @@ static void on_close_unserved(void *user, enum stream_close_reason reason)
 
 static const struct stream_handlers stream_handlers = {
     .on_data = on_data,
+    .on_end = on_end,
     .on_drained = on_drained,
     .on_close = on_close,
 };
@@ -131,7 +158,7 @@ bool event_stream_open(struct event_stream *events, struct http_exchange *exchan
     stream->drained_bytes = service->limits.queue_bytes_max / 2;
     stream_set_user(stream, &stream_handlers, events);
     timer_init(&events->timer, service->event_stream_timer);
-    client_join(&service->clients, &events->client, operations, NULL);
+    client_join(&service->clients, &events->client, operations);
     stream_write(stream, RETRY, sizeof RETRY - 1);
     return true;
 }

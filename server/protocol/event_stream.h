@@ -40,17 +40,24 @@ void event_stream_start(struct service *service);
 
 /*
  * Answers the request with a stream. @events was zeroed; its service and leave are set. False: there
- * is none, and the request is answered. client_operations.close may be event_stream_close.
+ * is none, and the request is answered.
  */
 bool event_stream_open(struct event_stream *events, struct http_exchange *exchange,
                        const struct client_operations *operations);
 /* What it is subscribed with, and from where: sends the position, and goes on doing so. */
 void event_stream_begin(struct event_stream *events, struct subscriber *subscriber, uint64_t seq);
 void event_stream_write(struct event_stream *events, const char *bytes, size_t size);
-/* Its end, after what is queued; without a word the client comes back in two seconds. */
-void event_stream_finish(struct event_stream *events);
+/*
+ * Its end, for that reason, after what is queued; without a word the client comes back in two seconds.
+ * Nothing when it has come to its end.
+ */
+void event_stream_finish(struct event_stream *events, enum stat_close_reason reason);
+/* client_operations.describe: all but the subscription. */
+void event_stream_describe(const struct client *client, struct client_view *view);
 /* client_operations.close: a last warning, and the end. */
 void event_stream_close(struct client *client);
+/* client_operations.kick: its end without a word. */
+void event_stream_kick(struct client *client);
 
 /*
  * To a newcomer while the server drains: a stream that ends at once. A 503 would stop EventSource

@@ -104,6 +104,28 @@ void graphql_operations_remove(struct graphql_operations *operations,
     operations->count--;
 }
 
+static uint32_t sum_list(const struct graphql_operation *list,
+                         uint32_t (*count)(const struct graphql_operation *operation))
+{
+    uint32_t sum = 0;
+
+    for (; list != NULL; list = list->next)
+        sum += count(list);
+    return sum;
+}
+
+uint32_t graphql_operations_sum(const struct graphql_operations *operations,
+                                uint32_t (*count)(const struct graphql_operation *operation))
+{
+    uint32_t sum = 0;
+
+    if (operations->bucket_count == 0)
+        return sum_list(operations->first, count);
+    for (uint32_t i = 0; i < operations->bucket_count; i++)
+        sum += sum_list(operations->buckets[i], count);
+    return sum;
+}
+
 static void visit_list(struct graphql_operation *list,
                        void (*visit)(struct graphql_operation *operation))
 {

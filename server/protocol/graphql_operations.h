@@ -47,6 +47,9 @@ void graphql_operations_add(struct graphql_operations *operations,
 /* It is there. */
 void graphql_operations_remove(struct graphql_operations *operations,
                                struct graphql_operation *operation);
+/* The sum of what @count says of each. */
+uint32_t graphql_operations_sum(const struct graphql_operations *operations,
+                                uint32_t (*count)(const struct graphql_operation *operation));
 /* Calls @visit, which may remove the one it is given, with each. */
 void graphql_operations_visit(const struct graphql_operations *operations,
                               void (*visit)(struct graphql_operation *operation));

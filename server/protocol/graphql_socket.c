@@ -38,6 +38,7 @@
 enum {
     CLOSE_BAD_MESSAGE = 4400,
     CLOSE_UNAUTHORIZED = 4401,
+    CLOSE_FORBIDDEN = 4403,
     CLOSE_NO_SUBPROTOCOL = 4406,
     CLOSE_INIT_TIMEOUT = 4408,
     CLOSE_ID_IN_USE = 4409,
@@ -58,6 +59,7 @@ struct graphql_socket {
 };
 
 static_assert(sizeof(struct graphql_socket) <= 168, "an idle connection is small");
+static_assert(offsetof(struct graphql_socket, session.client) == 0, "describe casts");
 static_assert(sizeof(struct graphql_operation) <= 112, "and so is a subscription");
 
 static struct graphql_socket *socket_of_timer(struct timer *timer)
@@ -180,7 +182,7 @@ static void close_because(struct graphql_socket *socket, int code, const char *r
     struct service *service = socket->session.service;
 
     stat_add(service->bus, service->slot, STAT_PROTOCOL_ERRORS, 1);
-    websocket_close(socket->session.websocket, code, reason);
+    session_close_because(&socket->session, STAT_CLOSED_PROTOCOL_ERROR, code, reason);
 }
 
 /* --- operations ------------------------------------------------------------------------------------- */
@@ -479,7 +481,7 @@ static void handle(struct graphql_socket *socket, const struct graphql_message *
     case GRAPHQL_PONG:
         break;
     case GRAPHQL_TERMINATE:
-        websocket_close(socket->session.websocket, WEBSOCKET_NORMAL, NULL);
+        session_close_because(&socket->session, STAT_CLOSED_CLIENT, WEBSOCKET_NORMAL, NULL);
         break;
     }
 }
@@ -497,11 +499,12 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
         close_because(socket, WEBSOCKET_UNSUPPORTED, "text messages only");
         return true;
     }
-    service_count_message(service, STAT_PROTOCOL_GRAPHQL_WS);
+    session_count_message(&socket->session);
     is_over_rate = service_rate_take(service, socket->session.subscriber.stream, size) > 0;
     compact = service_scratch(service, size);
     if (compact == NULL) {
-        websocket_close(socket->session.websocket, WEBSOCKET_TRY_LATER, "out of memory");
+        session_close_because(&socket->session, STAT_CLOSED_OVERLOADED, WEBSOCKET_TRY_LATER,
+                              "out of memory");
         return true;
     }
     reason =
@@ -530,15 +533,14 @@ static void on_drained(void *user)
     graphql_operations_visit(&socket->operations, let_feed); /* at most --max-subscriptions */
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
     struct graphql_socket *socket = user;
 
-    (void)code;
     timer_stop(&socket->timer);
     graphql_operations_visit(&socket->operations, cancel);
     graphql_operations_done(&socket->operations);
-    session_done(&socket->session, NULL);
+    session_closed(&socket->session, end, code);
     free(socket);
 }
 
@@ -567,10 +569,37 @@ static void warn(struct client *client, uint32_t remaining_seconds)
     send_text(socket, &out);
 }
 
+static uint32_t count_subscriptions(const struct graphql_operation *operation)
+{
+    return operation->member.spliced.subscriber.subscription_count;
+}
+
+static uint32_t count_lagging(const struct graphql_operation *operation)
+{
+    return subscriber_lagging_count(&operation->member.spliced.subscriber);
+}
+
+static void describe(const struct client *client, struct client_view *view)
+{
+    const struct graphql_socket *socket = (const struct graphql_socket *)(const void *)client;
+
+    session_describe(client, view);
+    view->subscriptions = graphql_operations_sum(&socket->operations, count_subscriptions);
+    view->lagging = graphql_operations_sum(&socket->operations, count_lagging);
+}
+
+static void kick(struct client *client)
+{
+    session_close_because(session_of_client(client), STAT_CLOSED_KICKED, CLOSE_FORBIDDEN,
+                          "Forbidden");
+}
+
 static const struct client_operations client_operations = {
     .protocol = STAT_PROTOCOL_GRAPHQL_WS,
+    .describe = describe,
     .warn = warn,
     .close = session_close,
+    .kick = kick,
 };
 
 static const struct websocket_handlers websocket_handlers = {
@@ -609,6 +638,7 @@ static void accept_client(struct service *service, struct http_exchange *exchang
     struct session_options options = {
         .service = service,
         .operations = &client_operations,
+        .own = is_older ? IS_OLD : 0,
     };
     struct graphql_socket *socket = calloc(1, sizeof *socket);
 
@@ -624,7 +654,6 @@ static void accept_client(struct service *service, struct http_exchange *exchang
     }
     options.stream = websocket_stream(options.websocket);
     session_init(&socket->session, &options);
-    socket->session.own = is_older ? IS_OLD : 0;
     timer_init(&socket->timer, service->graphql_socket_timer);
     timer_start(service->timers, &socket->timer, service->limits.handshake_timeout_ns);
 }

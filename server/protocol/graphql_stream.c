@@ -1,5 +1,6 @@
 #include "server/protocol/graphql_stream.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "server/api/group.h"
@@ -71,13 +72,23 @@ static void leave(struct event_stream *events)
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_GRAPHQL_SSE,
+    .describe = event_stream_describe,
     .warn = warn,
     .close = event_stream_close,
+    .kick = event_stream_kick,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {
     .on_gap = on_gap,
 };
+
+/* What group_join has refused it for. */
+static enum stat_close_reason refusal_reason(int error)
+{
+    if (error == -EINVAL)
+        return STAT_CLOSED_PROTOCOL_ERROR;
+    return error == -E2BIG ? STAT_CLOSED_OVERLOADED : STAT_CLOSED_ERROR;
+}
 
 static void subscribe(struct graphql_stream *graphql_stream, struct operation *operation,
                       const struct resume *resume)
@@ -92,11 +103,12 @@ static void subscribe(struct graphql_stream *graphql_stream, struct operation *o
     };
     struct subscribed subscribed;
     struct text text = {0};
+    int rc = group_join(operation, &graphql_stream->member, &options, &subscribed);
 
-    if (group_join(operation, &graphql_stream->member, &options, &subscribed) != 0) {
+    if (rc != 0) {
         graphql_stream_write(operation, &text); /* it is refused now */
         send_text(events, &text);
-        event_stream_finish(events);
+        event_stream_finish(events, refusal_reason(rc));
         return;
     }
     event_stream_begin(events, &graphql_stream->member.spliced.subscriber, subscribed.seq);

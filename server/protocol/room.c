@@ -6,6 +6,7 @@
  */
 #include "server/protocol/room.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,9 @@ struct room_session {
     struct session session; /* session.own: bytes of the id */
     char id[];              /* terminated */
 };
+
+static_assert(offsetof(struct room_session, session.client) == 0, "describe casts");
+static_assert((int)CLIENT_NAME_BYTES_MAX > (int)ROOM_ID_BYTES_MAX, "an id is a client's name");
 
 struct room_id {
     char text[ROOM_ID_BYTES_MAX + 1];
@@ -146,10 +150,11 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
     struct service *service = room->session.service;
     int rc;
 
-    service_count_message(service, STAT_PROTOCOL_ROOM);
+    session_count_message(&room->session);
     if (!is_text) {
         stat_add(service->bus, service->slot, STAT_PROTOCOL_ERRORS, 1);
-        websocket_close(room->session.websocket, WEBSOCKET_UNSUPPORTED, "text messages only");
+        session_close_because(&room->session, STAT_CLOSED_PROTOCOL_ERROR, WEBSOCKET_UNSUPPORTED,
+                              "text messages only");
         return true;
     }
     if (service_rate_take(service, room->session.subscriber.stream, size) > 0) {
@@ -167,19 +172,28 @@ static void on_drained(void *user)
     session_drained(user);
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
     struct room_session *room = room_session_of(user);
 
-    (void)code;
-    session_done(&room->session, room->id);
+    session_closed(&room->session, end, code);
     free(room);
+}
+
+static void describe(const struct client *client, struct client_view *view)
+{
+    const struct room_session *room = (const struct room_session *)(const void *)client;
+
+    session_describe(client, view);
+    memcpy(view->name, room->id, (size_t)room->session.own + 1);
 }
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_ROOM,
+    .describe = describe,
     .warn = session_warn,
     .close = session_close,
+    .kick = session_kick,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {
@@ -274,7 +288,8 @@ static void enter(struct room_session *room, const struct resume *resume)
                               ROOM_TOPIC_BYTES, resume, &subscribed);
 
     if (rc != 0) {
-        websocket_close(session->websocket, WEBSOCKET_TRY_LATER, "the room cannot be entered now");
+        session_close_because(session, STAT_CLOSED_OVERLOADED, WEBSOCKET_TRY_LATER,
+                              "the room cannot be entered now");
         return;
     }
     send_greeting(room, &subscribed);
@@ -291,7 +306,7 @@ static void accept_client(struct service *service, struct http_exchange *exchang
         .encoding = service->room_encoding,
         .handlers = &subscriber_handlers,
         .operations = &operations,
-        .name = id->text,
+        .own = (uint8_t)id->bytes,
     };
 
     if (room == NULL) {
@@ -305,9 +320,8 @@ static void accept_client(struct service *service, struct http_exchange *exchang
         return;
     }
     options.stream = websocket_stream(options.websocket);
-    session_init(&room->session, &options);
-    room->session.own = (uint8_t)id->bytes;
     memcpy(room->id, id->text, id->bytes + 1);
+    session_init(&room->session, &options);
     enter(room, resume);
 }
 

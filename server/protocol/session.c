@@ -23,22 +23,60 @@ void session_init(struct session *session, const struct session_options *options
     *session = (struct session){
         .service = options->service,
         .websocket = options->websocket,
+        .own = options->own,
     };
     options->stream->drained_bytes = options->service->limits.queue_bytes_max / 2;
     options->stream->rate = (struct rate){0}; /* its first request is no message */
     subscriber_init(&session->subscriber, options->stream, options->encoding, options->handlers,
                     session);
-    client_join(&options->service->clients, &session->client, options->operations, options->name);
+    client_join(&options->service->clients, &session->client, options->operations);
 }
 
-void session_done(struct session *session, const char *name)
+void session_done(struct session *session)
 {
     struct service *service = session->service;
 
     subscriber_done(service->topics, &session->subscriber);
     if (session->pending_count > 0)
         publisher_cancel(service->publisher, session);
-    client_leave(&service->clients, &session->client, name);
+    client_leave(&service->clients, &session->client);
+}
+
+void session_closed(struct session *session, enum websocket_end end, int code)
+{
+    static const uint8_t reasons[] = {
+        [WEBSOCKET_END_NONE] = STAT_CLOSED_ERROR,
+        [WEBSOCKET_END_BY_PEER] = STAT_CLOSED_CLIENT,
+        [WEBSOCKET_END_BY_USER] = STAT_CLOSED_ERROR, /* session_close_because has said another */
+        [WEBSOCKET_END_LOST] = STAT_CLOSED_GONE,
+        [WEBSOCKET_END_PING_TIMEOUT] = STAT_CLOSED_PING_TIMEOUT,
+        [WEBSOCKET_END_STALLED] = STAT_CLOSED_STALLED,
+        [WEBSOCKET_END_BROKEN] = STAT_CLOSED_PROTOCOL_ERROR,
+        [WEBSOCKET_END_TOO_BIG] = STAT_CLOSED_TOO_LARGE,
+        [WEBSOCKET_END_SLOW] = STAT_CLOSED_SLOW,
+        [WEBSOCKET_END_NO_ROOM] = STAT_CLOSED_OVERLOADED,
+        [WEBSOCKET_END_FAILED] = STAT_CLOSED_ERROR,
+    };
+
+    client_give_reason(&session->client, (enum stat_close_reason)reasons[end]);
+    if (code != WEBSOCKET_NO_STATUS && code != WEBSOCKET_ABNORMAL)
+        session->client.close_code = (uint16_t)code;
+    session_done(session);
+}
+
+void session_count_message(struct session *session)
+{
+    session->client.messages_in++;
+    service_count_message(session->service, session->client.operations->protocol);
+}
+
+void session_close_because(struct session *session, enum stat_close_reason reason, int code,
+                           const char *text)
+{
+    if (websocket_is_closing(session->websocket))
+        return;
+    client_give_reason(&session->client, reason);
+    websocket_close(session->websocket, code, text);
 }
 
 void session_send(struct session *session, const char *text, size_t size)
@@ -98,6 +136,17 @@ void session_drained(struct session *session)
     subscriber_drained(session->service->topics, &session->subscriber);
 }
 
+void session_describe(const struct client *client, struct client_view *view)
+{
+    const struct session *session =
+        (const struct session *)(const void *)((const char *)client -
+                                               offsetof(struct session, client));
+
+    client_view_stream(view, session->subscriber.stream);
+    view->subscriptions = session->subscriber.subscription_count;
+    view->lagging = subscriber_lagging_count(&session->subscriber);
+}
+
 void session_warn(struct client *client, uint32_t remaining_seconds)
 {
     char text[BROKER_REPLY_BYTES_MAX];
@@ -108,8 +157,14 @@ void session_warn(struct client *client, uint32_t remaining_seconds)
 
 void session_close(struct client *client)
 {
-    websocket_close(session_of_client(client)->websocket, WEBSOCKET_GOING_AWAY,
-                    "server is shutting down");
+    session_close_because(session_of_client(client), STAT_CLOSED_SHUTDOWN, WEBSOCKET_GOING_AWAY,
+                          "server is shutting down");
+}
+
+void session_kick(struct client *client)
+{
+    session_close_because(session_of_client(client), STAT_CLOSED_KICKED, WEBSOCKET_POLICY,
+                          "closed by the administrator");
 }
 
 void session_send_gap(void *user, const char *topic, size_t topic_bytes, uint64_t oldest)
@@ -131,9 +186,10 @@ static bool on_refused_message(void *user, bool is_text, const uint8_t *bytes, s
     return true;
 }
 
-static void on_refused_close(void *user, int code)
+static void on_refused_close(void *user, enum websocket_end end, int code)
 {
     (void)user;
+    (void)end;
     (void)code;
 }
 

@@ -18,11 +18,10 @@
 
 #include "server/protocol/client.h"
 #include "server/topics/topics.h"
+#include "server/websocket/websocket.h"
 
 struct http_exchange;
 struct service;
-struct stream;
-struct websocket;
 
 enum {
     SESSION_PENDING_MAX = 4096,
@@ -54,12 +53,20 @@ struct session_options {
     struct topics_encoding *encoding;           /* NULL: it never subscribes */
     const struct subscriber_handlers *handlers; /* NULL: likewise */
     const struct client_operations *operations;
-    const char *name; /* for the log; may be NULL */
+    uint8_t own; /* session.own */
 };
 
+/* Its protocol's own part has been made: it may be described from now on. */
 void session_init(struct session *session, const struct session_options *options);
 /* The connection has gone: unsubscribes, forgets its publishes, leaves. The protocol then frees it. */
-void session_done(struct session *session, const char *name);
+void session_done(struct session *session);
+/* The same from on_close of its WebSocket. */
+void session_closed(struct session *session, enum websocket_end end, int code);
+/* A message has come: counts it. */
+void session_count_message(struct session *session);
+/* Closes its WebSocket for that reason. Nothing when it is closing. */
+void session_close_because(struct session *session, enum stat_close_reason reason, int code,
+                           const char *text);
 
 /* One text: a WebSocket frame, or a line. Nothing once it is closing. */
 void session_send(struct session *session, const char *text, size_t size);
@@ -70,10 +77,14 @@ void session_go_on(struct session *session);
 /* From on_drained of its stream. */
 void session_drained(struct session *session);
 
+/* client_operations.describe: all but a name. */
+void session_describe(const struct client *client, struct client_view *view);
 /* client_operations.warn: the shutdown object. */
 void session_warn(struct client *client, uint32_t remaining_seconds);
 /* client_operations.close of WebSockets: 1001. */
 void session_close(struct client *client);
+/* client_operations.kick of WebSockets: 1008. */
+void session_kick(struct client *client);
 /* on_gap of those whose frames carry the broker's objects. */
 void session_send_gap(void *user, const char *topic, size_t topic_bytes, uint64_t oldest);
 

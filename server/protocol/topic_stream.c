@@ -52,8 +52,10 @@ static void leave(struct event_stream *events)
 
 static const struct client_operations operations = {
     .protocol = STAT_PROTOCOL_EVENT_STREAM,
+    .describe = event_stream_describe,
     .warn = warn,
     .close = event_stream_close,
+    .kick = event_stream_kick,
 };
 
 static const struct subscriber_handlers subscriber_handlers = {
@@ -77,7 +79,7 @@ static void serve(struct topic_stream *topic_stream, struct http_exchange *excha
     rc = topics_subscribe(service->topics, &topic_stream->subscriber, topic, topic_bytes, resume,
                           &subscribed);
     if (rc != 0) {
-        event_stream_finish(events);
+        event_stream_finish(events, STAT_CLOSED_ERROR);
         return;
     }
     event_stream_begin(events, &topic_stream->subscriber, subscribed.seq);

@@ -256,6 +256,7 @@ static void push_run(struct feed *feed)
                                 ((struct spliced_subscriber *)(void *)feed->subscriber)->splice);
         }
         feed->delivered += feed->run.frames;
+        stream->messages_out += feed->run.frames;
     }
     frame_run_clear(&feed->run);
 }
@@ -516,6 +517,16 @@ bool topics_catch_up(struct topics *topics, size_t budget_bytes)
     while (set->ready != NULL && spent < budget_bytes)
         spent += visit(topics);
     return set->ready != NULL || set->fed != NULL;
+}
+
+uint32_t subscriber_lagging_count(const struct subscriber *subscriber)
+{
+    const struct catch_up *catch_up = subscriber->catch_up;
+    uint32_t count = 0;
+
+    for (size_t kind = 0; catch_up != NULL && kind < TOPIC_KINDS; kind++)
+        count += catch_up->lagging_counts[kind];
+    return count;
 }
 
 void subscriber_drained(struct topics *topics, struct subscriber *subscriber)

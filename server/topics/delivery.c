@@ -140,6 +140,7 @@ static void prefetch(const struct live_list *list, uint32_t at)
 static void note_pushed(struct delivery *delivery, const struct live *live, uint32_t frames)
 {
     delivery->delivered += frames;
+    live->stream->messages_out += frames;
     if (outq_is_over(&live->stream->out, delivery->queue_bytes_max))
         judge_later(delivery->topics, live->subscription->subscriber);
 }

@@ -101,6 +101,8 @@ void subscriber_init(struct subscriber *subscriber, struct stream *stream,
 void subscriber_done(struct topics *topics, struct subscriber *subscriber);
 /* To be called from the stream's on_drained: feeding may go on. */
 void subscriber_drained(struct topics *topics, struct subscriber *subscriber);
+/* How many of its subscription_count are fed from the log. */
+uint32_t subscriber_lagging_count(const struct subscriber *subscriber);
 
 /* Where a subscription shall begin. */
 struct resume {

@@ -64,6 +64,7 @@ struct websocket {
     uint8_t state : 2;
     bool is_held : 1;   /* on_message has said false */
     bool is_pinged : 1; /* a sign of life is awaited */
+    uint8_t end : 4;    /* enum websocket_end */
 };
 
 static_assert(sizeof(struct websocket) <= 88, "an idle connection is small");
@@ -101,9 +102,17 @@ static void give_back_message(struct websocket *websocket)
     websocket->message = NULL;
 }
 
-/* Nothing more is expected from the peer. */
-static void finish(struct websocket *websocket, int code)
+/* What came first is what ended it. */
+static void note_end(struct websocket *websocket, enum websocket_end end)
 {
+    if (websocket->end == WEBSOCKET_END_NONE)
+        websocket->end = end & 0xf;
+}
+
+/* Nothing more is expected from the peer. */
+static void finish(struct websocket *websocket, enum websocket_end end, int code)
+{
+    note_end(websocket, end);
     websocket->state = STATE_DONE;
     websocket->close_code = (uint16_t)code;
     timer_stop(&websocket->timer);
@@ -111,24 +120,30 @@ static void finish(struct websocket *websocket, int code)
     stream_finish(websocket->stream);
 }
 
-static void fail_because(struct websocket *websocket, int code, const char *reason)
+static void fail_because(struct websocket *websocket, enum websocket_end end, int code,
+                         const char *reason)
 {
     if (websocket->state == STATE_OPEN)
         send_close(websocket, code, reason, strlen(reason));
-    finish(websocket, code);
+    finish(websocket, end, code);
 }
 
 /* The peer has broken a rule (RFC 6455 section 7.1.7), which the code tells; or asks too much. */
 static void fail(struct websocket *websocket, int code)
 {
+    enum websocket_end end = WEBSOCKET_END_BROKEN;
     char reason[64] = "";
 
-    if (code == WEBSOCKET_TOO_BIG)
+    if (code == WEBSOCKET_TOO_BIG) {
+        end = WEBSOCKET_END_TOO_BIG;
         (void)snprintf(reason, sizeof reason, "the message is over the limit of %" PRIu32 " bytes",
                        websocket->set->options.message_bytes_max);
-    if (code == WEBSOCKET_TRY_LATER)
+    }
+    if (code == WEBSOCKET_TRY_LATER) {
+        end = WEBSOCKET_END_NO_ROOM;
         (void)snprintf(reason, sizeof reason, "no room for a message that is not whole");
-    fail_because(websocket, code, reason);
+    }
+    fail_because(websocket, end, code, reason);
 }
 
 static void send_pong(struct websocket *websocket, const uint8_t *payload, size_t size)
@@ -202,7 +217,7 @@ static void take_close(struct websocket *websocket, const uint8_t *payload, size
         send_close(websocket, code, NULL, 0);
     else
         code = websocket->close_code; /* it was us who began */
-    finish(websocket, code);
+    finish(websocket, WEBSOCKET_END_BY_PEER, code);
 }
 
 /* Returns how much it has consumed: the whole frame or nothing. */
@@ -316,7 +331,8 @@ static void on_message_timer(struct timer *timer)
     if (websocket->stream->is_closed)
         return;
     if (come < bytes_max / WEBSOCKET_MESSAGE_PARTS)
-        fail_because(websocket, WEBSOCKET_POLICY, "the message comes too slowly");
+        fail_because(websocket, WEBSOCKET_END_SLOW, WEBSOCKET_POLICY,
+                     "the message comes too slowly");
     else
         watch_message(websocket);
 }
@@ -389,7 +405,7 @@ static void on_end(void *user)
     struct websocket *websocket = user;
 
     /* Without a close frame: nobody is there to be told why. */
-    finish(websocket, WEBSOCKET_ABNORMAL);
+    finish(websocket, WEBSOCKET_END_LOST, WEBSOCKET_ABNORMAL);
 }
 
 static void on_drained(void *user)
@@ -401,16 +417,30 @@ static void on_drained(void *user)
         websocket->handlers->on_drained(websocket->user);
 }
 
+static enum websocket_end end_of_stream(enum stream_close_reason reason)
+{
+    switch (reason) {
+    case STREAM_CLOSED_BY_PEER:
+        return WEBSOCKET_END_LOST;
+    case STREAM_CLOSED_STALLED:
+        return WEBSOCKET_END_STALLED;
+    case STREAM_CLOSED_BY_US:
+    case STREAM_CLOSED_ERROR:
+    default:
+        return WEBSOCKET_END_FAILED;
+    }
+}
+
 static void on_close(void *user, enum stream_close_reason reason)
 {
     struct websocket *websocket = user;
     int code = websocket->state == STATE_DONE ? websocket->close_code : WEBSOCKET_ABNORMAL;
 
-    (void)reason; /* the code tells */
+    note_end(websocket, end_of_stream(reason));
     timer_stop(&websocket->timer);
     give_back_message(websocket);
     websocket->set->open_count--;
-    websocket->handlers->on_close(websocket->user, code);
+    websocket->handlers->on_close(websocket->user, (enum websocket_end)websocket->end, code);
     free(websocket->late_pong);
     free(websocket);
 }
@@ -435,6 +465,12 @@ static void send_ping(struct websocket *websocket)
     start_timer(websocket, websocket->set->options.ping_timeout_ns);
 }
 
+static void end_silence(struct websocket *websocket)
+{
+    note_end(websocket, WEBSOCKET_END_PING_TIMEOUT);
+    stream_abort(websocket->stream);
+}
+
 /*
  * No answer to the ping yet. It may still stand behind other output, so anything taken beyond the
  * ping itself is a sign of life, too; and one that reads nothing at all may still be there. How
@@ -449,7 +485,7 @@ static void judge_silence(struct websocket *websocket)
     if (taken > PING_BYTES || stream_peer(websocket->stream) == STREAM_PEER_LAGS)
         start_timer(websocket, websocket->set->options.ping_timeout_ns);
     else
-        stream_abort(websocket->stream);
+        end_silence(websocket);
 }
 
 static void on_timer(struct timer *timer)
@@ -591,6 +627,7 @@ void websocket_close(struct websocket *websocket, int code, const char *reason)
     if (websocket->state != STATE_OPEN || websocket->stream->is_closed)
         return;
     send_close(websocket, code, reason, reason != NULL ? strlen(reason) : 0);
+    note_end(websocket, WEBSOCKET_END_BY_USER);
     websocket->state = STATE_CLOSING;
     websocket->close_code = (uint16_t)code;
     start_timer(websocket, CLOSE_TIMEOUT_NS);
@@ -607,5 +644,5 @@ void websocket_resume(struct websocket *websocket)
 
 bool websocket_is_closing(const struct websocket *websocket)
 {
-    return websocket->state != STATE_OPEN;
+    return websocket->state != STATE_OPEN || websocket->stream->is_closed;
 }

@@ -13,7 +13,7 @@
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
  *          is dropped); waits for the answer at most 5 s. A peer's close is answered with its
- *          code. on_close comes once, last, from the loop.
+ *          code. on_close comes once, last, from the loop, and tells what came first.
  * Pings    one every ping_interval (each connection's phase differs), and ping_timeout for any sign
  *          of life: input, or output that the peer's system has taken. None is asked for while
  *          reading is paused. A peer that does not read, while output waits for it, lags and is
@@ -55,12 +55,27 @@ enum {
     WEBSOCKET_MESSAGE_PARTS = 16,
 };
 
+/* How it came to its end: what happened first. */
+enum websocket_end {
+    WEBSOCKET_END_NONE,         /* still open */
+    WEBSOCKET_END_BY_PEER,      /* its close frame */
+    WEBSOCKET_END_BY_USER,      /* websocket_close */
+    WEBSOCKET_END_LOST,         /* the connection ended or broke without a close frame */
+    WEBSOCKET_END_PING_TIMEOUT, /* no sign of life in time */
+    WEBSOCKET_END_STALLED,      /* it took nothing of its output: STREAM_CLOSED_STALLED */
+    WEBSOCKET_END_BROKEN,       /* the peer has broken a rule: 1002, 1007 */
+    WEBSOCKET_END_TOO_BIG,      /* its message: 1009 */
+    WEBSOCKET_END_SLOW,         /* its message: 1008 */
+    WEBSOCKET_END_NO_ROOM,      /* for its message: 1013 */
+    WEBSOCKET_END_FAILED, /* memory or the socket; also when its stream was aborted from above */
+};
+
 struct websocket_handlers {
     /* @bytes are borrowed, never NULL. False: no more is read until websocket_resume. */
     bool (*on_message)(void *user, bool is_text, const uint8_t *bytes, size_t size);
     void (*on_drained)(void *user); /* as stream_handlers; may be NULL */
     /* @code: the peer's, or ours; WEBSOCKET_ABNORMAL without a closing handshake. Last call. */
-    void (*on_close)(void *user, int code);
+    void (*on_close)(void *user, enum websocket_end end, int code);
 };
 
 struct websocket_options {
@@ -98,6 +113,7 @@ void websocket_send_binary(struct websocket *websocket, const void *bytes, size_
 /* Reason: UTF-8, at most 123 bytes, or NULL. Harmless when already closing. */
 void websocket_close(struct websocket *websocket, int code, const char *reason);
 void websocket_resume(struct websocket *websocket);
+/* Nothing more can be said: it is closing, or its stream has been closed. */
 bool websocket_is_closing(const struct websocket *websocket);
 
 /* Head of an unfragmented text frame from the server with this payload; returns its length. */

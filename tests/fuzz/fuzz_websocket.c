@@ -269,10 +269,11 @@ static bool on_message(void *user, bool is_text, const uint8_t *bytes, size_t si
     return !session->is_held;
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
     struct session *session = user;
 
+    CHECK(end != WEBSOCKET_END_NONE);
     CHECK(session->outcome.code == 0);
     session->outcome.code = code;
     session->websocket = NULL;

@@ -1,5 +1,6 @@
 #include "tests/unit/fake_stream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ static uint64_t delivered_bytes(const struct stream *stream)
     return stream->out.sent_bytes - fake_of(stream)->undelivered;
 }
 
+static void peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
+{
+    (void)stream;
+    (void)snprintf(buf, buf_bytes, "fake");
+}
+
 static enum stream_peer peer(const struct stream *stream)
 {
     if (fake_of(stream)->undelivered == 0 && outq_is_empty(&stream->out))
@@ -60,12 +67,20 @@ void fake_stream_init(struct fake_stream *fake)
         .abort = on_abort,
         .delivered_bytes = delivered_bytes,
         .peer = peer,
+        .peer_text = peer_text,
     };
 
     *fake = (struct fake_stream){0};
     stream_init(&fake->stream, &operations);
     fake->sent = calloc(1, 1);
     CHECK(fake->sent != NULL);
+}
+
+static enum stream_close_reason reason_of(const struct fake_stream *fake)
+{
+    if (fake->is_reset)
+        return STREAM_CLOSED_BY_PEER;
+    return fake->is_stalled ? STREAM_CLOSED_STALLED : STREAM_CLOSED_BY_US;
 }
 
 static void report_close(struct fake_stream *fake)
@@ -76,8 +91,7 @@ static void report_close(struct fake_stream *fake)
         return;
     fake->is_reported = true;
     if (stream->handlers != NULL)
-        stream->handlers->on_close(stream->user,
-                                   fake->is_reset ? STREAM_CLOSED_BY_PEER : STREAM_CLOSED_BY_US);
+        stream->handlers->on_close(stream->user, reason_of(fake));
 }
 
 void fake_stream_done(struct fake_stream *fake)
@@ -110,6 +124,7 @@ static void give(struct fake_stream *fake)
     fake->is_giving = false;
     free(bytes);
     CHECK(consumed <= fake->held_bytes);
+    stream->bytes_in += consumed;
     memmove(fake->held, fake->held + consumed, fake->held_bytes - consumed);
     fake->held_bytes -= consumed;
     if (fake->has_no_room && fake->held_bytes > 0 && !stream->is_closed && !stream->is_finishing) {

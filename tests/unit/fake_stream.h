@@ -28,6 +28,7 @@ struct fake_stream {
     bool is_giving;       /* inside on_data */
     bool has_ended;       /* the peer's end has been told */
     bool is_reset;        /* closed by the peer */
+    bool is_stalled;      /* given up, because the peer takes nothing */
     bool is_reported;     /* on_close has been called */
     uint64_t undelivered; /* sent, but not taken by the peer's system */
     bool is_silent;       /* which does not answer either */

@@ -31,21 +31,21 @@ enum {
 
 /* --- the worker ------------------------------------------------------------------------------- */
 
-static void on_joined(void *user, const struct client *client, const char *name)
+static void on_joined(void *user, const struct client *client)
 {
     struct protocol_fixture *fixture = user;
 
-    (void)client;
-    (void)name;
+    client_describe(client, &fixture->joined);
     fixture->joined_count++;
 }
 
-static void on_left(void *user, const struct client *client, const char *name)
+static void on_left(void *user, const struct client *client)
 {
     struct protocol_fixture *fixture = user;
 
-    (void)client;
-    (void)name;
+    client_describe(client, &fixture->left);
+    fixture->left_reason = (enum stat_close_reason)client->reason;
+    fixture->left_code = client->close_code;
     fixture->left_count++;
 }
 

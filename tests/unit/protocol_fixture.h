@@ -36,6 +36,10 @@ struct protocol_fixture {
     struct peer *peers; /* all open ones */
     int joined_count;
     int left_count;
+    struct client_view joined; /* the last that has come */
+    struct client_view left;   /* the last that has gone, why, and its close code */
+    enum stat_close_reason left_reason;
+    int left_code;
     bool is_committing; /* everything, in each turn */
     int64_t frozen_ns;  /* what timers take for now; 0: they run by the clock */
     int64_t turn_ns;    /* a turn waits at most so long for something to come */

@@ -11,7 +11,26 @@ enum {
     CLIENT_COUNT = 7,
 };
 
-static const struct client_operations operations = {.protocol = STAT_PROTOCOL_ECHO};
+static int kicked_count;
+
+static void describe(const struct client *client, struct client_view *view)
+{
+    assert_int_equal(client->operations->protocol, STAT_PROTOCOL_ECHO);
+    view->subscriptions = 3;
+    memcpy(view->name, "ann", sizeof "ann");
+}
+
+static void kick(struct client *client)
+{
+    client_give_reason(client, STAT_CLOSED_KICKED);
+    kicked_count++;
+}
+
+static const struct client_operations operations = {
+    .protocol = STAT_PROTOCOL_ECHO,
+    .describe = describe,
+    .kick = kick,
+};
 
 /* What the worker was told, and whom a walk has visited. */
 struct observed {
@@ -21,25 +40,22 @@ struct observed {
     struct client *leaves_with; /* when somebody is visited, this one leaves */
     int joined_count;
     int left_count;
-    char last_name[16];
 };
 
-static void on_joined(void *user, const struct client *client, const char *name)
+static void on_joined(void *user, const struct client *client)
 {
     struct observed *observed = user;
 
     assert_int_equal(client->operations->protocol, STAT_PROTOCOL_ECHO);
     observed->joined_count++;
-    strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
 }
 
-static void on_left(void *user, const struct client *client, const char *name)
+static void on_left(void *user, const struct client *client)
 {
     struct observed *observed = user;
 
     assert_int_equal(client->operations->protocol, STAT_PROTOCOL_ECHO);
     observed->left_count++;
-    strncpy(observed->last_name, name == NULL ? "-" : name, sizeof observed->last_name - 1);
 }
 
 static void visit(void *user, struct client *client)
@@ -53,7 +69,7 @@ static void visit(void *user, struct client *client)
     }
     observed->leaves_with = NULL;
     if (leaver != NULL)
-        client_leave(observed->clients, leaver, NULL);
+        client_leave(observed->clients, leaver);
 }
 
 /* Everybody joins: members[0] first. */
@@ -68,7 +84,7 @@ static void join_all(struct clients *clients, struct client *members, struct obs
     clients->user = observed;
     for (size_t i = 0; i < CLIENT_COUNT; i++) {
         observed->members[i] = &members[i];
-        client_join(clients, &members[i], &operations, "ann");
+        client_join(clients, &members[i], &operations);
     }
 }
 
@@ -84,24 +100,97 @@ static void who_comes_and_goes_is_counted_and_told(void **state)
     assert_int_equal(clients.count, CLIENT_COUNT);
     assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), CLIENT_COUNT);
     assert_int_equal(observed.joined_count, CLIENT_COUNT);
-    assert_string_equal(observed.last_name, "ann");
+    members[0].messages_in = 5;
     client_describe(&members[0], &view);
     assert_int_equal(view.number, 1);
-    assert_true(view.age_s < 3600);
+    assert_int_equal(view.protocol, STAT_PROTOCOL_ECHO);
+    assert_true(view.age_ns >= 0);
+    assert_int_equal(view.age_s, view.age_ns / 1000000000);
+    assert_int_equal(view.messages_in, 5);
+    assert_int_equal(view.subscriptions, 3);
+    assert_string_equal(view.name, "ann");
 
-    client_leave(&clients, &members[3], NULL);
+    client_leave(&clients, &members[3]);
     assert_int_equal(clients.count, CLIENT_COUNT - 1);
     assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), CLIENT_COUNT - 1);
     assert_int_equal(observed.left_count, 1);
-    assert_string_equal(observed.last_name, "-");
     for (size_t i = 0; i < CLIENT_COUNT; i++) {
         if (i != 3)
-            client_leave(&clients, &members[i], "bob");
+            client_leave(&clients, &members[i]);
     }
     assert_int_equal(clients.count, 0);
     assert_null(clients.first);
     assert_int_equal(stat_get(f->bus, SLOT, STAT_CLIENTS), 0);
-    assert_string_equal(observed.last_name, "bob");
+}
+
+/* One comes, ends as @end does, and is counted by why. */
+static void expect_reason(struct bus *bus, void (*end)(struct client *client),
+                          enum stat_close_reason reason)
+{
+    enum stat_id stat = stat_at(STAT_CLOSED, reason);
+    uint64_t before = stat_get(bus, SLOT, stat);
+    struct client client;
+    struct clients clients;
+
+    clients_init(&clients, bus, SLOT);
+    client_join(&clients, &client, &operations);
+    end(&client);
+    client_leave(&clients, &client);
+    assert_int_equal(client.reason, reason);
+    assert_int_equal(stat_get(bus, SLOT, stat), before + 1);
+}
+
+static void end_without_a_word(struct client *client)
+{
+    (void)client;
+}
+
+static void end_for_two_reasons(struct client *client)
+{
+    client_give_reason(client, STAT_CLOSED_TOO_LARGE);
+    client_give_reason(client, STAT_CLOSED_CLIENT);
+}
+
+static void end_reset(struct client *client)
+{
+    client_give_stream_reason(client, STREAM_CLOSED_BY_PEER);
+}
+
+static void end_stalled(struct client *client)
+{
+    client_give_stream_reason(client, STREAM_CLOSED_STALLED);
+}
+
+static void end_aborted(struct client *client)
+{
+    client_give_stream_reason(client, STREAM_CLOSED_BY_US);
+}
+
+static void end_failed(struct client *client)
+{
+    client_give_stream_reason(client, STREAM_CLOSED_ERROR);
+}
+
+static void end_shut_down(struct client *client)
+{
+    client_give_reason(client, STAT_CLOSED_SHUTDOWN);
+    client_give_stream_reason(client, STREAM_CLOSED_BY_US);
+}
+
+static void the_first_reason_that_is_said_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_reason(f->bus, end_without_a_word, STAT_CLOSED_GONE);
+    expect_reason(f->bus, end_for_two_reasons, STAT_CLOSED_TOO_LARGE);
+    expect_reason(f->bus, end_reset, STAT_CLOSED_GONE);
+    expect_reason(f->bus, end_stalled, STAT_CLOSED_STALLED);
+    expect_reason(f->bus, end_aborted, STAT_CLOSED_ERROR);
+    expect_reason(f->bus, end_failed, STAT_CLOSED_ERROR);
+    expect_reason(f->bus, end_shut_down, STAT_CLOSED_SHUTDOWN);
+    kicked_count = 0;
+    expect_reason(f->bus, client_kick, STAT_CLOSED_KICKED);
+    assert_int_equal(kicked_count, 1);
 }
 
 static void a_walk_visits_everybody_once_however_small_its_steps(void **state)
@@ -163,7 +252,7 @@ static void who_joins_during_a_walk_is_left_for_the_next(void **state)
     observed.members[CLIENT_COUNT] = &late;
     clients_walk_begin(&clients, &walk);
     assert_int_equal(clients_walk(&walk, 3, visit, &observed), 0);
-    client_join(&clients, &late, &operations, NULL);
+    client_join(&clients, &late, &operations);
     assert_int_equal(clients_walk(&walk, CLIENT_COUNT, visit, &observed), 1);
     assert_int_equal(observed.visits[CLIENT_COUNT], 0);
 
@@ -188,9 +277,9 @@ static void several_walks_are_under_way_at_a_time(void **state)
         clients_walk_begin(&clients, &walks[i]);
     assert_int_equal(clients_walk(&walks[0], 2, visit, &observed), 0);
     clients_walk_end(&walks[1]);
-    clients_walk_end(&walks[1]);                              /* once more is nothing */
-    client_leave(&clients, &members[CLIENT_COUNT - 1], NULL); /* visited by the first, not yet … */
-    client_leave(&clients, &members[CLIENT_COUNT - 3], NULL); /* … and where the first stands */
+    clients_walk_end(&walks[1]);                        /* once more is nothing */
+    client_leave(&clients, &members[CLIENT_COUNT - 1]); /* visited by the first, not yet … */
+    client_leave(&clients, &members[CLIENT_COUNT - 3]); /* … and where the first stands */
     assert_int_equal(clients_walk(&walks[2], CLIENT_COUNT, visit, &other), 1);
     assert_int_equal(clients_walk(&walks[0], CLIENT_COUNT, visit, &observed), 1);
     for (size_t i = 0; i < CLIENT_COUNT; i++) {
@@ -225,6 +314,7 @@ int main(void)
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CLIENT_TEST(who_comes_and_goes_is_counted_and_told),
+        CLIENT_TEST(the_first_reason_that_is_said_counts),
         CLIENT_TEST(a_walk_visits_everybody_once_however_small_its_steps),
         CLIENT_TEST(clients_may_leave_during_a_walk),
         CLIENT_TEST(who_joins_during_a_walk_is_left_for_the_next),

@@ -108,7 +108,7 @@ static void expect_giving_up(void)
 {
     assert_in_range(looks_until_closed(100), STREAM_STALLED_LOOKS, STREAM_STALLED_LOOKS + 1);
     assert_int_equal(f->user.close_count, 1);
-    assert_int_equal(f->user.reason, STREAM_CLOSED_BY_US);
+    assert_int_equal(f->user.reason, STREAM_CLOSED_STALLED);
     assert_int_equal(tcp_counts(f->set)->stalled, 1);
 }
 

@@ -24,12 +24,14 @@ static void on_drained(void *user)
     ((struct websocket_fixture *)user)->drained_count++;
 }
 
-static void on_close(void *user, int code)
+static void on_close(void *user, enum websocket_end end, int code)
 {
     struct websocket_fixture *f = user;
 
     assert_int_equal(f->closed_with, 0);
+    assert_int_not_equal(end, WEBSOCKET_END_NONE);
     f->closed_with = code;
+    f->end = end;
     f->websocket = NULL;
 }
 

@@ -46,6 +46,7 @@ struct websocket_fixture {
     const char *protocol;        /* chosen by the user; NULL: none */
     char received[LOG_BYTES];    /* "T:text\n", "B:bytes\n" */
     int closed_with;             /* code of on_close; 0: not called */
+    enum websocket_end end;      /* likewise */
     int drained_count;
     bool says_hold;  /* on_message returns false */
     int closes_with; /* on_message closes with this code */
