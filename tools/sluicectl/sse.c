@@ -35,6 +35,9 @@ void sse_reset(struct sse *sse)
 static int dispatch(struct sse *sse)
 {
     bool has_data = buffer_bytes(&sse->data) > 0;
+
+    if (sse->has_id)
+        memcpy(sse->id, sse->new_id, sizeof sse->id);
     struct sse_event event = {
         .name = sse->has_name ? sse->name : "message",
         .id = sse->id,
@@ -82,8 +85,8 @@ static int take_field(struct sse *sse, const char *line, size_t bytes)
         sse->has_name = kept > 0;
     } else if (is_name(line, name_bytes, "id") && value_bytes < sizeof sse->id &&
                memchr(value, '\0', value_bytes) == NULL) {
-        memcpy(sse->id, value, value_bytes);
-        sse->id[value_bytes] = '\0';
+        memcpy(sse->new_id, value, value_bytes);
+        sse->new_id[value_bytes] = '\0';
         sse->has_id = true;
     }
     return 0;

@@ -36,7 +36,8 @@ struct sse {
     struct buffer line;
     struct buffer data;
     char name[SSE_NAME_BYTES];
-    char id[SSE_ID_BYTES];
+    char id[SSE_ID_BYTES];     /* of the last block that has ended */
+    char new_id[SSE_ID_BYTES]; /* of this block */
     bool has_name;
     bool has_id;      /* in this block */
     bool is_begun;    /* past a byte order mark */

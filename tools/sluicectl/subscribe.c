@@ -94,6 +94,7 @@ static void note_shutdown(struct subscription *subscription, const struct sse_ev
         message_note("the server is shutting down, within %" PRIu64 " s; waiting for the next",
                      field_number(shutdown, "remaining_seconds"));
     json_object_put(shutdown);
+    subscription->is_told_away = true;
     subscription->state = SUBSCRIPTION_LEAVING;
 }
 
