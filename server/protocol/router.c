@@ -36,6 +36,7 @@ enum {
     IS_WEBSOCKET = 2, /* newcomers are refused by close codes */
     IS_MONITOR = 4,   /* always served */
     TAKES_POST = 8,
+    IS_PAGE = 16, /* at no rate: a browser asks for all of its parts in one moment */
 };
 
 static const struct route {
@@ -57,7 +58,7 @@ static const struct route {
 };
 
 /* Pages and what belongs to them: the paths are the assets'. */
-static const struct route asset_route = {"", ROUTE_ASSET, 0};
+static const struct route asset_route = {"", ROUTE_ASSET, IS_PAGE};
 
 static bool is_served(const struct service *service, const struct route *route)
 {
@@ -181,14 +182,14 @@ static bool is_turned_away(const struct service *service, const struct http_exch
     return service->full_reason != NULL;
 }
 
-/* Answers a request that is one too many for its connection; monitors may always ask. */
+/* Answers a request that is one too many for its connection; monitors and pages are never. */
 static bool is_over_rate(struct service *service, struct http_exchange *exchange,
                          const struct route *route)
 {
     char retry_after[32];
     int64_t wait_ns = 0;
 
-    if (!service->is_control && (route == NULL || (route->flags & IS_MONITOR) == 0))
+    if (!service->is_control && (route == NULL || (route->flags & (IS_MONITOR | IS_PAGE)) == 0))
         wait_ns = service_rate_take(service, http_exchange_stream(exchange),
                                     http_request(exchange)->body_bytes);
     if (wait_ns == 0)

@@ -102,7 +102,7 @@ test('/echo, which has no errors, closes with 1008', async ({ start }) => {
   assert.equal(await client.closeCode(), 1008);
 });
 
-test('requests of one connection: 429 and when to try again, and monitors go on', async ({
+test('requests of one connection: 429 and when to try again; monitors and pages go on', async ({
   start,
 }) => {
   const server = await start({ args: ['--max-rate', '2'] });
@@ -122,7 +122,7 @@ test('requests of one connection: 429 and when to try again, and monitors go on'
   assert.deepEqual(statuses.slice(0, 2), [200, 200]);
   assert.ok(statuses.includes(429));
 
-  for (const target of ['/health', '/health/live', '/metrics']) {
+  for (const target of ['/health', '/health/live', '/metrics', '/']) {
     connection.write(get(target).repeat(5));
     for (let i = 0; i < 5; i++) {
       assert.equal((await connection.response()).status, 200);
