@@ -7,7 +7,8 @@
             would not be smaller
     CSP     of a page: nothing from elsewhere; of inline styles and scripts only those that stand in
             it, by their SHA-256, styles whose hash a comment "style-src 'sha256-…': why" names, and
-            files of ours where the page names some
+            files of ours where the page names some; and the directives that a comment
+            'policy "DIRECTIVE" "DIRECTIVE": why' names
     bytes   lie in DATA as struct arena (server/net/arena.h), with one reference that nobody drops:
             however many clients a file is sent to, it is there once. An assembler puts them into
             the program: no compiler has to read megabytes of numbers.
@@ -90,6 +91,12 @@ def hashes_of(page, element):
     return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
+def directives_of(page):
+    """What the page itself adds to its policy."""
+    comments = re.findall(rb'<!-- policy ("[^"]+"(?: "[^"]+")*): ', page)
+    return [name.decode() for comment in comments for name in re.findall(rb'"([^"]+)"', comment)]
+
+
 def policy_of(page):
     has_styles = re.search(rb"<link rel=\"stylesheet\"", page)
     has_scripts = re.search(rb"<script src=", page)
@@ -97,7 +104,7 @@ def policy_of(page):
     style += [source.decode() for source in re.findall(rb"<!-- style-src ('sha256-\S+'):", page)]
     script = hashes_of(page, b"script") + ["'self'"] * bool(has_scripts)
     return POLICY.format(style=" ".join(style) or "'none'", script=" ".join(script) or "'none'",
-                         more="font-src data:; " if has_styles else "")
+                         more="".join(f"{directive}; " for directive in directives_of(page)))
 
 
 def quoted(text):
