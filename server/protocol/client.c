@@ -16,7 +16,7 @@ static int64_t monotonic_ns(void)
 {
     struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* this clock cannot fail */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock cannot fail */
     return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 

@@ -65,7 +65,7 @@ struct client {
     const struct client_operations *operations;
     struct client *next;
     struct client **link; /* what points at this client */
-    int64_t joined_ns;    /* CLOCK_MONOTONIC_COARSE */
+    int64_t joined_ns;    /* CLOCK_MONOTONIC */
     uint64_t messages_in; /* its protocol counts */
     uint32_t number;      /* of this worker's clients, from 1 */
     uint16_t close_code;  /* of its WebSocket's end; 0: there was none */
