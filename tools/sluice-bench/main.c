@@ -4,6 +4,7 @@
  * publish), receiver (what has come), measure (the server's costs), report.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/sluice-bench/coordinator.h"
 #include "tools/sluice-bench/options.h"
@@ -15,6 +16,10 @@ int main(int argc, char **argv)
 {
     struct options options;
 
+    if (argc == 2 && strcmp(argv[1], "--table") == 0) { /* for the manual, and nobody else */
+        options_print_table();
+        return EXIT_SUCCESS;
+    }
     switch (options_read(argc, argv, &options)) {
     case OPTIONS_DONE:
         return EXIT_SUCCESS;

@@ -159,6 +159,21 @@ static void help_print(void)
                "up; 2 for a wrong option.");
 }
 
+void options_print_table(void)
+{
+    const char *title = "The load";
+
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &rows[i];
+
+        if (row->name == NULL)
+            title = row->argument;
+        else
+            (void)printf("bench\t%s\t%s\t%s\t%s\n", title, row->name,
+                         row->argument != NULL ? row->argument : "", row->help);
+    }
+}
+
 static enum options_result complain(const char *name, const char *value, const char *why)
 {
     (void)fprintf(stderr, "sluice-bench: --%s %s: %s\n", name, value, why);

@@ -70,6 +70,8 @@ enum options_result {
     OPTIONS_BAD,  /* the reason has been printed */
 };
 
+/* All options, one a line, columns by tabs: "bench", section, name, argument, help (tools/manual). */
+void options_print_table(void);
 enum options_result options_read(int argc, char **argv, struct options *ret_options);
 
 /* Do publishers have connections of their own? In the room they are also subscribers. */
