@@ -93,6 +93,7 @@ void master_tell_manager(struct master *master)
         .deadline_ns = master->drain.deadline_ns - clock_boottime_ns(),
         .has_failed_starts = child_has_any_died(&master->writer, 1) ||
                              child_has_any_died(master->workers, master->worker_count),
+        .is_ending = master->is_ending,
         .is_refusing = bus_refusal(bus) == BUS_STORAGE_FULL,
     };
     notify_turn(&master->notify, &view, clock_monotonic_ns());

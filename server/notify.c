@@ -191,9 +191,10 @@ static void compose(struct message *message, struct notify *next, const struct n
         add(message, "READY=1\n");
         next->is_ready_told = true;
     }
-    if (rule->is_stopping && !next->is_stopping_told) {
+    if ((rule->is_stopping || view->is_ending) && !next->is_stopping_told) {
         add(message, "STOPPING=1\n");
         next->is_stopping_told = true;
+        next->extend_due_ns = now_ns; /* what was asked for was time to start */
     }
     describe(view, status, sizeof status);
     if (strcmp(status, next->status) != 0 &&

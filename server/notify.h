@@ -55,6 +55,7 @@ struct notify_view {
     int64_t deadline_ns;    /* from now on; NOTIFY_DRAINING */
     bool has_failed_starts; /* a process has died, once at least */
     bool is_refusing;       /* the store is full: no publishing */
+    bool is_ending;         /* asked to end, in whatever phase */
 };
 
 struct notify {

@@ -172,6 +172,31 @@ static void a_drain_stops_once_counts_down_and_asks_for_time(void **state)
     assert_string_equal(told(f), "STATUS=committing what is left\nEXTEND_TIMEOUT_USEC=30000000\n");
 }
 
+static void time_to_end_is_asked_for_however_short_ago_time_to_start_was(void **state)
+{
+    struct fixture *f = *state;
+    struct notify_view view = {.phase = NOTIFY_RECOVERING, .worker_count = 2};
+
+    notify_turn(&f->notify, &view, NOW);
+    assert_non_null(strstr(told(f), "EXTEND_TIMEOUT_USEC=30000000\n"));
+    notify_turn(&f->notify, &serving, NOW + 1);
+    (void)told(f);
+    notify_turn(&f->notify, &draining, NOW + 2);
+    assert_non_null(strstr(told(f), "EXTEND_TIMEOUT_USEC=30000000\n"));
+}
+
+static void an_end_before_it_serves_is_told_at_once_and_has_its_time(void **state)
+{
+    struct fixture *f = *state;
+    struct notify_view view = {.phase = NOTIFY_RECOVERING, .worker_count = 2};
+
+    notify_turn(&f->notify, &view, NOW);
+    (void)told(f);
+    view.is_ending = true;
+    notify_turn(&f->notify, &view, NOW + 1);
+    assert_string_equal(told(f), "STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000\n");
+}
+
 static void a_start_that_keeps_failing_gets_no_more_time_but_an_end_does(void **state)
 {
     struct fixture *f = *state;
@@ -245,25 +270,32 @@ static void another_process_s_watchdog_is_not_ours(void **state)
     assert_int_equal(notify_due_ns(&f->notify), NOTIFY_NEVER);
 }
 
-/* As many as the kernel lets wait; the next must neither wait nor be forgotten. */
+/* How many messages a new notifier gets rid of before one finds no room. */
+static int fill(void)
+{
+    struct notify_view view = serving;
+    struct notify notify;
+    int count;
+
+    notify_open(&notify);
+    for (count = 0; count < 100000; count++) {
+        view.client_count = (uint64_t)count;
+        notify_turn(&notify, &view, NOW + count * SECOND);
+        if (notify.has_failed)
+            break;
+    }
+    assert_true(notify.has_failed);
+    notify_close(&notify);
+    return count;
+}
+
+/* As many as the kernel lets wait, and as many as it lets one send: the next is not held up, nor forgotten. */
 static void a_manager_that_takes_nothing_holds_nobody_up_and_misses_nothing(void **state)
 {
     struct fixture *f = *state;
-    struct notify filling;
-    int64_t now_ns = NOW;
-    int waiting = 0;
 
-    notify_open(&filling);
-    for (; !filling.has_failed && waiting < 100000; waiting++) {
-        struct notify_view view = serving;
-
-        view.client_count = (uint64_t)waiting;
-        now_ns += SECOND;
-        notify_turn(&filling, &view, now_ns);
-    }
-    assert_true(filling.has_failed);
-    notify_close(&filling);
-
+    while (fill() > 0)
+        continue;
     notify_turn(&f->notify, &serving, NOW);
     while (*told(f) != '\0')
         continue;
@@ -317,6 +349,8 @@ int main(void)
         TEST(it_is_ready_when_it_serves_and_says_so_once),
         TEST(the_status_follows_at_most_once_a_second_and_only_when_it_changes),
         TEST(a_drain_stops_once_counts_down_and_asks_for_time),
+        TEST(time_to_end_is_asked_for_however_short_ago_time_to_start_was),
+        TEST(an_end_before_it_serves_is_told_at_once_and_has_its_time),
         TEST(a_start_that_keeps_failing_gets_no_more_time_but_an_end_does),
         TEST(the_watchdog_is_told_at_half_its_time),
         TEST(the_watchdog_is_not_told_while_no_worker_serves),
