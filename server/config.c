@@ -4,13 +4,15 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/slots.h"
 #include "server/config_reader.h"
 #include "server/config_value.h"
 #include "server/log.h"
 
-#define FILE_VARIABLE "SLUICE_CONFIG"
+#define FILE_VARIABLE          "SLUICE_CONFIG"
+#define CONFIGURATION_VARIABLE "CONFIGURATION_DIRECTORY"
 
 /* What the command line says, in its order; and how far it has been read. */
 struct assignment {
@@ -316,11 +318,29 @@ static void fill_in(struct config_reader *reader)
 /* --- all of it
  * ----------------------------------------------------------------------------------------- */
 
-/* The option's, or the variable's; an empty name is none, and a mistake. */
+/* systemd's ConfigurationDirectory=: a file there is read, but there need be none. */
+static void find_file(struct config_reader *reader)
+{
+    const char *list = config_environment(reader, CONFIGURATION_VARIABLE);
+
+    if (list == NULL || *list == '\0')
+        return;
+    if (asprintf(&reader->found_file, "%.*s/sluice.conf", (int)strcspn(list, ":"), list) < 0) {
+        reader->found_file = NULL; /* asprintf leaves it undefined */
+        config_complain(reader, "%s", strerror(ENOMEM));
+    } else if (access(reader->found_file, F_OK) == 0) {
+        reader->file_named = CONFIGURATION_VARIABLE;
+        reader->file = reader->found_file;
+    }
+}
+
+/* The option's, or the variable's; an empty name is none, and a mistake. Otherwise systemd's. */
 static void name_file(struct config_reader *reader, const struct command_line *line)
 {
     reader->file_named = line->file != NULL ? "--config" : FILE_VARIABLE;
     reader->file = line->file != NULL ? line->file : config_environment(reader, FILE_VARIABLE);
+    if (reader->file == NULL)
+        find_file(reader);
     if (reader->file == NULL || *reader->file != '\0')
         return;
     if (line->file == NULL)
@@ -390,6 +410,7 @@ enum config_result config_read(const struct config_sources *sources, struct conf
     }
     free(line.assignments);
     free(reader.origins);
+    free(reader.found_file);
     if (result == CONFIG_RUN || result == CONFIG_CHECKED)
         *ret_config = reader.config;
     else

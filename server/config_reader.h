@@ -39,7 +39,8 @@ struct config_reader {
     struct config *config;
     FILE *errors;
     const char *file;       /* its name; NULL: none */
-    const char *file_named; /* where: "--config", "SLUICE_CONFIG" */
+    const char *file_named; /* where: "--config", "SLUICE_CONFIG", "CONFIGURATION_DIRECTORY" */
+    char *found_file;       /* in the last of them: its name, ours */
     unsigned wrong_count;
     bool is_check;                 /* it is only looked at: nothing will be started with it */
     struct config_origin *origins; /* of every row of the table */

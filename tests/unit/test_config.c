@@ -255,6 +255,34 @@ static void systemd_says_where_data_and_ring_are(void **state)
     assert_string_equal(f->config->data, "here");
 }
 
+static void systemd_s_configuration_directory_may_have_a_file(void **state)
+{
+    struct config_fixture *f = *state;
+    char directory[] = "/tmp/sluice-test-config-XXXXXX";
+    char variable[128];
+    char file[128];
+    const char *const none[] = {NULL};
+    const char *environment[] = {variable, NULL, NULL};
+
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(variable, sizeof variable, "CONFIGURATION_DIRECTORY=%s:/nowhere", directory);
+    (void)snprintf(file, sizeof file, "%s/sluice.conf", directory);
+    assert_int_equal(config_read_with(f, none, environment), CONFIG_RUN);
+    assert_string_equal(f->errors, "");
+
+    config_write_file(f, "workers = 7\n");
+    assert_int_equal(symlink(f->file, file), 0);
+    assert_int_equal(config_read_with(f, none, environment), CONFIG_RUN);
+    assert_int_equal(f->config->workers, 7);
+    config_write_file(f, "workers = none\n");
+    assert_int_equal(config_read_with(f, none, environment), CONFIG_WRONG);
+    config_assert_says(f, file);
+    environment[1] = "SLUICE_CONFIG=/dev/null"; /* whoever names one means that one */
+    assert_int_equal(config_read_with(f, none, environment), CONFIG_RUN);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 /* --- what is wrong ------------------------------------------------------------------------------------ */
 
 static void a_wrong_value_is_named_with_its_option_and_reason(void **state)
@@ -578,6 +606,7 @@ int main(void)
         TEST(a_list_of_a_higher_level_replaces_the_lower_one),
         TEST(the_file_may_be_named_by_the_environment),
         TEST(systemd_says_where_data_and_ring_are),
+        TEST(systemd_s_configuration_directory_may_have_a_file),
         TEST(a_wrong_value_is_named_with_its_option_and_reason),
         TEST(what_the_command_line_cannot_mean_is_refused),
         TEST(an_option_that_this_version_does_not_have_is_not_swallowed),
