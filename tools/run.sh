@@ -14,10 +14,12 @@ if [ "$graphiql" != disabled ]; then
     keep_certificates # for us; what follows may fail
     (install_npm) || graphiql=disabled
 fi
-build "$build_root/build-release" server/sluice -- \
+build "$build_root/build-release" "server/sluice tools/sluicectl" -- \
     --buildtype=release -Db_lto=true -Dtests=disabled -Dbench=false "-Dgraphiql=$graphiql"
 [ -e "$build_root/build-release/server/web/graphiql/installed-lock.json" ] ||
     say "without GraphiQL, which needs npm: http://127.0.0.1:8000/graphql says how to get it"
+
+say "look at it from another terminal: $build_root/build-release/tools/sluicectl top (--help: more)"
 
 # In this process's place: signals reach the server, and its exit status is ours.
 exec "$build_root/build-release/server/sluice" "$@"

@@ -52,6 +52,9 @@ test('a wrong option ends with 2 and is named', async () => {
     [['--max-connections', 'off'], /--max-connections: "off"/],
     [['--config', '/nowhere/sluice.conf'], /\/nowhere\/sluice\.conf/],
     [['stray'], /stray/],
+    [['--wrokers', '3'], /--wrokers: no such option; did you mean --workers\?/],
+    [['--data', ''], /--data: a value is missing \(DIR\)/],
+    [['--config', '/tmp'], /--config: \/tmp cannot be read: Is a directory/],
   ];
   for (const [args, message] of cases) {
     const result = await runSluice([...args, '--check-config']);
@@ -158,6 +161,85 @@ test('a server may listen in more than one place', async ({ start }) => {
     assert.equal(health.workers[0].pid, pid);
   }
   server.port = first;
+});
+
+test('what cannot work ends a start with 2, and says what and where', async ({
+  prepare,
+  cleanup,
+}) => {
+  const directory = makeDirectory();
+  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const file = path.join(directory, 'file');
+  fs.writeFileSync(file, '');
+  const cases = [
+    [{ data: file }, `--data: ${file} is not a directory`],
+    [{ data: `${directory}/no/such` }, `--data: ${directory}/no/such cannot be made`],
+    [{ args: ['--run-dir', file] }, `--run-dir: ${file} is not a directory`],
+    [{ args: ['--broker-listen', `unix:${file}`] }, `--broker-listen: ${file} is there, and is no`],
+    [{ env: { SLUICE_SCHEMA: directory } }, `SLUICE_SCHEMA: ${directory} cannot be read`],
+  ];
+  for (const [options, message] of cases) {
+    const server = prepare(options);
+    await assert.rejects(server.start());
+    assert.equal(server.exit.code, 2, server.stderr);
+    assert.ok(server.stderr.includes(`sluice: ${message}`), server.stderr);
+  }
+  assert.deepEqual(fs.readdirSync(directory), ['file']);
+});
+
+test('--check-config of a server that runs changes and disturbs nothing', async ({ start }) => {
+  const server = await start();
+  const files = () => fs.readdirSync(server.data, { recursive: true }).sort();
+  const before = files();
+  const { code, stdout, stderr } = await runSluice([...server.arguments, '--check-config']);
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr, '');
+  assert.equal(stdout, 'sluice: the configuration is good\n');
+  assert.deepEqual(files(), before);
+  assert.equal((await server.health()).status, 'healthy');
+});
+
+test('--check-config at --log-level debug shows every value and who has set it', async ({
+  cleanup,
+}) => {
+  const file = writeFile(cleanup, ['workers = 3', 'hosts = a.example, b.example']);
+  const { code, stdout } = await runSluice(
+    ['-c', file, '--tick=5s', '--check-config', '--log-level=debug'],
+    { env: { SLUICE_MAX_HEAD: '8K' } },
+  );
+  assert.equal(code, 0);
+  assert.match(stdout, /^listen = 127\.0\.0\.1:8000 +; default$/m);
+  assert.match(stdout, new RegExp(`^workers = 3 +; ${file}:1$`, 'm'));
+  assert.match(stdout, new RegExp(`^hosts = a\\.example +; ${file}:2$`, 'm'));
+  assert.match(stdout, new RegExp(`^hosts = b\\.example +; ${file}:2$`, 'm'));
+  assert.match(stdout, /^tick = 5s +; --tick$/m);
+  assert.match(stdout, /^max_head = 8K +; SLUICE_MAX_HEAD$/m);
+  assert.match(stdout, /^# schema =$/m);
+  assert.match(stdout, /\nsluice: the configuration is good\n$/);
+});
+
+test('what is hardly meant is warned about, as the log is written', async ({ prepare }) => {
+  const server = prepare({
+    ring: '1M',
+    args: ['--max-message', '16M', '--log-format', 'json'],
+    env: { SLUICE_WROKERS: '3' },
+  });
+  await server.start();
+  const warnings = server.allLines
+    .map((line) => JSON.parse(line))
+    .filter(({ level }) => level === 'warning')
+    .map(({ message }) => message);
+  assert.deepEqual(warnings, [
+    'SLUICE_WROKERS: no such option, ignored; did you mean SLUICE_WORKERS?',
+    '--max-message: a publish is at most a quarter of the ring, 256K: longer ones are answered ' +
+      'too_large, although max-message is 16M',
+  ]);
+
+  const { code, stderr } = await runSluice([...server.arguments, '--check-config'], {
+    env: { SLUICE_WROKERS: '3' },
+  });
+  assert.equal(code, 0);
+  assert.match(stderr, /^sluice: warning: SLUICE_WROKERS: .*\nsluice: warning: --max-message: .*\n$/);
 });
 
 test('a place that is taken is named, and the exit status is 1', async ({ start, prepare }) => {
