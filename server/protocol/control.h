@@ -19,14 +19,15 @@
  *          "bytes_in":3,"bytes_out":4,"queued_bytes":0,"subscriptions":1,"lagging":0}],"more":false};
  *          a client without a name has null. An id is worker and number; the next page is asked for
  *          with `before` as the last one's number. `lagging=true`: only those with such subscriptions.
- * Kick     `client` is an id if it has the form of one, else a name: everybody's who has it. Of who
- *          has been kicked already and has not gone yet nothing is said again.
+ * Kick     `client` is an id if it has the form of one, else a name: everybody's who has it. Who
+ *          is leaving already is left alone.
  * Log      {"epoch":"9f86d081884c7d65","events":[{"seq":1,"time":"…","kind":"event","topics":["news"],
  *          "data":…}],"first_seq":1,"last_seq":57,"next":58}; kind is `event`; of what a COMMAND came to
  *          `row`, `schema` or `failed`. The page ends after `limit` events, CONTROL_LOG_BYTES_MAX (but
  *          one event at least), a stretch of log that has taken CONTROL_LOG_STEPS_MAX turns to read,
- *          or before a COMMAND that has not been executed yet: whoever wants more goes on `from`
- *          `next`, at once while `next` is not past `last_seq`, even if there were no events.
+ *          or before a COMMAND that has not been executed yet. Whoever wants more goes on `from`
+ *          `next` while that is not past `last_seq`, even if there were no events: at once, or a little
+ *          later if `next` is where the page began.
  * Limits   what takes time goes on over several turns (server/protocol/waiting.h): CONTROL_STEP
  *          clients, or a block of the log, in each. Connections: server/accept.c.
  * Callers  the worker: http_handlers.on_request of its control socket. @user: its struct service.

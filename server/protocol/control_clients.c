@@ -203,10 +203,9 @@ static bool is_target(const struct walk_request *request, const struct client *c
 static void kick_client(void *user, struct client *client)
 {
     struct walk_request *request = user;
-    bool is_leaving = client->has_reason && client->reason == STAT_CLOSED_KICKED;
 
-    if (is_leaving || !is_target(request, client))
-        return;
+    if (client->has_reason || !is_target(request, client))
+        return; /* it is leaving, or another's */
     client_kick(client);
     request->count++;
 }

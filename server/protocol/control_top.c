@@ -100,13 +100,14 @@ static void add_server(struct text *body, const struct service *service)
 
 /* --- the processes ---------------------------------------------------------------------------- */
 
-/* All words of a stat that has one for each protocol. */
-static uint64_t sum_protocols(const struct bus *bus, unsigned slot, enum stat_id first)
+/* All words of a stat that has several. */
+static uint64_t sum_of_slot(const struct bus *bus, unsigned slot, enum stat_id first,
+                            enum stat_id last)
 {
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < STAT_PROTOCOL_COUNT; i++)
-        sum += stat_get(bus, slot, stat_at(first, i));
+    for (unsigned stat = first; stat <= (unsigned)last; stat++)
+        sum += stat_get(bus, slot, (enum stat_id)stat);
     return sum;
 }
 
@@ -121,8 +122,9 @@ static void add_process(struct text *body, const struct bus *bus, unsigned slot,
         {"subscriptions", stat_get(bus, slot, STAT_SUBSCRIPTIONS)},
         {"lagging", stat_get(bus, slot, STAT_LAGGING)},
         {"queued_bytes", stat_get(bus, slot, STAT_QUEUED_BYTES)},
-        {"messages_in", sum_protocols(bus, slot, STAT_MESSAGES_IN)},
-        {"delivered", sum_protocols(bus, slot, STAT_MESSAGES_DELIVERED)},
+        {"messages_in", sum_of_slot(bus, slot, STAT_MESSAGES_IN, STAT_MESSAGES_IN_LAST)},
+        {"delivered",
+         sum_of_slot(bus, slot, STAT_MESSAGES_DELIVERED, STAT_MESSAGES_DELIVERED_LAST)},
         {"bytes_in", stat_get(bus, slot, STAT_BYTES_IN)},
         {"bytes_out", stat_get(bus, slot, STAT_BYTES_OUT)},
         {"turns", bus_slot_turn_count(bus, slot)},

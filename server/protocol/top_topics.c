@@ -187,10 +187,10 @@ void top_topics_done(struct top_topics *top)
 {
     struct top_topic *topic = top->table;
 
+    HASH_CLEAR(hh, top->table); /* what links the topics stays in them */
     while (topic != NULL) {
         struct top_topic *next = topic->hh.next;
 
-        HASH_DELETE(hh, top->table, topic);
         free(topic);
         topic = next;
     }

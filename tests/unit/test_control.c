@@ -23,8 +23,8 @@ struct fake {
     struct clients *clients;
     const char *name;
     uint32_t lagging;
-    int closed_count;
-    bool leaves_when_closed;
+    int kicked_count;
+    bool leaves_when_kicked;
 };
 
 static const struct fake *fake_of(const struct client *client)
@@ -48,22 +48,23 @@ static void describe(const struct client *client, struct client_view *view)
     view->lagging = fake->lagging;
 }
 
-static void close_fake(struct client *client)
+static void kick_fake(struct client *client)
 {
     struct fake *fake = (struct fake *)(void *)client;
 
-    fake->closed_count++;
-    if (fake->leaves_when_closed)
-        client_leave(fake->clients, client, NULL);
+    fake->kicked_count++;
+    client_give_reason(client, STAT_CLOSED_KICKED);
+    if (fake->leaves_when_kicked)
+        client_leave(fake->clients, client);
 }
 
 static const struct client_operations operations = {
-    .protocol = STAT_PROTOCOL_ROOM, .describe = describe, .close = close_fake};
+    .protocol = STAT_PROTOCOL_ROOM, .describe = describe, .kick = kick_fake};
 
 static void join(struct protocol_fixture *f, struct fake *fake)
 {
     fake->clients = &f->service.clients;
-    client_join(&f->service.clients, &fake->client, &operations, NULL);
+    client_join(&f->service.clients, &fake->client, &operations);
 }
 
 static struct fake *join_many(struct protocol_fixture *f, size_t count)
@@ -80,7 +81,7 @@ static struct fake *join_many(struct protocol_fixture *f, size_t count)
 static void leave_all(struct protocol_fixture *f)
 {
     while (f->service.clients.first != NULL)
-        client_leave(&f->service.clients, f->service.clients.first, NULL);
+        client_leave(&f->service.clients, f->service.clients.first);
 }
 
 /* All connections are to the control socket, until a test says otherwise. */
@@ -341,8 +342,8 @@ static void clients_come_and_go_while_they_are_listed(void **state)
     while (f->service.clients.walks == NULL)
         protocol_turn(f);
     assert_true(f->service.clients.walks->cursor->number > 1);
-    client_leave(&f->service.clients, f->service.clients.walks->cursor, NULL);
-    client_leave(&f->service.clients, &fakes[0].client, NULL);
+    client_leave(&f->service.clients, f->service.clients.walks->cursor);
+    client_leave(&f->service.clients, &fakes[0].client);
     join(f, &late);
     (void)note_page(peer_answer(peer, false).body, seen, MANY + 2, &count);
     assert_int_equal(seen[1] + seen[MANY + 1], 0);
@@ -396,13 +397,13 @@ static void an_id_kicks_one_client_of_this_worker(void **state)
 
     join(f, &namesake);
     assert_string_equal(post(f, "/control/kick?client=0-1").body, "{\"kicked\":1}");
-    assert_int_equal(fakes[0].closed_count, 1);
+    assert_int_equal(fakes[0].kicked_count, 1);
     assert_int_equal(fakes[0].client.reason, STAT_CLOSED_KICKED);
-    assert_int_equal(namesake.closed_count, 0); /* a name that looks like an id */
+    assert_int_equal(namesake.kicked_count, 0); /* a name that looks like an id */
     assert_string_equal(post(f, "/control/kick?client=1-2").body, "{\"kicked\":0}");
     assert_string_equal(post(f, "/control/kick?client=0-99999").body, "{\"kicked\":0}");
     for (size_t i = 1; i < MANY; i++)
-        assert_int_equal(fakes[i].closed_count, 0);
+        assert_int_equal(fakes[i].kicked_count, 0);
     leave_all(f);
     free(fakes);
 }
@@ -414,17 +415,20 @@ static void a_name_kicks_all_who_have_it(void **state)
 
     fakes[0].name = "ann-7";
     fakes[5].name = "ann-7";
-    fakes[5].leaves_when_closed = true;
+    fakes[5].leaves_when_kicked = true;
     fakes[6].name = "ann-77";
+    fakes[7].name = "ann-7";
+    client_give_reason(&fakes[7].client, STAT_CLOSED_SLOW); /* leaves already */
     fakes[MANY - 1].name = "ann-7";
     assert_string_equal(post(f, "/control/kick?client=ann-7").body, "{\"kicked\":3}");
-    assert_int_equal(fakes[0].closed_count, 1);
-    assert_int_equal(fakes[5].closed_count, 1);
-    assert_int_equal(fakes[6].closed_count, 0);
+    assert_int_equal(fakes[0].kicked_count, 1);
+    assert_int_equal(fakes[5].kicked_count, 1);
+    assert_int_equal(fakes[6].kicked_count, 0);
+    assert_int_equal(fakes[7].kicked_count, 0);
     assert_int_equal(f->service.clients.count, MANY - 1);
     /* The two that have not gone yet have been told. */
     assert_string_equal(post(f, "/control/kick?client=ann%2D7").body, "{\"kicked\":0}");
-    assert_int_equal(fakes[0].closed_count, 1);
+    assert_int_equal(fakes[0].kicked_count, 1);
     assert_int_equal(stat_get(f->base->bus, TOPICS_SLOT, stat_at(STAT_CLOSED, STAT_CLOSED_KICKED)),
                      1);
     leave_all(f);
@@ -445,7 +449,7 @@ static void bad_parameters_of_a_kick_are_named(void **state)
     assert_bad(post(f, "/control/kick?client=%4"), "`client`");
     memset(target + strlen(target), 'x', CLIENT_NAME_BYTES_MAX);
     assert_bad(post(f, target), "`client`");
-    assert_int_equal(nameless.closed_count, 0);
+    assert_int_equal(nameless.kicked_count, 0);
     leave_all(f);
 }
 

@@ -17,11 +17,15 @@ function parseHead(text) {
   return { version, status: Number(status), reason: reason.join(' '), headers };
 }
 
+/** For Node's http: a port of this machine, or the path of a unix socket. */
+const placeOf = (port) =>
+  typeof port === 'string' ? { socketPath: port } : { host: '127.0.0.1', port };
+
 /** One request on a connection of its own: {status, headers, text, json}. */
 export function request(port, method, path, { headers = {}, body, timeout = TIMEOUT_MS } = {}) {
   const answer = new Promise((resolve, reject) => {
     const outgoing = http.request(
-      { host: '127.0.0.1', port, method, path, headers, agent: false },
+      { ...placeOf(port), method, path, headers, agent: false },
       (response) => {
         const chunks = [];
         response.on('data', (chunk) => chunks.push(chunk));
@@ -142,8 +146,7 @@ export class EventStream {
     this.opened = new Promise((resolve, reject) => {
       this.request = http.request(
         {
-          host: '127.0.0.1',
-          port,
+          ...placeOf(port),
           path,
           method: body === undefined ? 'GET' : 'POST',
           headers: { accept: 'text/event-stream', ...headers },

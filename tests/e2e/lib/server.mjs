@@ -326,6 +326,17 @@ export class Server {
     return request(this.port, method, target, options);
   }
 
+  /** The worker's control socket, by a path that is short however long the directory's is. */
+  controlPath(index) {
+    this.dataDescriptor ??= fs.openSync(this.data, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    return `/proc/self/fd/${this.dataDescriptor}/control/${index}`;
+  }
+
+  /** A request to a worker by its control socket. */
+  control(index, method, target, options) {
+    return request(this.controlPath(index), method, target, options);
+  }
+
   async post(topic, body, type = 'application/json', query = '') {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     return this.request('POST', `/topics/${topic}${query}`, {
@@ -368,6 +379,10 @@ export class Server {
   /** Without ceremony: no process and no file stays. */
   destroy() {
     running.delete(this);
+    if (this.dataDescriptor !== undefined) {
+      fs.closeSync(this.dataDescriptor);
+      this.dataDescriptor = undefined;
+    }
     if (this.exit === null) {
       this.remember();
     }
