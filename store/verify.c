@@ -99,6 +99,19 @@ __attribute__((format(printf, 3, 4))) static void note_file(struct verify_report
     va_end(arguments);
 }
 
+/* What LMDB itself has wrong in the database that is walked. */
+__attribute__((format(printf, 2, 3))) static void note_pages(struct verify *verify,
+                                                             const char *format, ...)
+{
+    char text[VERIFY_TEXT_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments); /* there is room for each of them */
+    va_end(arguments);
+    note_file(verify->report, 0, "%s: %.400s", parts[verify->shared->part].name, text);
+}
+
 struct verify_name verify_name(const void *bytes, size_t size)
 {
     const char *from = bytes;
@@ -140,7 +153,7 @@ bool verify_walk_begin(struct verify *verify, enum verify_part part, MDB_dbi dbi
     if (rc == 0)
         rc = mdb_cursor_open(verify->txn, dbi, &walk.cursor);
     if (rc != 0) {
-        verify_note(verify, 0, "it cannot be read: %s", mdb_strerror(rc));
+        note_pages(verify, "it cannot be read: %s", mdb_strerror(rc));
         return false;
     }
     /* Pages that lead in a circle shall not be followed for ever. */
@@ -152,20 +165,56 @@ bool verify_walk_begin(struct verify *verify, enum verify_part part, MDB_dbi dbi
     return true;
 }
 
+/* Where the first page that @value lies on begins. */
+static uintptr_t page_start(const struct verify *verify, const MDB_val *value)
+{
+    uintptr_t at = (uintptr_t)value->mv_data;
+
+    return at - at % verify->page_bytes;
+}
+
+/*
+ * A page begins with its number. That is how it is known where page 0 would be: LMDB does not tell
+ * where it has mapped the file.
+ */
+static bool is_own_page(struct verify *verify, const MDB_val *value)
+{
+    uintptr_t start = page_start(verify, value);
+    uint64_t number;
+
+    memcpy(&number, (const uint8_t *)value->mv_data - ((uintptr_t)value->mv_data - start),
+           sizeof number);
+    if (verify->map == 0)
+        verify->map = start - number * verify->page_bytes;
+    return start == verify->map + number * verify->page_bytes;
+}
+
 /* Whether a page that @value lies on is on the list of free ones, too. */
 static bool is_on_free_page(const struct verify *verify, const MDB_val *value)
 {
-    size_t offset = (size_t)((const uint8_t *)value->mv_data - verify->map);
-    size_t page = offset / verify->page_bytes;
-    size_t last = (offset + (value->mv_size > 0 ? value->mv_size - 1 : 0)) / verify->page_bytes;
+    uintptr_t end = (uintptr_t)value->mv_data + value->mv_size;
+    uint64_t page = (page_start(verify, value) - verify->map) / verify->page_bytes;
 
     if (verify->free_pages == NULL)
         return false;
-    for (; page <= last && page < verify->page_count; page++) {
+    for (; page < verify->page_count && verify->map + page * verify->page_bytes < end; page++) {
         if ((verify->free_pages[page / 8] >> (page % 8) & 1) != 0)
             return true;
     }
     return false;
+}
+
+static void pages_check(const struct verify_walk *walk)
+{
+    struct verify *verify = walk->verify;
+
+    if (!is_own_page(verify, &walk->key) ||
+        (walk->data.mv_size > 0 && !is_own_page(verify, &walk->data)))
+        note_pages(verify, "the page of entry %" PRIu64 " has another number in its head",
+                   walk->count);
+    else if (is_on_free_page(verify, &walk->key) || is_on_free_page(verify, &walk->data))
+        note_pages(verify, "entry %" PRIu64 " lies on a page that is on the list of free ones",
+                   walk->count);
 }
 
 /* Behind the entry before? Equal keys are in order only where a key may have several values. */
@@ -204,14 +253,14 @@ bool verify_walk_next(struct verify_walk *walk)
     if (rc == MDB_NOTFOUND)
         return false;
     if (rc == 0 && walk->count == walk->count_max) {
-        verify_note(verify, 0, "it has more than the %" PRIu64 " entries that are counted",
-                    walk->count_max);
+        note_pages(verify, "it has more than the %" PRIu64 " entries that are counted",
+                   walk->count_max);
         walk->count++; /* said: the end need not say it again */
         return false;
     }
     if (rc != 0) {
-        verify_note(verify, 0, "behind entry %" PRIu64 " of %" PRIu64 " it cannot be read: %s",
-                    walk->count, walk->count_max, mdb_strerror(rc));
+        note_pages(verify, "behind entry %" PRIu64 " of %" PRIu64 " it cannot be read: %s",
+                   walk->count, walk->count_max, mdb_strerror(rc));
         walk->count = walk->count_max;
         return false;
     }
@@ -220,12 +269,10 @@ bool verify_walk_next(struct verify_walk *walk)
     walk->data = data;
     walk->count++;
     if (!is_ordered)
-        verify_note(verify, 0, "entry %" PRIu64 " is out of order", walk->count);
+        note_pages(verify, "entry %" PRIu64 " is out of order", walk->count);
     if (walk->is_new_key && !is_found(walk))
-        verify_note(verify, 0, "entry %" PRIu64 " cannot be found by its key", walk->count);
-    if (is_on_free_page(verify, &key) || is_on_free_page(verify, &data))
-        verify_note(verify, 0, "entry %" PRIu64 " lies on a page that is on the list of free ones",
-                    walk->count);
+        note_pages(verify, "entry %" PRIu64 " cannot be found by its key", walk->count);
+    pages_check(walk);
     apart_say(verify->line,
               verify->done +
                   (uint64_t)((double)walk->cost * (double)walk->count / (double)walk->count_max),
@@ -236,8 +283,8 @@ bool verify_walk_next(struct verify_walk *walk)
 void verify_walk_end(struct verify_walk *walk)
 {
     if (walk->count < walk->count_max)
-        verify_note(walk->verify, 0, "it has %" PRIu64 " entries, but %" PRIu64 " are counted",
-                    walk->count, walk->count_max);
+        note_pages(walk->verify, "it has %" PRIu64 " entries, but %" PRIu64 " are counted",
+                   walk->count, walk->count_max);
     walk->verify->done += walk->cost;
     mdb_cursor_close(walk->cursor);
 }
@@ -264,7 +311,6 @@ static int sizes_read(struct verify *verify)
         return error_set(-EIO, "reading the size of %s", STORE_FILE_DATA);
     verify->page_bytes = stat.ms_psize;
     verify->page_count = (uint64_t)info.me_last_pgno + 1;
-    verify->map = info.me_mapaddr;
     verify->shared->pages_end = verify->page_count * stat.ms_psize;
     verify->report->file_bytes = (uint64_t)file.st_size;
     verify->report->page_count = verify->page_count;

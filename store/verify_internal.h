@@ -38,7 +38,7 @@ struct verify {
     struct catalog *catalog;
 
     size_t page_bytes;
-    const uint8_t *map;
+    uintptr_t map; /* where page 0 is mapped; 0: not known yet */
     uint64_t page_count;
     uint8_t *free_pages; /* a bit per page */
 
