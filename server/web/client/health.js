@@ -4,13 +4,20 @@ const PAUSE_MS = 2000;
 const HIDDEN_PAUSE_MS = 30_000;
 const PATIENCE_MS = 5000;
 
-/** The server's answer, whatever its status: 503 says how it is, too. Throws when there is none. */
+/**
+ * The server's report, whatever the answer's status: 503 says how it is, too. Throws when there is
+ * none, or what answers is something else, such as a proxy.
+ */
 async function ask() {
   const answer = await fetch('health', {
     cache: 'no-store',
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
-  return answer.json();
+  const report = await answer.json();
+  if (report.log === undefined) {
+    throw new Error('no report of a server');
+  }
+  return report;
 }
 
 export class Health {
