@@ -512,6 +512,7 @@ void bus_slot_occupy(struct bus *bus, unsigned slot)
     ROLE_CHECK(ROLE_MASTER);
     CHECK(!bus_slot_is_active(bus, slot));
     slot_clear(bus, slot);
+    stat_add(bus, slot, STAT_STARTS, 1); /* nobody else has the slot yet */
     atomic_store_explicit(&process->cursor_seq, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&process->generation, 1, memory_order_relaxed);
     atomic_fetch_or_explicit(&bus->header->active_slots[slot / 64], UINT64_C(1) << (slot % 64),

@@ -24,7 +24,7 @@ static const uint64_t turn_time_bounds[STAT_TURN_TIME_BOUNDS] = {
     10 * US,   25 * US, 50 * US, 100 * US, 250 * US, 500 * US, MS,
     2500 * US, 5 * MS,  10 * MS, 50 * MS,  100 * MS, S,
 };
-static const uint64_t write_frames_bounds[STAT_WRITE_FRAMES_BOUNDS] = {
+static const uint64_t write_ranges_bounds[STAT_WRITE_RANGES_BOUNDS] = {
     1, 2, 4, 8, 16, 32, 64, 128, 255,
 };
 
@@ -41,7 +41,7 @@ static const struct stat_info infos[] = {
                : (id) == STAT_COMMIT_SIZE ? commit_size_bounds \
                : (id) == STAT_DELIVERY_TIME ? delivery_time_bounds \
                : (id) == STAT_TURN_TIME ? turn_time_bounds \
-               : (id) == STAT_WRITE_FRAMES ? write_frames_bounds : NULL, \
+               : (id) == STAT_WRITE_RANGES ? write_ranges_bounds : NULL, \
      .bound_count = STAT_KIND_##kind_ == STAT_KIND_HISTOGRAM ? (words) - STAT_HISTOGRAM_EXTRA : 0},
     STATS(STAT_ROW)
 #undef STAT_ROW
@@ -124,9 +124,9 @@ void stat_set(struct bus *bus, unsigned slot, enum stat_id stat, uint64_t value)
 static const uint64_t *bounds_of(enum stat_id histogram, unsigned *ret_count)
 {
     switch ((int)histogram) {
-    case STAT_WRITE_FRAMES:
-        *ret_count = STAT_WRITE_FRAMES_BOUNDS;
-        return write_frames_bounds;
+    case STAT_WRITE_RANGES:
+        *ret_count = STAT_WRITE_RANGES_BOUNDS;
+        return write_ranges_bounds;
     case STAT_DELIVERY_TIME:
         *ret_count = STAT_DELIVERY_TIME_BOUNDS;
         return delivery_time_bounds;

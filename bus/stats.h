@@ -86,7 +86,7 @@ enum {
     STAT_COMMIT_SIZE_BOUNDS = 11,
     STAT_DELIVERY_TIME_BOUNDS = 16,
     STAT_TURN_TIME_BOUNDS = 13,
-    STAT_WRITE_FRAMES_BOUNDS = 9,
+    STAT_WRITE_RANGES_BOUNDS = 9,
     STAT_HISTOGRAM_EXTRA = 2,
 };
 
@@ -114,7 +114,7 @@ enum {
     X(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_CLIENTS, COUNTER, PROTOCOL, COUNT, true, "messages_delivered_total", "Events queued to subscribers, live and lagging") \
     X(STAT_BYTES_IN, 1, COUNTER, NONE, BYTES, true, "received_bytes_total", "Bytes read from all connections") \
     X(STAT_BYTES_OUT, 1, COUNTER, NONE, BYTES, true, "sent_bytes_total", "Bytes written to all connections") \
-    X(STAT_WRITE_FRAMES, STAT_WRITE_FRAMES_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "write_ranges", "Runs of bytes that one write to a connection gave to the kernel") \
+    X(STAT_WRITE_RANGES, STAT_WRITE_RANGES_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "write_ranges", "Runs of bytes that one write to a connection gave to the kernel") \
     X(STAT_PUBLISHED, STAT_PROTOCOL_COUNT * STAT_DURABILITY_COUNT, COUNTER, PUBLISH, COUNT, false, "published_total", "Operations appended to the log") \
     X(STAT_PUBLISH_REFUSED, 1, COUNTER, NONE, COUNT, false, "publish_refused_total", "Publishes refused: the store is full, the ring stayed full, too large, no memory") \
     X(STAT_RING_WAITS, 1, COUNTER, NONE, COUNT, false, "ring_waits_total", "Times that publishing had to wait for room in the ring") \
@@ -139,6 +139,7 @@ enum {
     X(STAT_STORE_USED_BYTES, 1, GAUGE, NONE, BYTES, false, "store_used_bytes", "Pages of the store in use") \
     X(STAT_STORE_MAP_BYTES, 1, GAUGE, NONE, BYTES, false, "store_map_bytes", "Largest size of the store") \
     X(STAT_DISK_FREE_BYTES, 1, GAUGE, NONE, BYTES, false, "disk_free_bytes", "Free on the store's file system") \
+    X(STAT_STARTS, 1, COUNTER, PROCESS, COUNT, false, "process_starts_total", "Times that a process has been started") \
     X(STAT_CPU_NS, 1, COUNTER, PROCESS, NS, false, "process_cpu_seconds_total", "Processor time of a process and of those before it in its place") \
     X(STAT_RSS_BYTES, 1, GAUGE, PROCESS, BYTES, false, "process_resident_memory_bytes", "Resident memory of a process, what it shares with the others included")
 /* clang-format on */

@@ -53,6 +53,7 @@ static void release_in_child(void *user)
 
     (void)close(master->signal_source.fd); /* a copy: ours stays open */
     notify_close(&master->notify);
+    process_stats_done(&master->process);
     loop_close(master->loop);
 }
 
@@ -534,6 +535,8 @@ static void run(struct master *master)
             return;
         }
         bus_slot_turn(master->heritage.bus, BUS_SLOT_MASTER);
+        process_stats_turn(&master->process, master->heritage.bus, BUS_SLOT_MASTER,
+                           clock_monotonic_ns());
         log_turn();
         if (master->has_deaths)
             reap(master);
@@ -583,6 +586,7 @@ int master_main(const struct config *config, struct model *model)
     }
     if (master.signal_source.fd >= 0)
         (void)close(master.signal_source.fd); /* only read from */
+    process_stats_done(&master.process);
     loop_close(master.loop);
     notify_close(&master.notify);
     heritage_close(&master.heritage);

@@ -21,6 +21,7 @@
 #include "server/heritage.h"
 #include "server/net/loop.h"
 #include "server/notify.h"
+#include "server/process_stats.h"
 
 enum master_stage {
     MASTER_RECOVERING,
@@ -49,6 +50,7 @@ struct master {
     bool is_ending;         /* asked to end before it served, or while it was renewed */
     unsigned writer_last_starts;
     int64_t check_due_ns;
+    struct process_stats process;
     int exit_status;
 };
 

@@ -243,6 +243,17 @@ static void close_worker(struct worker *worker)
 
 /* --- turns -------------------------------------------------------------------------------------------- */
 
+static void add_writes(struct worker *worker, const struct tcp_counts *now)
+{
+    const struct tcp_counts *old = &worker->reported;
+
+    if (now->write_count == old->write_count)
+        return;
+    for (unsigned i = 0; i < sizeof now->writes / sizeof now->writes[0]; i++)
+        stat_add(worker->bus, worker->slot, stat_at(STAT_WRITE_RANGES, i),
+                 (int64_t)(now->writes[i] - old->writes[i]));
+}
+
 static void add_counts(struct worker *worker)
 {
     const struct tcp_counts *now = tcp_counts(worker->tcp);
@@ -262,6 +273,7 @@ static void add_counts(struct worker *worker)
         if (changes[i].delta != 0)
             stat_add(worker->bus, worker->slot, changes[i].stat, changes[i].delta);
     }
+    add_writes(worker, now);
     worker->reported = *now;
 }
 
@@ -284,9 +296,18 @@ static bool work(struct worker *worker)
     has_more |= drain_worker_turn(worker);
     log_turn();
     add_counts(worker);
+    process_stats_turn(&worker->process, worker->bus, worker->slot, now_ns);
     accept_balance(worker);
     bus_slot_turn(worker->bus, worker->slot);
     return has_more || tcp_has_work(worker->tcp);
+}
+
+/* From the end of its wait to the beginning of the next one. The first has opened everything, too. */
+static void observe_turn(struct worker *worker)
+{
+    if (bus_slot_turn_count(worker->bus, worker->slot) != worker->first_turn)
+        stat_observe(worker->bus, worker->slot, STAT_TURN_TIME,
+                     (uint64_t)(clock_monotonic_ns() - loop_now_ns(worker->loop)), 1);
 }
 
 /* What connections that are gone took goes back to the system. */
@@ -349,6 +370,7 @@ static int run(struct worker *worker)
         if (drain_worker_is_over(worker))
             return CHILD_EXIT_DONE;
         trim_memory(worker, has_more);
+        observe_turn(worker);
         rc = rest(worker, has_more);
         if (rc < 0) {
             log_error(LOG_FAILED, "cannot wait for events: %s", strerror(-rc));

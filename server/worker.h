@@ -22,6 +22,7 @@
 #include "server/net/budget.h"
 #include "server/net/loop.h"
 #include "server/net/tcp.h"
+#include "server/process_stats.h"
 #include "server/protocol/service.h"
 #include "server/trim.h"
 
@@ -66,6 +67,7 @@ struct worker {
     struct worker_control control;
     struct worker_drain drain;
     struct trim trim;
+    struct process_stats process;
     struct tcp_counts reported; /* what the counters in the ring know of */
     uint64_t first_turn;        /* its number in the slot's count */
     uint64_t committed_seq;     /* as the turn saw it */

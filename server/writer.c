@@ -108,16 +108,28 @@ static void announce(struct writer *writer, const struct store_meta *before)
 
     ring_commit(writer->bus, &committed, meta->first_seq);
     bus_slot_set_cursor(writer->bus, writer->slot, meta->committed_seq);
-    if (count > 0)
-        stat_observe(writer->bus, writer->slot, STAT_COMMIT_SIZE, count, 1);
     stat_add(writer->bus, writer->slot, STAT_TRIMMED_OPERATIONS,
              (int64_t)(before->log_count + count - meta->log_count));
 }
 
-static void count_commit(struct writer *writer, int64_t begun_ns)
+static void count_commit(struct writer *writer, const struct store_meta *before, int64_t begun_ns)
 {
     stat_observe(writer->bus, writer->slot, STAT_COMMIT_TIME,
                  (uint64_t)(clock_monotonic_ns() - begun_ns), 1);
+    stat_observe(writer->bus, writer->slot, STAT_COMMIT_SIZE,
+                 writer->meta.committed_seq - before->committed_seq, 1);
+}
+
+/* What the log has come to, and what it may. */
+static void report_log(struct writer *writer)
+{
+    struct bus *bus = writer->bus;
+
+    stat_set(bus, writer->slot, STAT_LOG_OPERATIONS, writer->meta.log_count);
+    stat_set(bus, writer->slot, STAT_LOG_BYTES, writer->meta.log_bytes);
+    stat_set(bus, writer->slot, STAT_RETENTION_OPERATIONS, writer->retention.count);
+    stat_set(bus, writer->slot, STAT_RETENTION_BYTES, writer->retention.bytes);
+    stat_set(bus, writer->slot, STAT_RETENTION_NS, (uint64_t)writer->retention.age_ns);
 }
 
 /*
@@ -165,6 +177,7 @@ static int trim(struct writer *writer, int64_t now_ns)
  */
 static int commit_failed(struct writer *writer, int rc)
 {
+    stat_add(writer->bus, writer->slot, STAT_COMMITS_FAILED, 1);
     if (rc != -ENOSPC)
         log_error(LOG_STORE_FAILED, "a commit failed: %s", store_error_text());
     if (rc == -EBADMSG && bus_slot_applying(writer->bus, writer->slot) != 0) {
@@ -212,11 +225,11 @@ static int commit_waiting(struct writer *writer)
     begun_ns = clock_monotonic_ns();
     rc = commit_operations(writer->store, writer->buf, (size_t)bytes, pos, &writer->retention,
                            &writer->meta);
-    count_commit(writer, begun_ns);
     /* What was read may be more than one commit takes (store/commit.h). */
     writer->has_more = writer->meta.committed_pos < limit_pos;
     if (rc != 0)
         return commit_failed(writer, rc);
+    count_commit(writer, &before, begun_ns);
     commit_succeeded(writer, &before, (size_t)(writer->meta.committed_pos - before.committed_pos));
     return 0;
 }
@@ -398,6 +411,8 @@ static int work(struct writer *writer, const struct commit_plan *plan, int64_t n
         rc = commit_waiting(writer);
     if (rc == 0 && plan->choice == COMMIT_TRIM)
         rc = trim(writer, now_ns);
+    report_log(writer);
+    process_stats_turn(&writer->process, writer->bus, writer->slot, now_ns);
     bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_NONE);
     return rc;
 }

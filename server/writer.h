@@ -20,6 +20,7 @@
 
 #include "server/child.h"
 #include "server/net/loop.h"
+#include "server/process_stats.h"
 #include "store/commit.h"
 
 struct bus;
@@ -54,6 +55,7 @@ struct writer {
     unsigned failed_count;  /* commits in a row */
     bool has_more;
     struct writer_space space;
+    struct process_stats process;
 };
 
 /*

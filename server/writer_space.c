@@ -3,6 +3,7 @@
 
 #include "bus/ring.h"
 #include "bus/shm.h"
+#include "bus/stats.h"
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/log.h"
@@ -79,6 +80,13 @@ static void accept_again(struct writer *writer)
     log_info(LOG_STORAGE_FREE, "storage has room again: publishing goes on");
 }
 
+static void report(const struct writer *writer, const struct space *space)
+{
+    stat_set(writer->bus, writer->slot, STAT_STORE_USED_BYTES, space->map_used_bytes);
+    stat_set(writer->bus, writer->slot, STAT_STORE_MAP_BYTES, space->map_bytes);
+    stat_set(writer->bus, writer->slot, STAT_DISK_FREE_BYTES, space->disk_free_bytes);
+}
+
 static bool is_check_due(const struct writer *writer, int64_t now_ns)
 {
     const struct writer_space *own = &writer->space;
@@ -103,6 +111,7 @@ int writer_space_watch(struct writer *writer, int64_t now_ns)
         log_error(LOG_STORE_FAILED, "%s", store_error_text());
         return rc;
     }
+    report(writer, &space);
     if (!own->is_refusing && is_short(writer, &space))
         refuse(writer, 0, &space);
     else if (own->is_refusing && !own->is_failing && is_roomy(writer, &space))

@@ -227,6 +227,14 @@ static int iovec_within(const struct iovec *iov, int count, size_t bytes_max, si
     return taken;
 }
 
+static void count_write(struct tcp_counts *counts, int range_count, size_t sent_bytes)
+{
+    counts->bytes_out += sent_bytes;
+    counts->write_count++;
+    counts->writes[stat_bucket(STAT_WRITE_RANGES, (uint64_t)range_count)]++;
+    counts->writes[STAT_WRITE_RANGES_BOUNDS + 1] += (uint64_t)range_count; /* the sum */
+}
+
 /* Sends while the socket takes everything, up to TCP_WRITE_BYTES. */
 static void send_queue(struct tcp_stream *tcp)
 {
@@ -251,7 +259,7 @@ static void send_queue(struct tcp_stream *tcp)
             return;
         }
         outq_consume(queue, (size_t)sent);
-        tcp->set->counts.bytes_out += (uint64_t)sent;
+        count_write(&tcp->set->counts, count, (size_t)sent);
         budget -= (size_t)sent < budget ? (size_t)sent : budget;
         if ((size_t)sent < offered)
             tcp->is_writable = false; /* full: epoll tells when it no longer is */

@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "bus/stats.h"
 #include "server/net/loop.h"
 #include "server/net/stream.h"
 
@@ -51,6 +52,9 @@ struct tcp_counts {
     uint64_t queued_bytes; /* in all output queues, as their last flushes left them */
     uint64_t refused;      /* newcomers closed for want of descriptors or memory */
     uint64_t stalled;      /* streams given up because their peer took too little, or nothing */
+    /* Of writes that sent something, by the ranges that were offered: the words of STAT_WRITE_RANGES */
+    uint64_t writes[STAT_WRITE_RANGES_BOUNDS + STAT_HISTOGRAM_EXTRA];
+    uint64_t write_count;
     uint32_t open_count;
 };
 

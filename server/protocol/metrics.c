@@ -1,11 +1,11 @@
-/*
- * /metrics: the counters of all processes in Prometheus' text format, one sample per process.
- *
- * Counters of a slot go on over restarts of its process, so a slot that was ever in use is shown.
- */
+#include "server/protocol/metrics.h"
+
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "bus/check.h"
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
@@ -13,66 +13,394 @@
 #include "server/protocol/answer.h"
 #include "server/protocol/service.h"
 
+#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define SECOND_NS    UINT64_C(1000000000)
+
 enum {
-    LABELS_BYTES_MAX = 64,
+    NAME_BYTES = 24,   /* "store writer", worker="63" */
+    LABELS_BYTES = 80, /* of one sample */
+    VALUE_BYTES = 32,  /* digits, a point, a NUL */
+    NS_DIGITS = 9,
 };
 
-static void slot_labels(char out[LABELS_BYTES_MAX], unsigned slot)
+/* --- what there is to tell -------------------------------------------------------------------- */
+
+/* One process; of a worker those of both generations together. */
+struct process {
+    char name[NAME_BYTES];         /* "worker 0" */
+    char worker_label[NAME_BYTES]; /* "": it is none */
+    uint64_t words[STAT_COUNT];
+};
+
+/* All of it at one moment, so that sums are those of what is told of each. */
+struct snapshot {
+    uint64_t totals[STAT_COUNT];
+    unsigned process_count;
+    struct process processes[];
+};
+
+static_assert(BUS_WORKERS_MAX <= 64, "a bit for each");
+
+/* A bit for each worker that there is or was. */
+static uint64_t find_workers(const struct bus *bus)
 {
-    if (slot >= BUS_SLOT_WORKERS)
-        (void)snprintf(out, LABELS_BYTES_MAX, "worker=\"%u\",slot=\"%u\"",
-                       (slot - BUS_SLOT_WORKERS) % BUS_WORKERS_MAX, slot);
-    else
-        (void)snprintf(out, LABELS_BYTES_MAX, "process=\"%s\",slot=\"%u\"",
-                       slot == BUS_SLOT_WRITER ? "writer" : "other", slot);
+    uint64_t found = 0;
+
+    for (unsigned index = 0; index < BUS_WORKERS_MAX; index++) {
+        for (unsigned parity = 0; parity < BUS_GENERATIONS; parity++) {
+            if (stat_get(bus, bus_worker_slot(index, parity), STAT_STARTS) > 0)
+                found |= UINT64_C(1) << index;
+        }
+    }
+    return found;
 }
 
-static void add_stat(struct text *body, const struct bus *bus, const struct stat_info *info)
+static struct process *add_process(struct snapshot *snapshot, const char *name)
 {
-    char labels[LABELS_BYTES_MAX];
+    struct process *process = &snapshot->processes[snapshot->process_count++];
 
-    if (*info->name == '\0' || info->kind == STAT_KIND_HISTOGRAM)
-        return;
-    text_printf(body, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\n", info->name, info->help,
-                info->name, info->kind == STAT_KIND_GAUGE ? "gauge" : "counter");
-    for (unsigned slot = 0; slot < BUS_SLOT_COUNT; slot++) {
-        uint64_t value = 0;
+    (void)snprintf(process->name, sizeof process->name, "%s", name); /* fits */
+    return process;
+}
 
-        for (unsigned i = 0; i < info->word_count; i++)
-            value += stat_get(bus, slot, stat_at(info->first, i));
-        if (value == 0 && !(slot >= BUS_SLOT_WORKERS && bus_slot_is_active(bus, slot)))
-            continue;
-        slot_labels(labels, slot);
-        text_printf(body, "sluice_%s{%s} %" PRIu64 "\n", info->name, labels, value);
+static void add_slot(struct process *process, const struct bus *bus, unsigned slot)
+{
+    for (unsigned word = 0; word < STAT_COUNT; word++)
+        process->words[word] += stat_get(bus, slot, (enum stat_id)word);
+}
+
+static void add_others(struct snapshot *snapshot, const struct bus *bus)
+{
+    static const char *const names[BUS_SLOT_WORKERS] = {
+        [BUS_SLOT_MASTER] = "master",
+        [BUS_SLOT_WRITER] = "store writer",
+        [BUS_SLOT_BRIDGE] = "bridge",
+    };
+
+    for (unsigned slot = 0; slot < BUS_SLOT_WORKERS; slot++) {
+        if (stat_get(bus, slot, STAT_STARTS) > 0)
+            add_slot(add_process(snapshot, names[slot]), bus, slot);
     }
 }
 
-static void add_value(struct text *body, const char *name, const char *help, uint64_t value)
+static void add_worker(struct snapshot *snapshot, const struct bus *bus, unsigned index)
 {
-    text_printf(body, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name,
-                value);
+    char name[NAME_BYTES];
+    struct process *process;
+
+    (void)snprintf(name, sizeof name, "worker %u", index); /* fits, as the label does */
+    process = add_process(snapshot, name);
+    (void)snprintf(process->worker_label, sizeof process->worker_label, "worker=\"%u\"", index);
+    for (unsigned parity = 0; parity < BUS_GENERATIONS; parity++)
+        add_slot(process, bus, bus_worker_slot(index, parity));
+}
+
+/* NULL: no memory. */
+static struct snapshot *take_snapshot(const struct bus *bus)
+{
+    uint64_t workers = find_workers(bus);
+    size_t process_count_max = BUS_SLOT_WORKERS + (size_t)__builtin_popcountll(workers);
+    struct snapshot *snapshot =
+        calloc(1, sizeof *snapshot + process_count_max * sizeof(struct process));
+
+    if (snapshot == NULL)
+        return NULL;
+    add_others(snapshot, bus);
+    for (unsigned index = 0; index < BUS_WORKERS_MAX; index++) {
+        if ((workers >> index & 1) != 0)
+            add_worker(snapshot, bus, index);
+    }
+    CHECK(snapshot->process_count <= process_count_max);
+    for (unsigned i = 0; i < snapshot->process_count; i++) {
+        for (unsigned word = 0; word < STAT_COUNT; word++)
+            snapshot->totals[word] += snapshot->processes[i].words[word];
+    }
+    return snapshot;
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+/* As a decimal number in the base unit: exact, which a double would not be. */
+static const char *format_value(char out[VALUE_BYTES], uint64_t value, enum stat_unit unit)
+{
+    int size;
+
+    if (unit != STAT_UNIT_NS || value % SECOND_NS == 0) {
+        (void)snprintf(out, VALUE_BYTES, "%" PRIu64,
+                       unit == STAT_UNIT_NS ? value / SECOND_NS : value);
+        return out;
+    }
+    size = snprintf(out, VALUE_BYTES, "%" PRIu64 ".%0*" PRIu64, value / SECOND_NS, NS_DIGITS,
+                    value % SECOND_NS);
+    while (out[size - 1] == '0')
+        out[--size] = '\0';
+    return out;
+}
+
+static void add_head(struct text *out, const char *name, const char *type, const char *help)
+{
+    text_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* @labels: two lists, either of which may be empty. */
+static void add_sample(struct text *out, const char *name, const char *const labels[2],
+                       const char *value)
+{
+    bool has_first = *labels[0] != '\0';
+    bool has_second = *labels[1] != '\0';
+
+    text_add_string(out, name);
+    if (has_first || has_second)
+        text_printf(out, "{%s%s%s}", labels[0], has_first && has_second ? "," : "", labels[1]);
+    text_printf(out, " %s\n", value);
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static const char *const type_names[] = {
+    [STAT_KIND_COUNTER] = "counter",
+    [STAT_KIND_GAUGE] = "gauge",
+    [STAT_KIND_HISTOGRAM] = "histogram",
+};
+
+/* What tells the word at @index from the others of its row. */
+static void format_labels(char out[LABELS_BYTES], const struct stat_info *info, unsigned index)
+{
+    static const char *const durabilities[STAT_DURABILITY_COUNT] = {
+        [STAT_BUFFERED] = "buffered",
+        [STAT_DURABLE] = "durable",
+    };
+
+    switch (info->label) {
+    case STAT_LABEL_PROTOCOL:
+        (void)snprintf(out, LABELS_BYTES, "protocol=\"%s\"", stat_protocol_name(index));
+        break;
+    case STAT_LABEL_REASON:
+        (void)snprintf(out, LABELS_BYTES, "reason=\"%s\"", stat_close_reason_name(index));
+        break;
+    case STAT_LABEL_PUBLISH:
+        (void)snprintf(out, LABELS_BYTES, "protocol=\"%s\",durability=\"%s\"",
+                       stat_protocol_name(index / STAT_DURABILITY_COUNT),
+                       durabilities[index % STAT_DURABILITY_COUNT]);
+        break;
+    case STAT_LABEL_NONE:
+    case STAT_LABEL_BUCKET:
+    case STAT_LABEL_PROCESS:
+        out[0] = '\0';
+        break;
+    }
+}
+
+static void add_words(struct text *out, const struct stat_info *info, const char *name,
+                      const char *label, const uint64_t *words)
+{
+    for (unsigned i = 0; i < info->word_count; i++) {
+        char labels[LABELS_BYTES];
+        char value[VALUE_BYTES];
+
+        format_labels(labels, info, i);
+        add_sample(out, name, (const char *const[]){label, labels},
+                   format_value(value, words[info->first + i], info->unit));
+    }
+}
+
+static void add_histogram(struct text *out, const struct stat_info *info, const char *base,
+                          const char *label, const uint64_t *words)
+{
+    const uint64_t *buckets = &words[info->first];
+    uint64_t count = 0;
+    char name[LABELS_BYTES];
+    char value[VALUE_BYTES];
+
+    (void)snprintf(name, sizeof name, "%s_bucket", base);
+    for (unsigned i = 0; i <= info->bound_count; i++) {
+        char bound[VALUE_BYTES] = "+Inf";
+        char le[LABELS_BYTES];
+
+        count += buckets[i];
+        if (i < info->bound_count)
+            (void)format_value(bound, info->bounds[i], info->unit);
+        (void)snprintf(le, sizeof le, "le=\"%s\"", bound);
+        add_sample(out, name, (const char *const[]){label, le},
+                   format_value(value, count, STAT_UNIT_COUNT));
+    }
+    (void)snprintf(name, sizeof name, "%s_sum", base);
+    add_sample(out, name, (const char *const[]){label, ""},
+               format_value(value, buckets[info->bound_count + 1], info->unit));
+    (void)snprintf(name, sizeof name, "%s_count", base);
+    add_sample(out, name, (const char *const[]){label, ""},
+               format_value(value, count, STAT_UNIT_COUNT));
+}
+
+static void add_row(struct text *out, const struct stat_info *info, const char *name,
+                    const char *label, const uint64_t *words)
+{
+    if (info->kind == STAT_KIND_HISTOGRAM)
+        add_histogram(out, info, name, label, words);
+    else
+        add_words(out, info, name, label, words);
+}
+
+static void add_processes(struct text *out, const struct stat_info *info, const char *name,
+                          const struct snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->process_count; i++) {
+        const struct process *process = &snapshot->processes[i];
+        char label[LABELS_BYTES];
+
+        (void)snprintf(label, sizeof label, "process=\"%s\"", process->name);
+        add_row(out, info, name, label, process->words);
+    }
+}
+
+static void add_workers(struct text *out, const struct stat_info *info, const char *name,
+                        const struct snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->process_count; i++) {
+        const struct process *process = &snapshot->processes[i];
+
+        if (process->worker_label[0] != '\0')
+            add_row(out, info, name, process->worker_label, process->words);
+    }
+}
+
+static void add_family(struct text *out, const struct stat_info *info,
+                       const struct snapshot *snapshot)
+{
+    char name[LABELS_BYTES];
+
+    if (info->name[0] == '\0')
+        return;
+    (void)snprintf(name, sizeof name, "sluice_%s", info->name);
+    add_head(out, name, type_names[info->kind], info->help);
+    if (info->label == STAT_LABEL_PROCESS)
+        add_processes(out, info, name, snapshot);
+    else
+        add_row(out, info, name, "", snapshot->totals);
+    if (!info->is_per_worker)
+        return;
+    (void)snprintf(name, sizeof name, "sluice_worker_%s", info->name);
+    add_head(out, name, type_names[info->kind], info->help);
+    add_workers(out, info, name, snapshot);
+}
+
+/* --- the server as a whole -------------------------------------------------------------------- */
+
+static uint64_t uptime(const struct service *service)
+{
+    return (uint64_t)bus_uptime_ns(service->bus);
+}
+
+static uint64_t is_draining(const struct service *service)
+{
+    return bus_phase(service->bus) >= BUS_DRAINING ? 1 : 0;
+}
+
+static uint64_t drain_remaining(const struct service *service)
+{
+    return is_draining(service) * service_remaining_seconds(service);
+}
+
+static uint64_t is_full(const struct service *service)
+{
+    return bus_refusal(service->bus) == BUS_STORAGE_FULL ? 1 : 0;
+}
+
+static uint64_t worker_count(const struct service *service)
+{
+    uint64_t count = 0;
+
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++)
+        count += bus_slot_is_active(service->bus, slot) ? 1 : 0;
+    return count;
+}
+
+static uint64_t first_seq(const struct service *service)
+{
+    return ring_first_seq(service->bus);
+}
+
+static uint64_t last_seq(const struct service *service)
+{
+    return ring_tail(service->bus).seq;
+}
+
+static uint64_t committed_seq(const struct service *service)
+{
+    return ring_committed(service->bus).seq;
+}
+
+static uint64_t ring_bytes(const struct service *service)
+{
+    return bus_size(service->bus);
+}
+
+static uint64_t uncommitted_bytes(const struct service *service)
+{
+    uint64_t committed_pos =
+        ring_committed(service->bus).pos; /* first: the tail is not before it */
+
+    return ring_tail(service->bus).pos - committed_pos;
+}
+
+static const struct gauge {
+    const char *name;
+    enum stat_unit unit;
+    uint64_t (*read)(const struct service *service);
+    const char *help;
+} gauges[] = {
+    {"sluice_uptime_seconds", STAT_UNIT_NS, uptime, "Since the start of the server"},
+    {"sluice_draining", STAT_UNIT_COUNT, is_draining, "1 while the server shuts down"},
+    {"sluice_drain_remaining_seconds", STAT_UNIT_COUNT, drain_remaining,
+     "Until the drain's deadline; 0 when there is none"},
+    {"sluice_storage_full", STAT_UNIT_COUNT, is_full,
+     "1 while publishing is refused because disk or store are full"},
+    {"sluice_workers", STAT_UNIT_COUNT, worker_count, "Workers that run"},
+    {"sluice_log_first_seq", STAT_UNIT_COUNT, first_seq, "Oldest operation that is kept"},
+    {"sluice_log_last_seq", STAT_UNIT_COUNT, last_seq, "Newest operation"},
+    {"sluice_log_committed_seq", STAT_UNIT_COUNT, committed_seq, "Newest operation on disk"},
+    {"sluice_ring_bytes", STAT_UNIT_BYTES, ring_bytes, "Size of the ring"},
+    {"sluice_ring_uncommitted_bytes", STAT_UNIT_BYTES, uncommitted_bytes,
+     "Bytes in the ring that wait for the disk"},
+};
+
+static void add_gauges(struct text *out, const struct service *service)
+{
+    char value[VALUE_BYTES];
+
+    add_head(out, "sluice_build_info", "gauge", "What is running; always 1");
+    text_add_string(out, "sluice_build_info{version=\"" SLUICE_VERSION "\",compiler=\"" __VERSION__
+                         "\"} 1\n");
+    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
+        const struct gauge *gauge = &gauges[i];
+
+        add_head(out, gauge->name, "gauge", gauge->help);
+        add_sample(out, gauge->name, (const char *const[]){"", ""},
+                   format_value(value, gauge->read(service), gauge->unit));
+    }
+}
+
+/* --- all ---------------------------------------------------------------------------------------- */
+
+void metrics_write(const struct service *service, struct text *out)
+{
+    struct snapshot *snapshot = take_snapshot(service->bus);
+
+    if (snapshot == NULL) {
+        out->has_failed = true;
+        return;
+    }
+    add_gauges(out, service);
+    for (unsigned row = 0; row < stat_info_count(); row++)
+        add_family(out, stat_info(row), snapshot);
+    free(snapshot);
 }
 
 void metrics_serve(struct service *service, struct http_exchange *exchange)
 {
-    const struct bus *bus = service->bus;
-    struct ring_position tail = ring_tail(bus);
-    struct ring_position committed = ring_committed(bus);
     struct text body = {0};
 
-    for (unsigned row = 0; row < stat_info_count(); row++)
-        add_stat(&body, bus, stat_info(row));
-    add_value(&body, "sluice_log_first_seq", "Oldest operation kept", ring_first_seq(bus));
-    add_value(&body, "sluice_log_last_seq", "Newest operation", tail.seq);
-    add_value(&body, "sluice_log_committed_seq", "Newest operation on disk", committed.seq);
-    add_value(&body, "sluice_ring_bytes", "Size of the ring", bus_size(bus));
-    add_value(&body, "sluice_ring_uncommitted_bytes", "Bytes in the ring that wait for the disk",
-              tail.pos > committed.pos ? tail.pos - committed.pos : 0);
-    add_value(&body, "sluice_uptime_seconds", "Since the start of the server",
-              (uint64_t)(bus_uptime_ns(bus) / INT64_C(1000000000)));
-    add_value(&body, "sluice_draining", "1 while the server shuts down",
-              bus_phase(bus) >= BUS_DRAINING ? 1 : 0);
-    answer_text(service, exchange, "text/plain; version=0.0.4; charset=utf-8", &body,
-                "Cache-Control: no-store\r\n");
+    metrics_write(service, &body);
+    answer_text(service, exchange, CONTENT_TYPE, &body, "Cache-Control: no-store\r\n");
     text_done(&body);
 }

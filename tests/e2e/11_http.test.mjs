@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import http from 'node:http';
 import { promisify } from 'node:util';
+import { metric } from './lib/metrics.mjs';
 import { assertError, HTTP_DATE, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until, within } from './lib/until.mjs';
@@ -49,15 +50,6 @@ function splitResponses(text) {
 async function assertUnharmed(server, count = 0) {
   assert.equal((await server.request('GET', '/health')).status, 200);
   assert.equal((await server.history('news')).events.length, count);
-}
-
-/** A gauge or a counter of all processes. */
-async function metric(server, name) {
-  const { text } = await server.request('GET', '/metrics');
-  return [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'gm'))].reduce(
-    (sum, [, value]) => sum + Number(value),
-    0,
-  );
 }
 
 // --- connections

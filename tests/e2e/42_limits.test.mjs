@@ -1,5 +1,6 @@
 // What is full, slow or too many: clear answers, and nobody else notices (DESIGN sections 4 to 6).
 import { startRaw } from './lib/line.mjs';
+import { metric } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
 import { assertError, assertRefused, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
@@ -218,11 +219,7 @@ test('an operation of a quarter of the ring is taken, one of a byte more is too_
 
 test('past max-queue a client lags and loses nothing; who reads does not lag', async ({ start }) => {
   const server = await start({ workers: 1, args: ['--max-queue', '16K'] });
-  const lagging = async () => {
-    const { text } = await server.request('GET', '/metrics');
-    const [, value] = /^sluice_became_lagging_total\{worker="0".*\} (\d+)$/m.exec(text);
-    return Number(value);
-  };
+  const lagging = () => metric(server, 'sluice_became_lagging_total');
   const [slow, fast] = [await server.broker(), await server.broker()];
   const publisher = await server.broker();
   await fast.subscribe('news');

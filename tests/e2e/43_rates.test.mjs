@@ -1,5 +1,6 @@
 // How fast one connection may send: --max-rate, --max-byte-rate (PROTOCOLS sections 3 and 7).
 import { startRaw } from './lib/line.mjs';
+import { metric } from './lib/metrics.mjs';
 import { SCHEMA_SEQ, assertError, assertRefused, numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
@@ -165,9 +166,7 @@ test('a flood whose answers nobody reads is held, not answered without end', asy
     }
   }
   assert.ok(isBlocked, 'the server took in everything that this client sent');
-  const metrics = (await server.request('GET', '/metrics')).text;
-  const limited = /^sluice_rate_limited_total\{worker="0".*\} (\d+)$/m.exec(metrics);
-  assert.ok(Number(limited[1]) > 0, metrics);
+  assert.ok((await metric(server, 'sluice_rate_limited_total')) > 0);
 });
 
 test('without these limits nobody is held back', async ({ start }) => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import { startRaw } from './lib/line.mjs';
+import { metric } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
 import { freePort, makeDirectory } from './lib/server.mjs';
 import { assertError, assertRefused, numbers } from './lib/shapes.mjs';
@@ -12,13 +13,6 @@ import { until } from './lib/until.mjs';
 const GET_TOPICS = 'GET /topics HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 const from = (localAddress) => ({ options: { localAddress } });
-
-/** Sums of a counter over all processes. */
-async function metric(server, name) {
-  const { text } = await server.request('GET', '/metrics');
-  const values = [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'gm'))];
-  return values.reduce((sum, [, value]) => sum + Number(value), 0);
-}
 
 /** What a newcomer hears in each protocol: all the same reason. */
 async function assertAllAreRefused(server, connect, reason, options = {}) {

@@ -229,6 +229,8 @@ static void what_is_written_leaves_with_the_flush(void **state)
     tcp_flush(f->set);
     expect_text(f, "one two");
     assert_int_equal(tcp_counts(f->set)->bytes_out, 7);
+    assert_int_equal(tcp_counts(f->set)->write_count, 1);
+    assert_int_equal(tcp_counts(f->set)->writes[0], 1); /* one range */
     assert_int_equal(f->user.stream->out.sent_bytes, 7);
     assert_false(tcp_has_work(f->set));
 }
@@ -252,6 +254,11 @@ static void many_ranges_leave_in_order(void **state)
     assert_int_equal(f->user.stream->out.count, COUNT);
     tcp_flush(f->set);
     assert_true(outq_is_empty(&f->user.stream->out));
+    /* 3 * 256 and 232: three above the last bound, one in the bucket below it. */
+    assert_int_equal(tcp_counts(f->set)->write_count, 4);
+    assert_int_equal(tcp_counts(f->set)->writes[STAT_WRITE_RANGES_BOUNDS], 3);
+    assert_int_equal(tcp_counts(f->set)->writes[STAT_WRITE_RANGES_BOUNDS - 1], 1);
+    assert_int_equal(tcp_counts(f->set)->writes[STAT_WRITE_RANGES_BOUNDS + 1], COUNT);
     for (int i = 0; i < COUNT; i += 100) {
         char part[101];
 

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
+import { metric } from './metrics.mjs';
 import { until, within } from './until.mjs';
 
 // Names that lead to this machine, as an attacker's DNS would have it; no other name leads anywhere.
@@ -83,20 +84,13 @@ export async function startPages(cleanup) {
   return { port, url: (host, path = '/') => `http://${host}:${port}${path}` };
 }
 
-/** What one of the server's counters has come to, over all its processes. */
-async function counter(server, name) {
-  const { text } = await server.request('GET', '/metrics');
-  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`));
-  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-}
-
 /**
  * Calls fn and waits until something has reached the server by it: what the browser itself keeps back
  * proves nothing. Returns what fn does.
  */
 export async function arriving(server, what, fn) {
   // Asking for it is a request, too.
-  const requests = () => counter(server, 'sluice_http_requests_total');
+  const requests = () => metric(server, 'sluice_http_requests_total');
   const before = await requests();
   let asked = 0;
   const result = await within(fn(), `the end of ${what}`);
@@ -108,7 +102,7 @@ export async function arriving(server, what, fn) {
 
 /** The same for what the server cut off before it became a request. */
 export async function cutOff(server, what, fn) {
-  const count = () => counter(server, 'sluice_protocol_errors_total');
+  const count = () => metric(server, 'sluice_protocol_errors_total');
   const before = await count();
   const result = await within(fn(), `the end of ${what}`);
   await until(async () => (await count()) > before, { what: `a connection cut off: ${what}` });
