@@ -196,6 +196,8 @@ test('a second server on the same data is refused and told who has it', async ({
   await assert.rejects(second.start());
   assert.equal(second.exit.code, 1);
   assert.match(second.stderr, new RegExp(`\\b${server.pid}\\b`));
+  // Before it waited, too.
+  assert.match(second.stderr, new RegExp(`in use by .*\\(pid ${server.pid}\\): waiting 5 s`));
   const client = await server.broker();
   assert.equal((await client.publish('news', 1, { durable: true })).status, 'published');
 });

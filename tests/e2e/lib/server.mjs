@@ -18,7 +18,7 @@ export const binary = process.env.SLUICE_BIN ?? path.join(root, 'build-test/serv
 // Nothing of whoever runs the tests decides anything; sanitizers' options pass.
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(
-    ([name]) => !/^(SLUICE_|NOTIFY_SOCKET|LISTEN_|STATE_DIRECTORY|RUNTIME_DIRECTORY)/.test(name),
+    ([name]) => !/^(SLUICE_|NOTIFY_SOCKET|WATCHDOG_|LISTEN_|(STATE|RUNTIME|CONFIGURATION)_DIRECTORY)/.test(name),
   ),
 );
 
@@ -74,11 +74,12 @@ export class Server {
   /**
    * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
    * /dev/shm often is; data: a directory to use instead of a new one; files: RLIMIT_NOFILE; prefix: a
-   * command, with its arguments, that becomes the one that stands behind it.
+   * command, with its arguments, that becomes the one that stands behind it; listen: false leaves out
+   * --listen, so that what listens on the port is the test's affair.
    */
   constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port, ...more } = {}) {
-    const { files, prefix = [] } = more;
-    this.options = { workers, args, env, ring, tick, files, prefix };
+    const { files, prefix = [], listen = true } = more;
+    this.options = { workers, args, env, ring, tick, files, prefix, listen };
     this.port = port;
     this.ownDirectories = [];
     this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
@@ -96,9 +97,9 @@ export class Server {
   }
 
   get arguments() {
-    const { workers, args, ring, tick } = this.options;
+    const { workers, args, ring, tick, listen } = this.options;
     return [
-      ...['--listen', `127.0.0.1:${this.port}`],
+      ...(listen ? ['--listen', `127.0.0.1:${this.port}`] : []),
       ...['--workers', String(workers)],
       ...['--data', this.data],
       ...['--run-dir', this.runDir],
