@@ -175,7 +175,7 @@ static int open_bound(const struct address *address, int *ret_fd)
 
 int address_listen(const struct address *address, int *ret_fd)
 {
-    int fd;
+    int fd = -1;
     int rc = open_bound(address, &fd);
 
     if (rc != 0)
@@ -191,7 +191,7 @@ int address_listen(const struct address *address, int *ret_fd)
 
 int address_try(const struct address *address)
 {
-    int fd;
+    int fd = -1;
     int rc = open_bound(address, &fd);
 
     if (rc == 0)

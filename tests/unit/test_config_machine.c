@@ -13,8 +13,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "tests/unit/config_fixture.h"
 
@@ -31,10 +33,11 @@ struct machine {
 
 static int set_up(void **state)
 {
-    struct machine *machine = calloc(1, sizeof *machine);
+    static struct machine only;
+    struct machine *machine = &only;
     void *fixture = NULL;
 
-    if (machine == NULL || config_set_up(&fixture) != 0)
+    if (config_set_up(&fixture) != 0)
         return -1;
     machine->f = fixture;
     machine->f->is_here = true;
@@ -56,7 +59,6 @@ static int tear_down(void **state)
     (void)snprintf(command, sizeof command, "rm -rf %s", machine->dir);
     if (system(command) != 0) /* NOLINT(cert-env33-c): a directory of ours */
         return -1;
-    free(machine);
     return config_tear_down(&fixture);
 }
 
@@ -83,7 +85,9 @@ static size_t count_files(void)
 /* A port of the system's choice is listened to unless the option says where. */
 static enum config_result check(struct machine *machine, const char *option)
 {
-    return CONFIG_READ(machine->f, "--check-config", "--run-dir=" TMPFS, "--listen=127.0.0.1:0",
+    static const char run_dir[] = "--run-dir=" TMPFS;
+
+    return CONFIG_READ(machine->f, "--check-config", run_dir, "--listen=127.0.0.1:0",
                        "--ring-size=64K", "--max-message=1K", option);
 }
 
@@ -147,13 +151,32 @@ static void who_will_run_must_be_able_to_write(void **state)
     assert_int_equal(geteuid(), 0);
 }
 
+/* A directory on a disk; NULL: everything is memory here. */
+static const char *find_disk(void)
+{
+    static const char *const places[] = {"/var/tmp", "/tmp"};
+    struct statfs info;
+
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (statfs(places[i], &info) == 0 && info.f_type != TMPFS_MAGIC)
+            return places[i];
+    }
+    return NULL;
+}
+
 static void a_ring_needs_a_tmpfs_that_it_fits_into(void **state)
 {
+    const char *disk = find_disk();
+    char option[PATH_BYTES];
+
     make_file("file");
     assert_wrong(*state, "--run-dir=file", "--run-dir: file is not a directory");
     assert_wrong(*state, "--run-dir=no/such", "--run-dir: no/such cannot be made");
-    assert_doubtful(*state, "--run-dir=/", "--run-dir: / is not on a tmpfs");
     assert_good(*state, "--run-dir=new");
+    if (disk == NULL)
+        skip();
+    (void)snprintf(option, sizeof option, "--run-dir=%s", disk);
+    assert_doubtful(*state, option, "is not on a tmpfs");
 }
 
 static void a_place_to_listen_must_be_possible(void **state)

@@ -33,18 +33,24 @@ enum place {
     PLACE_COUNT,
 };
 
-/* SLUICE_DRAIN_TIMEOUT or drain_timeout. */
+static char written(char letter, enum place place)
+{
+    if (letter == '-')
+        return '_';
+    return place == PLACE_ENVIRONMENT ? (char)toupper((unsigned char)letter) : letter;
+}
+
+/* --drain-timeout, SLUICE_DRAIN_TIMEOUT or drain_timeout. */
 static void name_of(const struct param *param, enum place place, char out[NAME_BYTES])
 {
-    const char *prefix = place == PLACE_OPTION ? "--" : place == PLACE_ENVIRONMENT ? "SLUICE_" : "";
+    static const char *const prefixes[PLACE_COUNT] = {"--", "SLUICE_", ""};
+    char *letter = out + strlen(prefixes[place]);
 
-    (void)snprintf(out, NAME_BYTES, "%s%s", prefix, param->name);
-    for (char *letter = out; place != PLACE_OPTION && *letter != '\0'; letter++) {
-        if (*letter == '-')
-            *letter = '_';
-        else if (place == PLACE_ENVIRONMENT)
-            *letter = (char)toupper((unsigned char)*letter);
-    }
+    (void)snprintf(out, NAME_BYTES, "%s%s", prefixes[place], param->name);
+    if (place == PLACE_OPTION)
+        return;
+    for (; *letter != '\0'; letter++)
+        *letter = written(*letter, place);
 }
 
 static enum config_result read_at(struct config_fixture *f, const struct param *param,
