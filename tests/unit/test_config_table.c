@@ -37,7 +37,9 @@ static char written(char letter, enum place place)
 {
     if (letter == '-')
         return '_';
-    return place == PLACE_ENVIRONMENT ? (char)toupper((unsigned char)letter) : letter;
+    if (place == PLACE_ENVIRONMENT)
+        return (char)toupper((unsigned char)letter);
+    return letter;
 }
 
 /* --drain-timeout, SLUICE_DRAIN_TIMEOUT or drain_timeout. */
