@@ -67,13 +67,13 @@ static const struct {
     const char *name;
     enum bound bound;
 } events[] = {
-#define EVENT_ROW(id, name, bound, fields, what) [id] = {name, bound},
+#define EVENT_ROW(id, name, bound, fields, what) [id] = {name, (bound)},
     LOG_EVENTS(EVENT_ROW)
 #undef EVENT_ROW
 };
 
 static const char *const field_names[] = {
-#define FIELD_ROW(id, name, what) [id] = name,
+#define FIELD_ROW(id, name, what) [id] = (name),
     LOG_FIELDS(FIELD_ROW)
 #undef FIELD_ROW
 };
@@ -419,7 +419,7 @@ __attribute__((format(printf, 2, 0))) static void log_entry(const struct entry *
 #define LOG_FUNCTION(name, its_level)                                                              \
     void name(enum log_event event, const char *format, ...)                                       \
     {                                                                                              \
-        const struct entry entry = {.level = its_level, .event = event};                           \
+        const struct entry entry = {.level = (its_level), .event = event};                         \
         va_list arguments;                                                                         \
                                                                                                    \
         va_start(arguments, format);                                                               \

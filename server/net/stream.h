@@ -103,7 +103,7 @@ struct stream {
     uint32_t hold_bytes_max; /* most bytes kept unconsumed; set by the user */
     uint32_t drained_bytes;  /* when on_drained is called, in outq_pinned_bytes; set by the user */
     struct rate rate;        /* what its peer has been granted; its user's */
-    uint64_t bytes_in;       /* ever given to its users; out.sent_bytes: ever sent */
+    uint64_t bytes_in;       /* ever received; out.sent_bytes: ever sent */
     uint64_t messages_out;   /* ever queued; counted by those who know messages, for its user */
     bool wants_drained;      /* on_drained is due; the user may set it to be called once */
     bool is_paused;

@@ -23,6 +23,29 @@ static int end(void **state)
     return 0;
 }
 
+static void a_stream_counts_its_bytes_and_knows_its_peer_to_the_end(void **state)
+{
+    char text[TCP_ADDRESS_TEXT_MAX];
+    struct stream other;
+
+    (void)state;
+    f->user.take_max = 2; /* what is kept counts, too, and only once */
+    send_text(f, "hello");
+    TURN_UNTIL(f, f->user.bytes == 2);
+    send_text(f, " world");
+    stream_write(f->user.stream, "answer", 6);
+    settle(f);
+    expect_text(f, "answer");
+    stream_abort(f->user.stream);
+    stream_peer_text(f->user.stream, text, sizeof text);
+    assert_string_equal(text, "unix");
+    assert_int_equal(f->user.stream->bytes_in, 11);
+    assert_int_equal(f->user.stream->out.sent_bytes, 6);
+    stream_init(&other, &(struct stream_operations){.dirty = NULL}); /* of no kind that tells */
+    stream_peer_text(&other, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
 /* --- input ---------------------------------------------------------------------------------------- */
 
 static void what_arrives_is_given(void **state)
@@ -387,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_arrives_is_given),
+        TEST(a_stream_counts_its_bytes_and_knows_its_peer_to_the_end),
         TEST(what_is_not_consumed_is_given_again_in_front),
         TEST(a_paused_stream_reads_nothing_and_keeps_everything),
         TEST(a_stream_paused_again_at_once_gets_nothing),
