@@ -485,7 +485,10 @@ test('top tells what all processes do, and its numbers move', async ({ start }) 
   }
   await client.publish('other', 'x'.repeat(100));
   await client.next({ data: 19 });
-  const after = await get(server, 1, '/control/top');
+  const after = await until(async () => {
+    const top = await get(server, 1, '/control/top');
+    return top.processes.every(({ cpu_seconds: cpu, rss_bytes: rss }) => cpu > 0 && rss > 0) && top;
+  });
   const sum = (top, field) => top.processes.reduce((total, process) => total + process[field], 0);
   const moved = (field) => sum(after, field) - sum(before, field);
   assert.equal(moved('clients'), 1);
@@ -505,6 +508,8 @@ test('top tells what all processes do, and its numbers move', async ({ start }) 
   assert.equal(commits.buckets.length, commits.bounds_seconds.length + 1);
   assert.equal(commits.buckets.reduce((a, b) => a + b), commits.count);
   assert.equal(after.ring.bytes, 4 * 1024 * 1024);
+  assert.ok(after.store.used_bytes > 0 && after.store.map_bytes > after.store.used_bytes);
+  assert.ok(after.store.log_operations > 0 && after.store.disk_free_bytes > 0);
 
   const [busiest, next] = after.topics.busiest;
   assert.deepEqual([busiest.topic, busiest.operations, busiest.subscribers], ['news', 20, 1]);
