@@ -1,4 +1,4 @@
-// The web client at /: its protocols across workers, restarts and drains (PROTOCOLS sections 1 to 3, 5).
+// The web client at /: both protocols across workers, restarts and drains, and the health.
 import { startPinned } from './lib/pinned.mjs';
 import { kill } from './lib/processes.mjs';
 import { numbers } from './lib/shapes.mjs';
@@ -113,9 +113,11 @@ test('the broker: subscribe, publish text and JSON, filter, unsubscribe', async 
   assert.equal(events[0].data, 'as it is: {"a":');
 
   const visible = async () =>
-    (await page.$$eval('#broker li[data-kind="message"]', (rows) =>
-      rows.filter((row) => !row.hidden).map((row) => row.children[2].textContent),
-    )).join();
+    (
+      await page.$$eval('#broker li[data-kind="message"]', (rows) =>
+        rows.filter((row) => !row.hidden).map((row) => row.children[2].textContent),
+      )
+    ).join();
   await page.fill('#broker [data-is="filter"]', 'ol');
   assert.equal(await visible(), 'old,old,old');
   await page.press('#broker [data-is="filter"]', 'Escape');
@@ -157,12 +159,19 @@ async function openFollower(server, cleanup) {
   };
   const hasAll = async () => {
     await showsExactly(page, 'broker', numbers(1, last).map(String));
-    await showsExactly(page, 'room', numbers(1, last).map((n) => `said ${n}`));
+    await showsExactly(
+      page,
+      'room',
+      numbers(1, last).map((n) => `said ${n}`),
+    );
   };
   return { page, come, hasAll };
 }
 
-const others = async (server) => ({ broker: await server.broker(), room: await server.room('other') });
+const others = async (server) => ({
+  broker: await server.broker(),
+  room: await server.room('other'),
+});
 
 test('a kill -9 and a start in between lose nothing and double nothing', async ({
   start,
@@ -185,7 +194,10 @@ test('a kill -9 and a start in between lose nothing and double nothing', async (
     await hasAll();
   }
   const rows = [...(await rowsOf(page, 'room')), ...(await rowsOf(page, 'broker'))];
-  assert.deepEqual(rows.filter(({ kind }) => kind === 'problem'), []);
+  assert.deepEqual(
+    rows.filter(({ kind }) => kind === 'problem'),
+    [],
+  );
   await says(page, '.health .status', /healthy/);
   assert.deepEqual(page.complaints, []);
 });
@@ -323,7 +335,10 @@ test('a subscription that comes too fast for the server is asked for again', asy
   assert.deepEqual(page.complaints, []);
 });
 
-test('health is asked for again and again, seldom when nobody looks', async ({ start, cleanup }) => {
+test('health is asked for again and again, seldom when nobody looks', async ({
+  start,
+  cleanup,
+}) => {
   const server = await start();
   let asked = 0;
   let change = {};

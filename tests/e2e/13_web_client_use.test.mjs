@@ -45,18 +45,23 @@ test('thousands of messages at once are all counted, and only the newest kept', 
   await page.fill('#broker-text', 'being written');
   await page.click('#tab-room');
   await page.click('#tab-broker');
-  await says(page, '#broker [data-is="count"]', /^5,000 messages · the 3,001 oldest rows dropped$/);
+  await says(page, '#broker .tally', /^5,000 messages · the 3,001 oldest rows dropped/);
   assert.equal(await page.inputValue('#broker-text'), 'being written');
   const texts = (await messagesOf(page, 'broker')).map(({ text }) => text);
   assert.deepEqual(texts, numbers(count - ROWS_MAX, ROWS_MAX).map(String));
   assert.ok((await page.evaluate(() => window.mostRows)) <= ROWS_MAX + ROWS_PER_FRAME);
   // Read out was a summary of it, not all.
-  await page.waitForFunction(() => /messages; the last/.test(document.getElementById('announcer').textContent));
+  await page.waitForFunction(() =>
+    /messages; the last/.test(document.getElementById('announcer').textContent),
+  );
   assert.ok((await page.textContent('#announcer')).length < 500);
 
   // The list follows its end, until somebody reads.
   const distance = () =>
-    page.$eval('#broker .scroller', (list) => list.scrollHeight - list.scrollTop - list.clientHeight);
+    page.$eval(
+      '#broker .scroller',
+      (list) => list.scrollHeight - list.scrollTop - list.clientHeight,
+    );
   assert.ok((await distance()) < 2);
   await page.$eval('#broker .scroller', (list) => (list.scrollTop = 1000));
   await until(async () => (await distance()) > 1000);
@@ -176,7 +181,10 @@ test('whoever does not see the page is told what is what', async ({ start, clean
     const all = (selector) => [...document.querySelectorAll(selector)];
     const nameOf = (element) =>
       element.getAttribute('aria-label') ??
-      [...(element.labels ?? [])].map((label) => label.textContent).join('').trim();
+      [...(element.labels ?? [])]
+        .map((label) => label.textContent)
+        .join('')
+        .trim();
     for (const element of all('input, select, textarea')) {
       nameOf(element) || found.push(`no label: ${element.outerHTML}`);
     }
@@ -217,7 +225,9 @@ const contrastOf = (page, front, back) =>
       const probe = document.body.appendChild(document.createElement('i'));
       const luminance = (name) => {
         probe.style.color = `var(--${name})`;
-        const channels = getComputedStyle(probe).color.match(/\d+/g).map((part) => part / 255);
+        const channels = getComputedStyle(probe)
+          .color.match(/\d+/g)
+          .map((part) => part / 255);
         const [red, green, blue] = channels.map((part) =>
           part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
         );
@@ -237,8 +247,17 @@ test('it can be read in light and dark, and the choice stays', async ({ start, c
     ...['page', 'card', 'field', 'hover', 'accent-tint'].map((back) => ['text', back]),
     ...['page', 'card', 'field', 'accent-tint'].map((back) => ['quiet', back]),
     ...['card', 'field', 'accent-tint'].map((back) => ['accent', back]),
-    ...[['on-accent', 'accent'], ['good', 'card'], ['busy', 'card'], ['bad', 'card']],
-    ...[['busy', 'busy-tint'], ['text', 'busy-tint'], ['bad', 'bad-tint']],
+    ...[
+      ['on-accent', 'accent'],
+      ['good', 'card'],
+      ['busy', 'card'],
+      ['bad', 'card'],
+    ],
+    ...[
+      ['busy', 'busy-tint'],
+      ['text', 'busy-tint'],
+      ['bad', 'bad-tint'],
+    ],
   ];
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const seen = new Set();

@@ -8,7 +8,7 @@ const AGAIN_MS = 1000;
 const TEMPORARY = ['rate_limited', 'unavailable'];
 
 /**
- * A subscription: {topic, phase, position}. phase: 'wanted' (by us), 'live' (answered) or 'leaving'.
+ * A subscription: {topic, phase, position}. phase: 'wanted' (by us), 'live' (answered), 'leaving'.
  * position: null, or {seq} as the user gave it, or {seq, epoch} as the server did: the greatest of
  * the answer's, the last message's and a pong's. A new connection goes on behind it.
  */

@@ -115,7 +115,7 @@ export function mountBroker(root, { announcer, onShutdown }) {
     onSubscriptions: () => subscriptions.update(),
     onUnanswered: (requests) => {
       for (const { topic } of requests.filter(({ action }) => action === 'publish')) {
-        const text = `No answer: the connection ended. Whether it was published to ${topic} is not known`;
+        const text = `No answer, and no connection: it may have been published to ${topic}, or not`;
         list.add({ kind: 'problem', time: new Date(), topic, text });
       }
     },
@@ -179,5 +179,8 @@ export function mountBroker(root, { announcer, onShutdown }) {
       applyFilter();
     }
   });
-  setText(parts.example, `curl -d hello -H 'Content-Type: text/plain' ${document.baseURI.split('#')[0]}topics/news`);
+  setText(
+    parts.example,
+    `curl -d hello -H 'Content-Type: text/plain' ${document.baseURI.split('#')[0]}topics/news`,
+  );
 }

@@ -1,11 +1,11 @@
 // A WebSocket that comes back by itself until the user has had enough of it.
 //
-// State    {phase}: 'idle' (not wanted), 'connecting', 'open', 'waiting' (to try again at retryAt, a
-//          performance.now()) or 'closed' (for good); the last two with the code and reason of the
-//          close, and wasOpen.
-// Waiting  half a second and twice as long each time, to 15 s, half of it by chance, so that not all
-//          who were cut off come back in the same moment. A server that has sent something is back:
-//          one that closes at once, as it does while it drains, must not be asked without a pause.
+// State    {phase}: 'idle' (not wanted), 'connecting', 'open', 'waiting' (to try again at retryAt,
+//          a performance.now()) or 'closed' (for good); the last two with the code and reason of
+//          the close, and wasOpen.
+// Waiting  half a second and twice as long each time, to 15 s, half of it by chance, so that those
+//          who were cut off do not all come back in the same moment. Only a server that has sent
+//          something is back: one that closes at once, as it does while it drains, is not.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -31,7 +31,10 @@ export class Connection {
   #timer = 0;
   #failures = 0;
 
-  /** targetOf(): path and query, asked for before each attempt; onOpen, onMessage(text), onState. */
+  /**
+   * targetOf(): path and query, asked for before each attempt; onOpen(); onMessage(text);
+   * onState(state, before).
+   */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener('online', () => this.retry());

@@ -15,7 +15,7 @@ export function partsOf(root) {
 /** A copy of what stands in the <template> of this name. */
 export const copyOf = (name) => at(`${name}-template`).content.cloneNode(true);
 
-/** Sets an element's text if it is another one: what stays is neither painted nor read out again. */
+/** Sets an element's text if it is another one: what stays is not painted again. */
 export function setText(element, text) {
   if (element.textContent !== text) {
     element.textContent = text;

@@ -25,7 +25,7 @@ export class Health {
   #timer = 0;
   #isAsking = false;
 
-  /** onReport(report): an object of PROTOCOLS section 5, or null: nobody answers. Called again and again. */
+  /** onReport(report) gets each answer (PROTOCOLS section 5); null: nobody answers. */
   start(onReport) {
     this.#onReport = onReport;
     document.addEventListener('visibilitychange', () => document.hidden || this.ask());

@@ -29,7 +29,8 @@ class WorkerTable {
       setText(count, formatCount(connections));
       share.style.inlineSize = `${(100 * connections) / most}%`;
     }
-    const isSame = rows.size === this.#rows.size && [...rows.keys()].every((pid) => this.#rows.has(pid));
+    const isSame =
+      rows.size === this.#rows.size && [...rows.keys()].every((pid) => this.#rows.has(pid));
     this.#rows = rows;
     if (!isSame) {
       this.#body.replaceChildren(...rows.values());

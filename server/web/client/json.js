@@ -1,4 +1,4 @@
-// JSON whose numbers stay as they were written, where the browser knows how: a double holds 15 digits.
+// JSON whose numbers stay as they were written, where the browser knows how.
 
 const LARGE_NUMBER = /\d{16}|\d[eE][+-]?\d{3}/;
 

@@ -72,8 +72,8 @@ export class MessageList {
   }
 
   /**
-   * kind: 'message', 'own', 'tick', 'answer', 'notice' or 'problem'; time: a Date; seq, label: where
-   * there are such; text; topic: for the filter.
+   * kind: 'message', 'own', 'tick', 'answer', 'notice' or 'problem'; time: a Date; text; and where
+   * there are such, seq and label. The filter gets what it is given.
    */
   add(entry) {
     this.#messages += entry.kind === 'message' || entry.kind === 'own' ? 1 : 0;
@@ -135,9 +135,14 @@ export class MessageList {
 
   #tell() {
     const dropped =
-      this.#dropped > 0 ? ` · the ${plural(this.#dropped, 'oldest row', 'oldest rows')} dropped` : '';
+      this.#dropped > 0
+        ? ` · the ${plural(this.#dropped, 'oldest row', 'oldest rows')} dropped`
+        : '';
     setText(this.#count, plural(this.#messages, 'message') + dropped);
-    showOrHide(this.#parts.newer, this.#unseen > 0 ? `${plural(this.#unseen, 'new', 'new')} ↓` : null);
+    showOrHide(
+      this.#parts.newer,
+      this.#unseen > 0 ? `${plural(this.#unseen, 'new', 'new')} ↓` : null,
+    );
   }
 
   #onScroll() {

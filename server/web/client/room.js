@@ -8,7 +8,10 @@ export class Room {
   #unheard = []; // what was said and has not come back yet
   #onMessage;
 
-  /** onMessage(message) gets the server's objects; onState as Connection has it; onUnheard(count). */
+  /**
+   * onMessage(message) gets the server's objects; onState(state); onUnheard(count): what was said
+   * and had not come back when the connection ended.
+   */
   constructor({ onMessage, onState, onUnheard }) {
     this.#onMessage = onMessage;
     this.connection = new Connection({

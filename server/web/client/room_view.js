@@ -15,7 +15,9 @@ function entriesOf(message, isOwn) {
   const entry = (kind, text, more) => ({ kind, time, seq: message.seq, text, ...more });
   switch (message.type) {
     case 'message':
-      return [entry(isOwn ? 'own' : 'message', textOf(message.data), { label: message.from ?? NOBODY })];
+      return [
+        entry(isOwn ? 'own' : 'message', textOf(message.data), { label: message.from ?? NOBODY }),
+      ];
     case 'tick':
       return [entry('tick', `Tick · ${message.active_connections} in the room`)];
     case 'greeting': {

@@ -1,5 +1,5 @@
-// Tabs as the ARIA Authoring Practices have them: one stop for the Tab key, arrows between them. The
-// address remembers which one is shown: as #/broker, which is no element's id, so that nothing
+// Tabs as the ARIA Authoring Practices have them: one stop for the Tab key, arrows between them.
+// The address remembers which one is shown: as #/broker, which is no element's id, so that nothing
 // scrolls to it.
 
 /** tabList: an element with role="tablist", whose tabs name their panels by aria-controls. */
@@ -16,8 +16,7 @@ export function mountTabs(tabList) {
     }
   };
   const addressOf = (tab) => `#/${panelOf(tab)}`;
-  const showAddressed = () =>
-    show(tabs.find((tab) => location.hash === addressOf(tab)) ?? tabs[0]);
+  const showAddressed = () => show(tabs.find((tab) => location.hash === addressOf(tab)) ?? tabs[0]);
   const choose = (tab) => {
     show(tab);
     tab.focus();

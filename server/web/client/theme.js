@@ -1,5 +1,5 @@
-// The switch between the system's theme, light and dark. What was chosen is kept in this browser; the
-// page's head takes it over before anything is painted.
+// The switch between the system's theme, light and dark. What was chosen is kept in this browser;
+// the page's head takes it over before anything is painted.
 
 const KEY = 'theme';
 
