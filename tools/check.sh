@@ -32,7 +32,7 @@ check_format() {
 }
 
 check_scripts() {
-    shellcheck -x tools/*.sh .ci/run
+    shellcheck -x tools/*.sh tools/completions/*.bash .ci/run
     find tests -name node_modules -prune -o -name '*.sh' -print0 |
         xargs -0 --no-run-if-empty shellcheck -x
 }

@@ -39,9 +39,10 @@ struct command_options {
     uint64_t limit;
     bool has_limit;
     bool is_follow;
-    bool is_once;    /* top */
-    bool is_lagging; /* clients */
-    bool is_wait;    /* drain */
+    bool is_once;      /* top */
+    bool is_lagging;   /* clients */
+    bool is_wait;      /* drain */
+    bool is_unchecked; /* snapshot */
 };
 
 /* @argv: the operands alone, @argc of them, as many as the command's row allows. */

@@ -53,6 +53,30 @@ static const struct command commands[] = {
      "close a client's connection, or all of one name",
      "CLIENT is an id as `sluicectl clients` shows it (0-17), or a name in the room. Exits with 1 if there "
      "is none."},
+    {"check", "DATA_DIR", 1, 1, check_command,
+     "verify a store: blocks, checksums, order, index, epochs, rows",
+     "Reads everything in DATA_DIR and holds it against everything else: one consistent state, also "
+     "while a server runs, which goes on meanwhile. Nothing is changed, and of a store that no server "
+     "has no file is touched.\n"
+     "Says what is there, or each problem with its place, up to 100 of them, and what they mean for who "
+     "uses the server. A text in a row has no checksum: that it was changed into another one cannot "
+     "be noticed.\n"
+     "With --json: {\"whole\":true,...,\"problem_count\":0,\"problems\":[]}; a problem is "
+     "{\"part\":\"log\",\"seq\":17,\"text\":\"...\"}, seq only where it is about an operation or "
+     "the block that begins with it.\n"
+     "Exits with 1 if anything is wrong, or nothing could be read. Whoever may not write "
+     "DATA_DIR/store/lock.mdb cannot check the store of a running server."},
+    {"snapshot", "DATA_DIR DEST", 2, 2, snapshot_command,
+     "copy a store, consistent, while the server runs",
+     "DEST is a directory that does not exist yet, or is empty. The copy is the store at one moment, without "
+     "free pages, with the modes of the original's files, and for root their owner. It is verified before "
+     "it gets its name: when the command ends with 0 it is whole and on disk, and otherwise not there at all. "
+     "Only a kill -9 leaves a DEST.XXXXXX (or, in a DEST that was there, DEST/snapshot.XXXXXX) behind.\n"
+     "A server can be started on it beside the first one. It has a number of its own and begins a new epoch: "
+     "a client that comes from the original, and knows more than the copy has, is told so. Events that the "
+     "server has not committed yet, at most a moment's, are not in it.\n"
+     "While it copies, the original's file grows by what is published.\n"
+     "With --json: what `check --json` says of the copy, and {\"dest\":...,\"checked\":true}."},
     {"drain", "", 0, 0, drain_command,
      "tell the server to let its clients finish, and end",
      "What SIGTERM does. Asked for again, the wait is cut short, as by a second signal."},
@@ -101,6 +125,8 @@ static const struct command_option options[] = {
      "only clients with subscriptions that lag"},
     {'\0', "wait", NULL, COMMAND_OPTION_FLAG, AT(is_wait), WITHOUT_SET, 0, 0, "drain",
      "show how far it is until the server is gone"},
+    {'\0', "no-check", NULL, COMMAND_OPTION_FLAG, AT(is_unchecked), WITHOUT_SET, 0, 0, "snapshot",
+     "do not verify the copy: what is damaged is copied as it is"},
 };
 /* clang-format on */
 

@@ -217,3 +217,33 @@ void help_manual(FILE *output)
     (void)fputs(".El\n.Sh OPTIONS\nBefore or behind the command.\n", output);
     manual_options_of(output, NULL);
 }
+
+/* --- the completions ---------------------------------------------------------------------------- */
+
+static void option_row(FILE *output, const char *name, const struct command_option *option)
+{
+    (void)fprintf(output, "option\t%s\t%s\t%s\t%s\n", name,
+                  option->argument != NULL ? option->argument : "",
+                  option->command != NULL ? option->command : "", option->help);
+}
+
+void help_rows(FILE *output)
+{
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
+
+        (void)fprintf(output, "command\t%s\t%s\t%s\n", command->name, command->operands,
+                      command->summary);
+    }
+    for (size_t i = 0; i < command_option_count(); i++) {
+        const struct command_option *option = command_option_at(i);
+        char letter[] = "-x";
+        char name[64];
+
+        (void)snprintf(name, sizeof name, "--%s", option->name);
+        option_row(output, name, option);
+        letter[1] = option->letter;
+        if (option->letter != '\0')
+            option_row(output, letter, option);
+    }
+}

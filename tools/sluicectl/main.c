@@ -29,6 +29,10 @@ int main(int argc, char **argv)
         help_manual(stdout);
         return output_close(COMMAND_DONE);
     }
+    if (argc == 2 && strcmp(argv[1], "--rows") == 0) {
+        help_rows(stdout);
+        return output_close(COMMAND_DONE);
+    }
     switch (arguments_read(argc, argv, &arguments)) {
     case ARGUMENTS_BAD:
         return COMMAND_USAGE;
