@@ -368,7 +368,7 @@ static bool meta_read(struct verify *verify)
     report->epoch = verify->meta.epoch;
     report->first_seq = verify->meta.first_seq;
     report->last_seq = verify->meta.committed_seq;
-    report->last_time_ns = (uint64_t)verify->meta.committed_time_ns;
+    report->last_time_ns = verify->meta.committed_time_ns;
     return true;
 }
 

@@ -47,7 +47,7 @@ struct verify_report {
     uint64_t epoch;
     uint64_t first_seq;
     uint64_t last_seq;
-    uint64_t last_time_ns; /* CLOCK_REALTIME, of the last operation */
+    int64_t last_time_ns; /* CLOCK_REALTIME, of the last operation */
     uint64_t file_bytes;
     uint64_t log_bytes;
     uint64_t page_count;
