@@ -176,6 +176,8 @@ static void check_listeners(struct config_reader *reader, const char *name,
     struct address address;
     const char *reason;
 
+    if (config_environment(reader, "LISTEN_FDS") != NULL && !config_is_said(reader, row))
+        return; /* sockets that systemd has opened stand in for it */
     for (size_t i = 0; i < list->count; i++) {
         int rc = address_parse(list->items[i], &address, &reason);
 
@@ -243,8 +245,6 @@ void config_check_machine(struct config_reader *reader)
     check_run_dir(reader, &user);
     check_schema(reader);
     check_descriptors(reader);
-    if (config_environment(reader, "LISTEN_FDS") != NULL)
-        return; /* the sockets are there already, and not from us */
     check_listeners(reader, "listen", &config->listen);
     check_listeners(reader, "broker-listen", &config->broker_listen);
 }

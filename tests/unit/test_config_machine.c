@@ -189,16 +189,6 @@ static void a_place_to_listen_must_be_possible(void **state)
                     "--listen: 192.0.2.1:8000 is none of this machine's addresses now");
 }
 
-static void sockets_that_are_given_are_not_looked_for(void **state)
-{
-    struct machine *machine = *state;
-    const char *const arguments[] = {"--listen=unix:no/such", NULL};
-    const char *const environment[] = {"LISTEN_FDS=1", NULL};
-
-    assert_int_equal(config_read_with(machine->f, arguments, environment), CONFIG_RUN);
-    assert_int_equal(config_read_with(machine->f, arguments, NULL), CONFIG_WRONG);
-}
-
 static void a_schema_must_be_readable_and_is_named_with_its_place(void **state)
 {
     struct machine *machine = *state;
@@ -233,7 +223,6 @@ int main(void)
         TEST(who_will_run_must_be_able_to_write),
         TEST(a_ring_needs_a_tmpfs_that_it_fits_into),
         TEST(a_place_to_listen_must_be_possible),
-        TEST(sockets_that_are_given_are_not_looked_for),
         TEST(a_schema_must_be_readable_and_is_named_with_its_place),
         TEST(too_few_open_files_are_told),
     };
