@@ -55,6 +55,8 @@ FOREIGN = {
     "ini.h": ["server/*"],
     "systemd/": ["server/*"],
     "xxhash.h": ["bus", "store"],
+    "curl/": ["tools"],
+    "json-c/": ["tools"],
     "sys/epoll.h": ["server/net", "server/*", "tools"],
 }
 
