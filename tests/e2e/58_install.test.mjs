@@ -22,6 +22,11 @@ const INSTALLED = [
   'bin/sluicectl',
   'bin/sluice-bench',
   'etc/sluice/sluice.conf',
+  'lib/systemd/system/sluice.service',
+  'lib/systemd/system/sluice.socket',
+  'lib/sysusers.d/sluice.conf',
+  'share/bash-completion/completions/sluice',
+  'share/bash-completion/completions/sluicectl',
   'share/doc/sluice/README.md',
   'share/doc/sluice/examples/orders.graphql',
   'share/doc/sluice/examples/sluice.conf',
@@ -29,6 +34,8 @@ const INSTALLED = [
   'share/man/man1/sluicectl.1',
   'share/man/man5/sluice.conf.5',
   'share/man/man8/sluice.8',
+  'share/zsh/site-functions/_sluice',
+  'share/zsh/site-functions/_sluicectl',
 ];
 
 /** Installs what is built into @destination; nothing is built anew. */
