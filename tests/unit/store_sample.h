@@ -22,7 +22,7 @@ struct store_fixture *sample_copy(const struct store_fixture *from);
 
 /*
  * What can be held against something else: state, blocks, live entries of topics, index entries and
- * the keys of rows, as one number.
+ * the keys of rows, as one number. Of the state without the store's number and the clean mark.
  */
 uint64_t sample_digest(struct store *store);
 

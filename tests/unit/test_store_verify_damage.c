@@ -1,136 +1,9 @@
-/* One kind of damage at a time, made through LMDB itself: each is found, and named. */
-#include <stdio.h>
-#include <stdlib.h>
+/* Damage of state, log, topics and epochs: each is found, and named. */
 #include <string.h>
 #include <xxhash.h>
 
 #include "store/epoch.h"
-#include "store/layout.h"
-#include "store/row_key.h"
-#include "store/verify.h"
-#include "tests/unit/store_fixture_rows.h"
-#include "tests/unit/store_sample.h"
-
-static struct store_fixture *sample; /* closed */
-static struct verify_report report;  /* of the last look */
-
-static int sample_setup(void **state)
-{
-    (void)state;
-    sample = store_fixture_new(NULL);
-    assert_int_equal(store_fixture_open(sample), 0);
-    sample_fill(sample);
-    store_fixture_close(sample);
-    return 0;
-}
-
-static int sample_teardown(void **state)
-{
-    (void)state;
-    store_fixture_free(sample);
-    return 0;
-}
-
-/* --- expectations ----------------------------------------------------------------------------- */
-
-static void look(const struct store_fixture *fixture)
-{
-    int rc = verify_store(fixture->dir, NULL, NULL, &report);
-
-    if (rc != 0)
-        fail_msg("%d: %s", rc, store_error_text());
-}
-
-static void problems_print(void)
-{
-    for (uint64_t i = 0; i < report.problem_count && i < VERIFY_PROBLEMS_MAX; i++)
-        print_error("  %s %llu: %s\n", verify_part_name(report.problems[i].part),
-                    (unsigned long long)report.problems[i].seq, report.problems[i].text);
-}
-
-/* --- one damage at a time --------------------------------------------------------------------- */
-
-struct edit {
-    struct store_fixture *fixture;
-    MDB_txn *txn;
-    struct store_databases db;
-};
-
-typedef void edit_function(struct edit *edit);
-
-struct damage {
-    const char *what;
-    edit_function *make;
-    enum verify_part part;
-    const char *words;
-};
-
-static void damage_make(struct store_fixture *fixture, edit_function *make)
-{
-    struct edit edit = {.fixture = fixture};
-
-    assert_int_equal(store_fixture_open(fixture), 0);
-    edit.db = fixture->store->db;
-    assert_int_equal(mdb_txn_begin(fixture->store->mdb, NULL, 0, &edit.txn), 0);
-    make(&edit);
-    assert_int_equal(mdb_txn_commit(edit.txn), 0);
-    store_fixture_close(fixture);
-}
-
-static void damage_expect(const struct damage *damage)
-{
-    for (uint64_t i = 0; i < report.problem_count && i < VERIFY_PROBLEMS_MAX; i++) {
-        if (report.problems[i].part == damage->part &&
-            strstr(report.problems[i].text, damage->words) != NULL)
-            return;
-    }
-    problems_print();
-    fail_msg("%s: nobody says '%s' of %s", damage->what, damage->words,
-             verify_part_name(damage->part));
-}
-
-static void damages_try(const struct damage *damages, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct store_fixture *fixture = sample_copy(sample);
-
-        damage_make(fixture, damages[i].make);
-        look(fixture);
-        damage_expect(&damages[i]);
-        store_fixture_free(fixture);
-    }
-}
-
-#define DAMAGES_TRY(damages) damages_try(damages, sizeof(damages) / sizeof((damages)[0]))
-
-/* --- helpers of edits ------------------------------------------------------------------------- */
-
-static void put(struct edit *edit, MDB_dbi dbi, MDB_val key, MDB_val data)
-{
-    assert_int_equal(mdb_put(edit->txn, dbi, &key, &data, 0), 0);
-}
-
-static void drop(struct edit *edit, MDB_dbi dbi, MDB_val key)
-{
-    assert_int_equal(mdb_del(edit->txn, dbi, &key, NULL), 0);
-}
-
-/* A copy of the value of @key, which the caller may change; until the next call. */
-static MDB_val value_of(struct edit *edit, MDB_dbi dbi, MDB_val key)
-{
-    static uint8_t copy[512 * 1024];
-    MDB_val data;
-
-    assert_int_equal(mdb_get(edit->txn, dbi, &key, &data), 0);
-    assert_in_range(data.mv_size, 0, sizeof copy);
-    memcpy(copy, data.mv_data, data.mv_size);
-    return (MDB_val){data.mv_size, copy};
-}
-
-static MDB_val text(const char *bytes)
-{
-    return val_of(bytes, strlen(bytes));
-}
+#include "tests/unit/store_damage.h"
 
 static struct store_meta meta_of(struct edit *edit)
 {
@@ -142,7 +15,7 @@ static void meta_put(struct edit *edit, const struct store_meta *meta)
 {
     struct meta_value value = {.meta = *meta, .check = XXH3_64bits(meta, sizeof *meta)};
 
-    put(edit, edit->db.meta, text(STORE_META_KEY), val_of(&value, sizeof value));
+    edit_put(edit, edit->db.meta, edit_text(STORE_META_KEY), val_of(&value, sizeof value));
 }
 
 /* The first seq of block @place; from behind: -1 is the last. */
@@ -166,7 +39,7 @@ static struct topic_place topic_entry(struct edit *edit, const char *topic, bool
 {
     struct topic_place place;
     MDB_cursor *cursor = NULL;
-    MDB_val key = text(topic);
+    MDB_val key = edit_text(topic);
     MDB_val data;
 
     assert_int_equal(mdb_cursor_open(edit->txn, edit->db.topic, &cursor), 0);
@@ -182,13 +55,13 @@ static void topic_put(struct edit *edit, const char *topic, uint64_t block_seq, 
 {
     struct topic_value value = topic_value_make(block_seq, last_seq);
 
-    put(edit, edit->db.topic, text(topic), val_of(&value, sizeof value));
+    edit_put(edit, edit->db.topic, edit_text(topic), val_of(&value, sizeof value));
 }
 
 static void topic_drop(struct edit *edit, const char *topic, const struct topic_place *place)
 {
     struct topic_value value = topic_value_make(place->block_first_seq, place->topic_last_seq);
-    MDB_val key = text(topic);
+    MDB_val key = edit_text(topic);
     MDB_val data = val_of(&value, sizeof value);
 
     assert_int_equal(mdb_del(edit->txn, edit->db.topic, &key, &data), 0);
@@ -198,15 +71,15 @@ static void topic_drop(struct edit *edit, const char *topic, const struct topic_
 
 static void state_gone(struct edit *edit)
 {
-    drop(edit, edit->db.meta, text(STORE_META_KEY));
+    edit_drop(edit, edit->db.meta, edit_text(STORE_META_KEY));
 }
 
 static void state_flipped(struct edit *edit)
 {
-    MDB_val value = value_of(edit, edit->db.meta, text(STORE_META_KEY));
+    MDB_val value = edit_value(edit, edit->db.meta, edit_text(STORE_META_KEY));
 
     ((uint8_t *)value.mv_data)[20] ^= 1;
-    put(edit, edit->db.meta, text(STORE_META_KEY), value);
+    edit_put(edit, edit->db.meta, edit_text(STORE_META_KEY), value);
 }
 
 static void state_of_another_format(struct edit *edit)
@@ -251,34 +124,34 @@ static void state_with_half_a_position(struct edit *edit)
 
 static void unknown_key(struct edit *edit)
 {
-    put(edit, edit->db.meta, text("stranger"), text("1"));
+    edit_put(edit, edit->db.meta, edit_text("stranger"), edit_text("1"));
 }
 
 static void counter_of_no_table(struct edit *edit)
 {
-    put(edit, edit->db.meta, val_of("id\0\x17", 4), val_of("\1\0\0\0\0\0\0\0", 8));
+    edit_put(edit, edit->db.meta, val_of("id\0\x17", 4), val_of("\1\0\0\0\0\0\0\0", 8));
 }
 
 static void counter_cut(struct edit *edit)
 {
-    put(edit, edit->db.meta, val_of("id\0\1", 4), val_of("\1\0\0", 3));
+    edit_put(edit, edit->db.meta, val_of("id\0\1", 4), val_of("\1\0\0", 3));
 }
 
 static void catalog_cut(struct edit *edit)
 {
-    MDB_val value = value_of(edit, edit->db.meta, text(STORE_CATALOG_KEY));
+    MDB_val value = edit_value(edit, edit->db.meta, edit_text(STORE_CATALOG_KEY));
 
     value.mv_size--;
-    put(edit, edit->db.meta, text(STORE_CATALOG_KEY), value);
+    edit_put(edit, edit->db.meta, edit_text(STORE_CATALOG_KEY), value);
 }
 
 static void catalog_of_tomorrow(struct edit *edit)
 {
-    MDB_val value = value_of(edit, edit->db.meta, text(STORE_CATALOG_KEY));
+    MDB_val value = edit_value(edit, edit->db.meta, edit_text(STORE_CATALOG_KEY));
     uint64_t version = meta_of(edit).committed_seq + 1;
 
     memcpy((uint8_t *)value.mv_data + 8, &version, sizeof version);
-    put(edit, edit->db.meta, text(STORE_CATALOG_KEY), value);
+    edit_put(edit, edit->db.meta, edit_text(STORE_CATALOG_KEY), value);
 }
 
 static void damage_of_the_state_is_named(void **state)
@@ -306,7 +179,7 @@ static void damage_of_the_state_is_named(void **state)
 
 static void epoch_put(struct edit *edit, uint64_t first_seq, const void *value, size_t bytes)
 {
-    put(edit, edit->db.epoch, key_of(&first_seq), val_of(value, bytes));
+    edit_put(edit, edit->db.epoch, key_of(&first_seq), val_of(value, bytes));
 }
 
 static void epoch_zero(struct edit *edit)
@@ -334,7 +207,7 @@ static void epoch_in_force_gone(struct edit *edit)
 {
     const uint64_t seq = 161;
 
-    drop(edit, edit->db.epoch, key_of(&seq));
+    edit_drop(edit, edit->db.epoch, key_of(&seq));
 }
 
 static void damage_of_epochs_is_named(void **state)
@@ -357,14 +230,14 @@ static void damage_of_epochs_is_named(void **state)
 static void block_change(struct edit *edit, int place, size_t at, bool is_sealed)
 {
     uint64_t seq = block_key(edit, place);
-    MDB_val value = value_of(edit, edit->db.log, key_of(&seq));
+    MDB_val value = edit_value(edit, edit->db.log, key_of(&seq));
     struct block_head head;
 
     ((uint8_t *)value.mv_data)[at] ^= 1;
     memcpy(&head, value.mv_data, sizeof head);
     if (is_sealed)
         block_seal(value.mv_data, &head, value.mv_size - sizeof head);
-    put(edit, edit->db.log, key_of(&seq), value);
+    edit_put(edit, edit->db.log, key_of(&seq), value);
 }
 
 static void record_flipped(struct edit *edit)
@@ -406,46 +279,46 @@ static void block_gone(struct edit *edit)
 {
     uint64_t seq = block_key(edit, 2);
 
-    drop(edit, edit->db.log, key_of(&seq));
+    edit_drop(edit, edit->db.log, key_of(&seq));
 }
 
 static void first_block_gone(struct edit *edit)
 {
     uint64_t seq = block_key(edit, 0);
 
-    drop(edit, edit->db.log, key_of(&seq));
+    edit_drop(edit, edit->db.log, key_of(&seq));
 }
 
 static void last_block_gone(struct edit *edit)
 {
     uint64_t seq = block_key(edit, -1);
 
-    drop(edit, edit->db.log, key_of(&seq));
+    edit_drop(edit, edit->db.log, key_of(&seq));
 }
 
 static void block_twice(struct edit *edit)
 {
     uint64_t seq = block_key(edit, 2);
-    MDB_val value = value_of(edit, edit->db.log, key_of(&seq));
+    MDB_val value = edit_value(edit, edit->db.log, key_of(&seq));
 
     seq += 3;
-    put(edit, edit->db.log, key_of(&seq), value);
+    edit_put(edit, edit->db.log, key_of(&seq), value);
 }
 
 static void block_cut(struct edit *edit)
 {
     uint64_t seq = block_key(edit, 2);
 
-    put(edit, edit->db.log, key_of(&seq), text("short"));
+    edit_put(edit, edit->db.log, key_of(&seq), edit_text("short"));
 }
 
 static void block_without_a_number(struct edit *edit)
 {
     uint64_t seq = block_key(edit, 2);
-    MDB_val value = value_of(edit, edit->db.log, key_of(&seq));
+    MDB_val value = edit_value(edit, edit->db.log, key_of(&seq));
 
     seq = 0;
-    put(edit, edit->db.log, key_of(&seq), value);
+    edit_put(edit, edit->db.log, key_of(&seq), value);
 }
 
 /* A block behind the last with one record of it. */
@@ -466,7 +339,7 @@ static void block_append(struct edit *edit, const struct record_spec *spec, int6
 
     record_stamp(at, seq, time_ns);
     block_seal(value, &head, bytes);
-    put(edit, edit->db.log, key_of(&seq), val_of(value, sizeof head + bytes));
+    edit_put(edit, edit->db.log, key_of(&seq), val_of(value, sizeof head + bytes));
     meta.committed_seq++;
     meta.log_count++;
     meta.log_bytes += sizeof head + bytes;
@@ -611,7 +484,7 @@ static void topic_of_a_long_name(struct edit *edit)
     char name[300];
 
     memset(name, 'n', sizeof name);
-    put(edit, edit->db.topic, val_of(name, sizeof name), val_of(&value, sizeof value));
+    edit_put(edit, edit->db.topic, val_of(name, sizeof name), val_of(&value, sizeof value));
 }
 
 static void damage_of_the_topic_index_is_named(void **state)
@@ -634,7 +507,7 @@ static void damage_of_the_topic_index_is_named(void **state)
 
 static void trimmed_put(struct edit *edit, const char *topic, uint64_t seq, size_t bytes)
 {
-    put(edit, edit->db.trimmed, text(topic), val_of(&seq, bytes));
+    edit_put(edit, edit->db.trimmed, edit_text(topic), val_of(&seq, bytes));
 }
 
 static void trimmed_too_late(struct edit *edit)
@@ -671,211 +544,6 @@ static void damage_of_what_was_trimmed_is_named(void **state)
     DAMAGES_TRY(damages);
 }
 
-/* --- rows and their indexes ------------------------------------------------------------------- */
-
-enum {
-    THING = 1,
-    CODE = 1, /* its columns */
-    RANK = 2,
-    BY_CODE = 0, /* its indexes */
-    BY_RANK = 1,
-};
-
-static void row_put(struct edit *edit, uint16_t table, uint64_t id, MDB_val value)
-{
-    uint8_t key[ROW_KEY_BYTES];
-
-    row_key_write(key, table, id);
-    put(edit, edit->db.row, val_of(key, sizeof key), value);
-}
-
-static MDB_val row_value(struct edit *edit, uint64_t id)
-{
-    uint8_t key[ROW_KEY_BYTES];
-
-    row_key_write(key, THING, id);
-    return value_of(edit, edit->db.row, val_of(key, sizeof key));
-}
-
-static void row_gone(struct edit *edit)
-{
-    uint8_t key[ROW_KEY_BYTES];
-
-    row_key_write(key, THING, 4);
-    drop(edit, edit->db.row, val_of(key, sizeof key));
-}
-
-static void row_cut(struct edit *edit)
-{
-    MDB_val value = row_value(edit, 4);
-
-    value.mv_size--;
-    row_put(edit, THING, 4, value);
-}
-
-static void row_of_no_table(struct edit *edit)
-{
-    row_put(edit, 77, 4, row_value(edit, 4));
-}
-
-static void row_with_a_short_key(struct edit *edit)
-{
-    put(edit, edit->db.row, val_of("\0\1\0", 3), text("x"));
-}
-
-static void row_of_a_later_id(struct edit *edit)
-{
-    put(edit, edit->db.meta, val_of("id\0\1", 4), val_of("\5\0\0\0\0\0\0\0", 8));
-}
-
-/* Writes over the first place where @from stands in row 4. */
-static void row_overwrite(struct edit *edit, const char *from, const char *to)
-{
-    MDB_val value = row_value(edit, 4);
-    uint8_t *at = memmem(value.mv_data, value.mv_size, from, strlen(from));
-
-    assert_non_null(at);
-    memcpy(at, to, strlen(to));
-    row_put(edit, THING, 4, value);
-}
-
-static void row_with_another_type(struct edit *edit)
-{
-    row_overwrite(edit, "\"code 4\"", "\"code 4 ");
-}
-
-static void row_with_another_id(struct edit *edit)
-{
-    row_overwrite(edit, "4\"code", "6\"code");
-}
-
-/* The rank of 4 is 1: its piece gets no byte, and the code's one more. */
-static void row_with_a_null(struct edit *edit)
-{
-    MDB_val value = row_value(edit, 4);
-    uint32_t *ends = (uint32_t *)((uint8_t *)value.mv_data + 4);
-
-    ends[CODE] = ends[RANK];
-    row_put(edit, THING, 4, value);
-}
-
-static void damage_of_rows_is_named(void **state)
-{
-    static const struct damage damages[] = {
-        {"no row", row_gone, VERIFY_INDEXES, "an entry of row 4 of Thing, which is not there"},
-        {"a stump", row_cut, VERIFY_ROWS, "row 4 of Thing is damaged"},
-        {"a table", row_of_no_table, VERIFY_ROWS, "rows of table 77, which there is not"},
-        {"a key", row_with_a_short_key, VERIFY_ROWS, "has 3 bytes"},
-        {"an id", row_of_a_later_id, VERIFY_ROWS,
-         "row 6 of Thing: the last id that was given is 5"},
-        {"a type", row_with_another_type, VERIFY_ROWS, "row 4 of Thing: code has a value"},
-        {"its id", row_with_another_id, VERIFY_ROWS, "row 4 of Thing: its id is another"},
-        {"null", row_with_a_null, VERIFY_ROWS, "row 4 of Thing: rank is null"},
-    };
-
-    (void)state;
-    DAMAGES_TRY(damages);
-}
-
-static struct index_key entry_of(struct edit *edit, int index, const char *json, uint64_t id)
-{
-    const struct catalog_table *table = rows_table_of(edit->fixture, "Thing");
-    struct index_layout layout;
-    struct index_key key;
-
-    index_layout_make(table, &table->indexes[index], &layout);
-    index_key_begin(&key, &layout);
-    index_key_add(&key, &layout, 0, (struct catalog_text){json, strlen(json)});
-    index_key_add_id(&key, id);
-    return key;
-}
-
-static void index_entry_gone(struct edit *edit)
-{
-    struct index_key key = entry_of(edit, BY_CODE, "\"code 4\"", 4);
-
-    drop(edit, edit->db.index, val_of(key.bytes, key.size));
-}
-
-static void index_entry_of_no_row(struct edit *edit)
-{
-    struct index_key key = entry_of(edit, BY_CODE, "\"code 7\"", 7); /* deleted */
-
-    put(edit, edit->db.index, val_of(key.bytes, key.size), val_of("", 0));
-}
-
-static void index_entry_of_another_value(struct edit *edit)
-{
-    struct index_key key = entry_of(edit, BY_RANK, "2147483647", 4);
-
-    put(edit, edit->db.index, val_of(key.bytes, key.size), val_of("", 0));
-}
-
-static void index_entry_with_a_value(struct edit *edit)
-{
-    struct index_key key = entry_of(edit, BY_CODE, "\"code 4\"", 4);
-
-    put(edit, edit->db.index, val_of(key.bytes, key.size), text("x"));
-}
-
-static void index_never_made(struct edit *edit)
-{
-    put(edit, edit->db.index, val_of("\1\1\1\0\0\0\0\0\0\0\4", 11), val_of("", 0));
-}
-
-static void index_entry_cut(struct edit *edit)
-{
-    put(edit, edit->db.index, val_of("\0\1\1", 3), val_of("", 0));
-}
-
-/* Row @id gets the code of @like, and its index has it so. */
-static void code_twice(struct edit *edit, uint64_t id, const char *old, const char *like)
-{
-    struct index_key key = entry_of(edit, BY_CODE, old, id);
-    MDB_val value = row_value(edit, id);
-    uint8_t *at = memmem(value.mv_data, value.mv_size, old, strlen(old));
-
-    assert_non_null(at);
-    assert_int_equal(strlen(old), strlen(like));
-    memcpy(at, like, strlen(like));
-    row_put(edit, THING, id, value);
-    drop(edit, edit->db.index, val_of(key.bytes, key.size));
-    key = entry_of(edit, BY_CODE, like, id);
-    put(edit, edit->db.index, val_of(key.bytes, key.size), val_of("", 0));
-}
-
-static void unique_twice(struct edit *edit)
-{
-    code_twice(edit, 8, "\"code 8\"", "\"code 4\"");
-}
-
-static void unique_twice_in_long_texts(struct edit *edit)
-{
-    char old[700];
-    char like[700];
-
-    (void)snprintf(old, sizeof old, "\"%0600d-6\"", 0);
-    (void)snprintf(like, sizeof like, "\"%0600d-3\"", 0);
-    code_twice(edit, 6, old, like);
-}
-
-static void damage_of_indexes_is_named(void **state)
-{
-    static const struct damage damages[] = {
-        {"one less", index_entry_gone, VERIFY_INDEXES, "row 4 of Thing has no entry in index 0"},
-        {"no row", index_entry_of_no_row, VERIFY_INDEXES, "row 7 of Thing, which is not there"},
-        {"a value", index_entry_of_another_value, VERIFY_INDEXES, "row 4 of Thing with another"},
-        {"a content", index_entry_with_a_value, VERIFY_INDEXES, "is damaged"},
-        {"an index", index_never_made, VERIFY_INDEXES, "entries of index 257, which there is not"},
-        {"a stump", index_entry_cut, VERIFY_INDEXES, "is damaged"},
-        {"a code", unique_twice, VERIFY_INDEXES, "row 8 of Thing has the same code as row 4"},
-        {"a long code", unique_twice_in_long_texts, VERIFY_INDEXES, "row 6 of Thing has the same"},
-    };
-
-    (void)state;
-    DAMAGES_TRY(damages);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -884,9 +552,7 @@ int main(void)
         cmocka_unit_test(damage_of_the_log_is_named),
         cmocka_unit_test(damage_of_the_topic_index_is_named),
         cmocka_unit_test(damage_of_what_was_trimmed_is_named),
-        cmocka_unit_test(damage_of_rows_is_named),
-        cmocka_unit_test(damage_of_indexes_is_named),
     };
 
-    return cmocka_run_group_tests_name("store verify damage", tests, sample_setup, sample_teardown);
+    return cmocka_run_group_tests_name("store verify damage", tests, damage_setup, damage_teardown);
 }
