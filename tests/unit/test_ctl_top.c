@@ -167,22 +167,20 @@ static void the_table_shows_it_all_and_nothing_that_a_terminal_obeys(void **stat
         "commits 2.0/s of 25.0 operations, 5.0 ms each, more than 1 % of them beyond measure\n",
         "ring 25 % of 4.0 MiB not on disk (1,101 operations), waits for room 0/s\n",
         "store 1.0 KiB, 50 % of its largest size, log 6 B, numbers 1 to 1,201, disk has 5 B left\n",
-        "worker 0   11  50 %  1.0 MiB        2       3    1  4.0 KiB  25.0    100       0      "
-        "200\n",
+        "worker 0   11  50 %  1.0 MiB        2       3    1  4.0 KiB  25.0    100       0 ",
         "     3.0     30.0            3  a\\u001bb\n",
         "(of the newest 10 operations, 2.0 s)\n",
         "0-17             broker    \\u001b  127.0.0.1:5000    1     9 B\n",
     };
-    struct json_object *clients = field_parse(
+    static const char list[] =
         "{\"clients\":[{\"id\":\"0-17\",\"protocol\":\"broker\",\"name\":\"\\u001b\",\"lagging\":1,"
-        "\"peer\":\"127.0.0.1:5000\",\"queued_bytes\":9}]}",
-        strlen("{\"clients\":[{\"id\":\"0-17\",\"protocol\":\"broker\",\"name\":\"\\u001b\","
-               "\"lagging\":1,\"peer\":\"127.0.0.1:5000\",\"queued_bytes\":9}]}"));
+        "\"peer\":\"127.0.0.1:5000\",\"queued_bytes\":9}]}";
+    struct json_object *clients = field_parse(list, sizeof list - 1);
     char *text = view_of(*state, field_array(clients, "clients"));
 
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         if (strstr(text, shown[i]) == NULL)
-            fail_msg("not there: %sbut\n%s", shown[i], text);
+            fail_msg("not there: %s\nbut\n%s", shown[i], text);
     }
     assert_null(strchr(text, '\33'));
     free(text);

@@ -27,11 +27,11 @@ struct reading {
 /* "-": operands are returned in their place; ":": a missing argument is told as one. */
 static void reading_init(struct reading *reading, struct arguments *arguments)
 {
-    char *letter = reading->letters;
+    char *letter;
 
     CHECK(command_option_count() <= OPTIONS_MAX);
     *reading = (struct reading){.arguments = arguments};
-    letter = stpcpy(letter, LETTERS_BEFORE);
+    letter = stpcpy(reading->letters, LETTERS_BEFORE);
     for (size_t i = 0; i < command_option_count(); i++) {
         const struct command_option *option = command_option_at(i);
 

@@ -1,6 +1,6 @@
 #include "tools/sluicectl/help.h"
 
-#include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "tools/sluicectl/command.h"
@@ -58,38 +58,51 @@ static void show_option(FILE *output, const struct command_option *option)
     show_row(output, left, option->help);
 }
 
-/* @name: of the command; NULL: the options that all have. */
-static size_t show_options_of(FILE *output, const char *name)
+/* @name: of a command; NULL: is it an option that all have? */
+static bool is_option_of(const struct command_option *option, const char *name)
 {
-    size_t count = 0;
+    if (name == NULL || option->command == NULL)
+        return name == NULL && option->command == NULL;
+    return strcmp(option->command, name) == 0;
+}
 
+static bool has_options(const char *name)
+{
     for (size_t i = 0; i < command_option_count(); i++) {
-        const struct command_option *option = command_option_at(i);
-        bool is_shown = name == NULL || option->command == NULL
-                            ? option->command == name
-                            : strcmp(option->command, name) == 0;
-
-        if (!is_shown)
-            continue;
-        show_option(output, option);
-        count++;
+        if (is_option_of(command_option_at(i), name))
+            return true;
     }
-    return count;
+    return false;
+}
+
+static void show_options_of(FILE *output, const char *name)
+{
+    for (size_t i = 0; i < command_option_count(); i++) {
+        if (is_option_of(command_option_at(i), name))
+            show_option(output, command_option_at(i));
+    }
+}
+
+/* Summaries are ASCII, and begin with a small letter. */
+static void show_sentence(FILE *output, const char *text)
+{
+    (void)fprintf(output, "%c%s.\n", text[0] - 'a' + 'A', text + 1);
 }
 
 static void show_command(FILE *output, const struct command *command)
 {
     (void)fprintf(output, "Usage: sluicectl [OPTION]... %s%s%s\n", command->name,
                   *command->operands != '\0' ? " " : "", command->operands);
-    (void)fprintf(output, "%c%s.\n", toupper(command->summary[0]), command->summary + 1);
+    show_sentence(output, command->summary);
     if (*command->details != '\0') {
         (void)fputc('\n', output);
         show_wrapped(output, 0, command->details);
     }
     (void)fputc('\n', output);
-    if (show_options_of(output, command->name) > 0)
+    show_options_of(output, command->name);
+    if (has_options(command->name))
         (void)fputc('\n', output);
-    (void)show_options_of(output, NULL);
+    show_options_of(output, NULL);
 }
 
 static void show_all(FILE *output)
@@ -106,21 +119,13 @@ static void show_all(FILE *output)
         show_row(output, left, command->summary);
     }
     (void)fputs("\nOptions of all commands, before or behind them:\n", output);
-    (void)show_options_of(output, NULL);
+    show_options_of(output, NULL);
     for (size_t i = 0; i < command_count(); i++) {
         const char *name = command_at(i)->name;
-        bool is_first = true;
 
-        for (size_t j = 0; j < command_option_count(); j++) {
-            const struct command_option *option = command_option_at(j);
-
-            if (option->command == NULL || strcmp(option->command, name) != 0)
-                continue;
-            if (is_first)
-                (void)fprintf(output, "\nOf `%s`:\n", name);
-            is_first = false;
-            show_option(output, option);
-        }
+        if (has_options(name))
+            (void)fprintf(output, "\nOf `%s`:\n", name);
+        show_options_of(output, name);
     }
     (void)fputs(
         "\n`sluicectl COMMAND --help` says more about a command.\n"
@@ -175,45 +180,38 @@ static void manual_option(FILE *output, const struct command_option *option)
     (void)fputs(".\n", output);
 }
 
-static void manual_options_of(FILE *output, const struct command *command)
+static void manual_options_of(FILE *output, const char *name)
 {
-    bool is_open = false;
-
+    if (!has_options(name))
+        return;
+    (void)fputs(".Bl -tag -width Ds\n", output);
     for (size_t i = 0; i < command_option_count(); i++) {
-        const struct command_option *option = command_option_at(i);
-        bool is_shown = command == NULL || option->command == NULL
-                            ? command == NULL && option->command == NULL
-                            : strcmp(option->command, command->name) == 0;
-
-        if (!is_shown)
-            continue;
-        if (!is_open)
-            (void)fputs(".Bl -tag -width Ds\n", output);
-        is_open = true;
-        manual_option(output, option);
+        if (is_option_of(command_option_at(i), name))
+            manual_option(output, command_option_at(i));
     }
-    if (is_open)
-        (void)fputs(".El\n", output);
+    (void)fputs(".El\n", output);
+}
+
+static void manual_command(FILE *output, const struct command *command)
+{
+    (void)fprintf(output, ".It Ic %s", command->name);
+    if (*command->operands != '\0')
+        (void)fprintf(output, " Ar %s", command->operands);
+    (void)fputc('\n', output);
+    show_sentence(output, command->summary);
+    if (*command->details != '\0') {
+        (void)fputs(".Pp\n", output);
+        manual_text(output, command->details);
+        (void)fputc('\n', output);
+    }
+    manual_options_of(output, command->name);
 }
 
 void help_manual(FILE *output)
 {
     (void)fputs(".Sh COMMANDS\n.Bl -tag -width Ds\n", output);
-    for (size_t i = 0; i < command_count(); i++) {
-        const struct command *command = command_at(i);
-
-        (void)fprintf(output, ".It Ic %s%s%s\n", command->name,
-                      *command->operands != '\0' ? " Ar " : "", command->operands);
-        (void)fputc(toupper(command->summary[0]), output);
-        manual_text(output, command->summary + 1);
-        (void)fputs(".\n", output);
-        if (*command->details != '\0') {
-            (void)fputs(".Pp\n", output);
-            manual_text(output, command->details);
-            (void)fputc('\n', output);
-        }
-        manual_options_of(output, command);
-    }
+    for (size_t i = 0; i < command_count(); i++)
+        manual_command(output, command_at(i));
     (void)fputs(".El\n.Sh OPTIONS\nBefore or behind the command.\n", output);
     manual_options_of(output, NULL);
 }

@@ -210,7 +210,7 @@ static void pause_for(const struct reader *reader, int64_t ms)
 /* Everything up to what was the end when this began. */
 static int read_to_end(struct reader *reader)
 {
-    struct page page;
+    struct page page = {0};
     uint64_t end = 0;
     unsigned waits = 0;
     int status = COMMAND_DONE;
@@ -247,7 +247,7 @@ static void follow_failed(struct reader *reader)
 
 static int follow(struct reader *reader)
 {
-    struct page page;
+    struct page page = {0};
 
     while (reader->left > 0 && !signals_has_ended()) {
         uint64_t from = reader->from;
@@ -278,7 +278,7 @@ static int begin_at_newest(struct reader *reader)
 {
     const struct command_options *options = reader->options;
     uint64_t count = options->has_limit ? options->limit : options->is_follow ? 0 : NEWEST_DEFAULT;
-    struct page page;
+    struct page page = {0};
     int rc;
 
     if (reader->topic != NULL && count > NEWEST_KEPT_MAX)
