@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { startRaw } from './lib/line.mjs';
 import { kill, lookAt } from './lib/processes.mjs';
 import { makeDirectory } from './lib/server.mjs';
 import { EPOCH, SCHEMA_SEQ, TIME, numbers } from './lib/shapes.mjs';
@@ -263,6 +264,48 @@ test('clients of all workers are listed, and kicked by id or name', async ({ sta
   const nobody = await own.run('kick', 'alice');
   assert.equal(nobody.code, 1);
   assert.match(nobody.stderr, /alice: there is no such client/);
+});
+
+test('more clients than a page has are all listed, each once', async ({ start }) => {
+  const { server, connect } = await startRaw(start, { workers: 1 });
+  const count = 1002;
+  for (const index of numbers(0, count)) {
+    connect().send({ action: 'ping', id: index });
+  }
+  await until(async () => (await server.health()).active_connections === count, {
+    what: 'all clients',
+  });
+  const { clients } = await onServer(server).json('clients');
+  assert.deepEqual(
+    clients.map(({ id }) => Number(id.split('-')[1])),
+    numbers(1, count).reverse(),
+  );
+});
+
+test('who lags is listed by clients --lagging, and in top', async ({ start }) => {
+  const server = await start({ args: ['--max-queue', '16K'] });
+  const own = onServer(server);
+  const slow = await server.broker();
+  await slow.subscribe('news');
+  slow.socket.pause();
+  const publisher = await server.broker();
+  const { clients } = await until(
+    async () => {
+      for (const index of numbers(0, 20)) {
+        publisher.send({ action: 'publish', topic: 'news', message: `${index}`.padEnd(50_000) });
+      }
+      await publisher.ping();
+      const list = await own.json('clients', '--lagging');
+      return list.clients.length === 1 && list;
+    },
+    { what: 'a client that lags' },
+  );
+  assert.equal(clients[0].protocol, 'broker');
+  assert.equal(clients[0].lagging, 1);
+  const top = await own.text('top', '--once');
+  assert.match(top, /, 1 of them lagging\n/);
+  assert.match(top, new RegExp(`\nLAGGING CLIENTS .*\n${clients[0].id} +broker `));
+  assert.deepEqual((await own.json('top')).lagging.map(({ id }) => id), [clients[0].id]);
 });
 
 // --- top
