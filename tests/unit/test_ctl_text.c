@@ -107,6 +107,7 @@ static void numbers_are_shown_as_people_read_them(void **state)
 
     assert_string_equal(format_share(text, 0, 0), "-");
     assert_string_equal(format_share(text, 0, 10), "0 %");
+    assert_string_equal(format_share(text, 1, 1e6), "0 %");
     assert_string_equal(format_share(text, 1, 250), "0.4 %");
     assert_string_equal(format_share(text, 1, 8), "12 %");
 }

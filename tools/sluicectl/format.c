@@ -97,7 +97,7 @@ const char *format_share(char text[FORMAT_BYTES], double part, double whole)
 
     if (!(whole > 0))
         (void)snprintf(text, FORMAT_BYTES, "-");
-    else if (percent <= 0 || percent >= 9.95)
+    else if (percent < 0.05 || percent >= 9.95)
         (void)snprintf(text, FORMAT_BYTES, "%.0f %%", percent > 0 ? percent : 0);
     else
         (void)snprintf(text, FORMAT_BYTES, "%.1f %%", percent);
