@@ -106,6 +106,18 @@ const char *stat_close_reason_name(enum stat_close_reason reason)
     return close_reason_names[reason];
 }
 
+const char *stat_label_names(enum stat_label label)
+{
+    static const char *const names[] = {
+        [STAT_LABEL_NONE] = "",         [STAT_LABEL_PROTOCOL] = "protocol",
+        [STAT_LABEL_REASON] = "reason", [STAT_LABEL_PUBLISH] = "protocol, durability",
+        [STAT_LABEL_BUCKET] = "",       [STAT_LABEL_PROCESS] = "process",
+    };
+
+    CHECK((size_t)label < sizeof names / sizeof names[0]);
+    return names[label];
+}
+
 void stat_add(struct bus *bus, unsigned slot, enum stat_id stat, int64_t delta)
 {
     _Atomic uint64_t *counter = counter_at(bus, slot, stat);

@@ -8,7 +8,7 @@
  *          slot go on over restarts, so that they never go back while the server runs.
  * Units    as the row says: ns, bytes, or plain counts. /metrics shows ns as seconds.
  * Callers  stat_add, stat_set, stat_observe: the slot's owner. stat_get, stat_sum: all processes.
- * Shown    by server/protocol/metrics.c, row by row; tools/prometheus/METRICS.md is the table for people.
+ * Shown    by server/protocol/metrics.c, row by row, and explained in sluice(8).
  */
 #ifndef BUS_STATS_H
 #define BUS_STATS_H
@@ -172,6 +172,9 @@ const struct stat_info *stat_info(unsigned row);
 /* "room", "broker-tcp"; "client", "ping_timeout". Never NULL. */
 const char *stat_protocol_name(enum stat_protocol protocol);
 const char *stat_close_reason_name(enum stat_close_reason reason);
+
+/* "protocol", "protocol, durability"; "" for words that nothing tells apart. Never NULL. */
+const char *stat_label_names(enum stat_label label);
 
 /* The bucket of a histogram (named by its first word) that @value falls into. */
 unsigned stat_bucket(enum stat_id histogram, uint64_t value);

@@ -5,7 +5,7 @@
  *   option  section, its title, letter, name, kind, argument, default, least, greatest, help, details
  *   event   name, fields, what it tells
  *   field   name, what it is
- *   metric  name, kind, whether it is there for each worker, help
+ *   metric  name, kind, whether it is there for each worker, labels, help
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "bus/stats.h"
 #include "server/config_value.h"
 #include "server/log_events.h"
+#include "server/protocol/metrics.h"
 
 /* Texts up to a NULL. */
 static void print_row(const char *first, ...)
@@ -78,7 +79,17 @@ static void print_metric(const struct stat_info *info)
 
     if (*info->name != '\0')
         print_row("metric", info->name, kinds[info->kind], info->is_per_worker ? "worker" : "",
-                  info->help, NULL);
+                  stat_label_names(info->label), info->help, NULL);
+}
+
+static void print_metrics(void)
+{
+    print_row("metric", "build_info", "gauge", "", "version, compiler", METRICS_BUILD_INFO, NULL);
+#define PRINT_GAUGE(name, unit, read, help) print_row("metric", name, "gauge", "", "", help, NULL);
+    METRICS_GAUGES(PRINT_GAUGE)
+#undef PRINT_GAUGE
+    for (unsigned i = 0; i < stat_info_count(); i++)
+        print_metric(stat_info(i));
 }
 
 int main(void)
@@ -86,7 +97,6 @@ int main(void)
     for (size_t i = 0; i < param_count(); i++)
         print_option(param_at(i));
     print_events();
-    for (unsigned i = 0; i < stat_info_count(); i++)
-        print_metric(stat_info(i));
+    print_metrics();
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

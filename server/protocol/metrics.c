@@ -349,26 +349,16 @@ static const struct gauge {
     uint64_t (*read)(const struct service *service);
     const char *help;
 } gauges[] = {
-    {"sluice_uptime_seconds", STAT_UNIT_NS, uptime, "Since the start of the server"},
-    {"sluice_draining", STAT_UNIT_COUNT, is_draining, "1 while the server shuts down"},
-    {"sluice_drain_remaining_seconds", STAT_UNIT_COUNT, drain_remaining,
-     "Until the drain's deadline; 0 when there is none"},
-    {"sluice_storage_full", STAT_UNIT_COUNT, is_full,
-     "1 while publishing is refused because disk or store are full"},
-    {"sluice_workers", STAT_UNIT_COUNT, worker_count, "Workers that run"},
-    {"sluice_log_first_seq", STAT_UNIT_COUNT, first_seq, "Oldest operation that is kept"},
-    {"sluice_log_last_seq", STAT_UNIT_COUNT, last_seq, "Newest operation"},
-    {"sluice_log_committed_seq", STAT_UNIT_COUNT, committed_seq, "Newest operation on disk"},
-    {"sluice_ring_bytes", STAT_UNIT_BYTES, ring_bytes, "Size of the ring"},
-    {"sluice_ring_uncommitted_bytes", STAT_UNIT_BYTES, uncommitted_bytes,
-     "Bytes in the ring that wait for the disk"},
+#define GAUGE(name, unit, read, help) {"sluice_" name, STAT_UNIT_##unit, read, help},
+    METRICS_GAUGES(GAUGE)
+#undef GAUGE
 };
 
 static void add_gauges(struct text *out, const struct service *service)
 {
     char value[VALUE_BYTES];
 
-    add_head(out, "sluice_build_info", "gauge", "What is running; always 1");
+    add_head(out, "sluice_build_info", "gauge", METRICS_BUILD_INFO);
     text_add_string(out, "sluice_build_info{version=\"" SLUICE_VERSION "\",compiler=\"" __VERSION__
                          "\"} 1\n");
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {

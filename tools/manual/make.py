@@ -20,7 +20,7 @@ Option = collections.namedtuple(
     "Option", "section title letter name kind argument default least greatest help details")
 Event = collections.namedtuple("Event", "name fields what")
 Field = collections.namedtuple("Field", "name what")
-Metric = collections.namedtuple("Metric", "name kind worker help")
+Metric = collections.namedtuple("Metric", "name kind worker labels help")
 BenchOption = collections.namedtuple("BenchOption", "title name argument help")
 ROWS = {"option": Option, "event": Event, "field": Field, "metric": Metric, "bench": BenchOption}
 
@@ -152,8 +152,9 @@ def make_fields(tables):
 def make_metrics(tables):
     out = [".Bl -tag -width Ds -compact"]
     for metric in tables["metric"]:
-        worker = ", by worker too" if metric.worker else ""
-        out += [f".It Cm sluice_{metric.name} Pq {metric.kind}{worker}",
+        labels = f", by {metric.labels}" if metric.labels else ""
+        worker = "; of each worker, too" if metric.worker else ""
+        out += [f".It Cm sluice_{metric.name} Pq {metric.kind}{labels}{worker}",
                 mdoc_text(metric.help + ".")]
     return out + [".El"]
 
