@@ -256,7 +256,7 @@ static void the_watchdog_is_told_while_the_writer_recovers_or_commits(void **sta
     want_watchdog(f, "4000000");
     for (int i = 0; i < (int)(sizeof phases / sizeof phases[0]); i++) {
         view.phase = phases[i];
-        notify_turn(&f->notify, &view, NOW + 2 * i * SECOND);
+        notify_turn(&f->notify, &view, NOW + SECOND * 2 * i);
         assert_non_null(strstr(told(f), "WATCHDOG=1\n"));
     }
 }
