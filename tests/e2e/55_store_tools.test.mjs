@@ -39,10 +39,11 @@ async function failure(...args) {
 
 /** All files, with what can be seen of them from outside. */
 function describe(directory) {
-  const { mode, size, mtimeMs, ctimeMs } = fs.statSync(directory);
-  const isDirectory = fs.statSync(directory).isDirectory();
-  const names = isDirectory ? fs.readdirSync(directory).sort() : [];
-  return { mode, size, mtimeMs, ctimeMs, in: names.map((name) => [name, describe(path.join(directory, name))]) };
+  const status = fs.statSync(directory);
+  const { mode, size, mtimeMs, ctimeMs } = status;
+  const names = status.isDirectory() ? fs.readdirSync(directory).sort() : [];
+  const files = names.map((name) => [name, describe(path.join(directory, name))]);
+  return { mode, size, mtimeMs, ctimeMs, files };
 }
 
 /** Publishes to several topics, some of it rows, until it is told to stop. */
