@@ -118,8 +118,11 @@ struct verify_name verify_name(const void *bytes, size_t size)
     struct verify_name name = {.text = "'"};
     size_t used = size < RECORD_TOPIC_BYTES_MAX ? size : RECORD_TOPIC_BYTES_MAX;
 
-    for (size_t i = 0; i < used; i++)
-        name.text[1 + i] = from[i] != '\0' ? from[i] : '?';
+    for (size_t i = 0; i < used; i++) {
+        name.text[1 + i] = from[i];
+        if (from[i] == '\0')
+            name.text[1 + i] = '?'; /* texts end there */
+    }
     (void)snprintf(name.text + 1 + used, sizeof name.text - 1 - used, "%s",
                    used < size ? "...'" : "'"); /* there is room for it */
     return name;

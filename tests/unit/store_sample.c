@@ -202,3 +202,47 @@ uint64_t sample_digest(struct store *store)
     store_snapshot_end(store);
     return digest;
 }
+
+/* --- LMDB's file ------------------------------------------------------------------------------ */
+
+struct sample_head sample_head_read(int fd)
+{
+    struct sample_head best = {.number = 0};
+
+    for (off_t at = 0; at <= 4096; at += 4096) {
+        struct sample_head head = {.at = at};
+
+        assert_int_equal(pread(fd, &head.number, 8, at + 144), 8);
+        assert_int_equal(pread(fd, &head.free_root, 8, at + 16 + 24 + 40), 8);
+        assert_int_equal(pread(fd, &head.main_root, 8, at + 16 + 24 + 48 + 40), 8);
+        if (head.number > best.number)
+            best = head;
+    }
+    return best;
+}
+
+off_t sample_free_list_at(int fd, const struct sample_head *head, uint64_t *ret_count)
+{
+    off_t page = (off_t)head->free_root * 4096;
+    uint16_t node;
+    uint16_t key_bytes;
+
+    assert_int_equal(pread(fd, &node, 2, page + 16), 2);
+    assert_int_equal(pread(fd, &key_bytes, 2, page + node + 6), 2);
+    assert_int_equal(key_bytes, 8);
+    assert_int_equal(pread(fd, ret_count, 8, page + node + 16), 8);
+    return page + node + 24;
+}
+
+uint64_t sample_state_page(int fd, const struct sample_head *head)
+{
+    static uint8_t leaf[4096];
+    uint64_t page;
+    uint8_t *name;
+
+    assert_int_equal(pread(fd, leaf, sizeof leaf, (off_t)head->main_root * 4096), sizeof leaf);
+    name = memmem(leaf, sizeof leaf, "meta", 4);
+    assert_non_null(name);
+    memcpy(&page, name + 4 + 40, sizeof page);
+    return page;
+}

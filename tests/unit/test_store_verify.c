@@ -101,7 +101,7 @@ static void a_store_with_everything_is_whole_and_counted(void **state)
 static void thousands_of_topics_and_much_trimming_are_whole(void **state)
 {
     struct store_fixture *fixture = *state;
-    const struct retention retention = {.bytes = 400 * 1024};
+    const struct retention retention = {.bytes = UINT64_C(400) * 1024};
     uint64_t random = 7;
 
     for (int commit = 0; commit < 40; commit++) {
@@ -349,73 +349,21 @@ static void a_file_that_was_cut_is_named(void **state)
     expect_problem(fixture, VERIFY_FILE, "was cut: it has 8192 bytes");
 }
 
-/* Of the newest of the file's heads. */
-struct head {
-    off_t at;
-    uint64_t number;
-    uint64_t free_root;
-    uint64_t main_root;
-};
-
-static struct head head_read(int fd)
-{
-    struct head best = {.number = 0};
-
-    for (off_t at = 0; at <= 4096; at += 4096) {
-        struct head head = {.at = at};
-
-        assert_int_equal(pread(fd, &head.number, 8, at + 144), 8);
-        assert_int_equal(pread(fd, &head.free_root, 8, at + 16 + 24 + 40), 8);
-        assert_int_equal(pread(fd, &head.main_root, 8, at + 16 + 24 + 48 + 40), 8);
-        if (head.number > best.number)
-            best = head;
-    }
-    return best;
-}
-
 static void a_head_that_is_not_the_next_is_named(void **state)
 {
     struct store_fixture *fixture = *state;
-    struct head head;
+    struct sample_head head;
     int fd;
 
     sample_fill(fixture);
     store_fixture_close(fixture);
     fd = open(path_of(fixture, STORE_FILE_DATA), O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    head = head_read(fd);
+    head = sample_head_read(fd);
     head.number -= 4; /* the other one is taken: the state before the last commit */
     assert_int_equal(pwrite(fd, &head.number, 8, head.at + 144), 8);
     assert_int_equal(close(fd), 0);
     expect_problem(fixture, VERIFY_FILE, "the last commit may be lost");
-}
-
-/* Where the free list's first number of a page stands; there are @count of them. */
-static off_t free_list_at(int fd, const struct head *head, uint64_t *ret_count)
-{
-    off_t page = (off_t)head->free_root * 4096;
-    uint16_t node;
-    uint16_t key_bytes;
-
-    assert_int_equal(pread(fd, &node, 2, page + 16), 2);
-    assert_int_equal(pread(fd, &key_bytes, 2, page + node + 6), 2);
-    assert_int_equal(key_bytes, 8);
-    assert_int_equal(pread(fd, ret_count, 8, page + node + 16), 8);
-    return page + node + 24;
-}
-
-/* The only page of the database `meta`: a leaf of the main database says which. */
-static uint64_t state_page(int fd, const struct head *head)
-{
-    static uint8_t leaf[4096];
-    uint64_t page;
-    uint8_t *name;
-
-    assert_int_equal(pread(fd, leaf, sizeof leaf, (off_t)head->main_root * 4096), sizeof leaf);
-    name = memmem(leaf, sizeof leaf, "meta", 4);
-    assert_non_null(name);
-    memcpy(&page, name + 4 + 40, sizeof page);
-    return page;
 }
 
 static void pages_that_are_misplaced_are_named(void **state)
@@ -440,17 +388,17 @@ static void pages_that_are_misplaced_are_named(void **state)
         int fd = open(path_of(copy, STORE_FILE_DATA), O_RDWR | O_CLOEXEC);
         uint64_t count = 0;
         uint64_t value = 1; /* of the free list's first page, unless it says otherwise below */
-        struct head head;
+        struct sample_head head;
         off_t at;
 
         assert_true(fd >= 0);
-        head = head_read(fd);
-        at = free_list_at(fd, &head, &count);
+        head = sample_head_read(fd);
+        at = sample_free_list_at(fd, &head, &count);
         assert_in_range(count, 2, 100);
         if (cases[i].kind == 0)
             assert_int_equal(pread(fd, &value, 8, at + 8), 8);
         if (cases[i].kind == 2)
-            value = state_page(fd, &head);
+            value = sample_state_page(fd, &head);
         if (cases[i].kind == 3)
             value = 1 << 20;
         if (cases[i].kind == 4)
@@ -458,7 +406,7 @@ static void pages_that_are_misplaced_are_named(void **state)
         if (cases[i].kind >= 3)
             at -= 8;
         if (cases[i].kind == 5)
-            at = (off_t)state_page(fd, &head) * 4096;
+            at = (off_t)sample_state_page(fd, &head) * 4096;
         assert_int_equal(pwrite(fd, &value, 8, at), 8);
         assert_int_equal(close(fd), 0);
         expect_problem(copy, VERIFY_FILE, cases[i].words);
