@@ -31,6 +31,7 @@ enum {
 /* What the copying process leaves. */
 struct shared {
     struct store_meta meta; /* of the copy */
+    uint64_t original_id;
     bool is_overtaken;
     int rc;
     char error_text[SNAPSHOT_ERROR_BYTES];
@@ -200,6 +201,7 @@ static int adopt(struct job *job)
         rc = store_meta_read(store, txn, meta);
     if (rc != 0)
         return rc;
+    job->shared->original_id = meta->store_id;
     meta->store_id = store_id;
     meta->is_clean = 0;
     meta->poison_seq = 0; /* what comes behind the copy is not what came behind the original */
@@ -440,6 +442,8 @@ static int job_run(struct job *job, struct snapshot *ret_snapshot, struct verify
     if (rc != 0)
         return rc;
     *ret_snapshot = (struct snapshot){
+        .is_served = job->is_served,
+        .original_id = job->shared->original_id,
         .store_id = job->store_id,
         .epoch = job->shared->meta.epoch,
         .first_seq = job->shared->meta.first_seq,

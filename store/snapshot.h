@@ -39,6 +39,8 @@ struct snapshot_options {
 };
 
 struct snapshot {
+    bool is_served; /* a server had the original */
+    uint64_t original_id;
     uint64_t store_id; /* of the copy */
     uint64_t epoch;    /* in which its last operation was */
     uint64_t first_seq;

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createMessage, allMessages } from './lib/graphql.mjs';
+import { kill } from './lib/processes.mjs';
 import { makeDirectory } from './lib/server.mjs';
 import { EPOCH, TIME } from './lib/shapes.mjs';
 import { ctl, sluicectl } from './lib/sluicectl.mjs';
@@ -175,7 +176,10 @@ test('a stopped store is looked at without a trace, and copied', async ({ start,
   assert.deepEqual(fs.readdirSync(path.join(dest, 'store')), ['data.mdb']);
 });
 
-test('what was killed is whole', async ({ start }) => {
+test('what was killed is whole, and what its ring still holds is told', async ({
+  start,
+  cleanup,
+}) => {
   const server = await start();
   const publishing = await publisher(server);
   await publishing.more(50);
@@ -184,7 +188,28 @@ test('what was killed is whole', async ({ start }) => {
   const found = await json('check', server.data);
   assert.equal(found.clean, false);
   assert.deepEqual(found.problems, []);
+
   await server.restart();
+  await server.post('news', '0', 'application/json', '?durable=true');
+  const { last_seq: last } = await json('check', server.data);
+  kill(server.writer(), 'SIGSTOP'); // it commits nothing any more
+  for (let i = 1; i <= 5; i++) {
+    await server.post('news', String(i));
+  }
+  await server.kill();
+  const env = { SLUICE_RUN_DIR: server.runDir };
+  const left = JSON.parse((await ctl(['check', server.data, '--json'], { env })).stdout);
+  assert.equal(left.last_seq, last);
+  assert.equal(left.ring_operations, 5);
+  const shown = await ctl(['check', server.data], { env });
+  assert.match(shown.stdout, /\n {2}ring +\S+\.ring, 5 operations not in the store yet\n/);
+  const dest = path.join(temporary(cleanup), 'copy');
+  const copied = await ctl(['snapshot', server.data, dest], { env });
+  assert.equal(copied.code, 0);
+  assert.match(copied.stderr, /\.ring has 5 operations that the store has not/);
+  await server.restart();
+  const { events } = await server.history('news', `?since=${last}`);
+  assert.deepEqual(events.map(({ data }) => data), [1, 2, 3, 4, 5]);
 });
 
 test('a read-only file system is no hindrance', { skip: !isRoot }, async ({ start }) => {

@@ -102,6 +102,8 @@ static void it_has_everything_of_the_original_and_a_number_of_its_own(void **sta
     assert_int_equal(report.problem_count, 0);
     assert_int_equal(report.last_seq, copies->original->meta.committed_seq);
     assert_int_equal(report.store_id, snapshot.store_id);
+    assert_int_equal(snapshot.original_id, copies->original->meta.store_id);
+    assert_false(snapshot.is_served);
     assert_int_equal(snapshot.first_seq, copies->original->meta.first_seq);
     assert_int_equal(snapshot.last_seq, copies->original->meta.committed_seq);
     assert_int_equal(snapshot.epoch, 13);

@@ -14,6 +14,7 @@
 #include "tools/sluicectl/format.h"
 #include "tools/sluicectl/message.h"
 #include "tools/sluicectl/progress_bar.h"
+#include "tools/sluicectl/run_dir.h"
 #include "tools/sluicectl/signals.h"
 
 /* --- for people ----------------------------------------------------------------------------- */
@@ -41,6 +42,26 @@ static void show_operations(FILE *output, const struct verify_report *report)
                   report->block_count == 1 ? "" : "s");
 }
 
+/* Whether one runs, and what a start finds that the last one has left. */
+static void show_server(FILE *output, const struct verify_report *report)
+{
+    char count[FORMAT_BYTES];
+    struct run_dir_ring ring = {.count = 0};
+    const char *left = "none; a start takes over what its ring still holds, or begins a new epoch";
+
+    if (report->is_served)
+        left = "runs";
+    else if (report->is_clean)
+        left = "none, the last one committed everything";
+    (void)fprintf(output, "  server      %s\n", left);
+    if (report->is_served || !run_dir_find_ring(report->store_id, report->last_seq, &ring))
+        return;
+    (void)fputs("  ring        ", output);
+    (void)escape_write(output, ring.path, strlen(ring.path));
+    (void)fprintf(output, ", %s operations not in the store yet\n",
+                  format_count(count, ring.count));
+}
+
 void check_show_content(FILE *output, const struct verify_report *report)
 {
     char count[FORMAT_BYTES];
@@ -61,11 +82,7 @@ void check_show_content(FILE *output, const struct verify_report *report)
     (void)fprintf(output, "  file        %s, %s pages", format_bytes(bytes, report->file_bytes),
                   format_count(count, report->page_count));
     (void)fprintf(output, ", %s of them free\n", format_count(count, report->free_page_count));
-    (void)fprintf(output, "  server      %s\n",
-                  report->is_served  ? "runs"
-                  : report->is_clean ? "none, the last one committed everything"
-                                     : "none; the next takes over what the ring still holds, "
-                                       "or begins a new epoch");
+    show_server(output, report);
 }
 
 void check_show_problems(FILE *output, const struct verify_report *report)
@@ -141,6 +158,7 @@ void check_add_json(struct json_object *object, const struct verify_report *repo
 {
     struct json_object *problems = json_object_new_array();
     char time[RFC3339_BYTES + 1] = "";
+    struct run_dir_ring ring = {.count = 0};
 
     (void)json_object_object_add(object, "whole",
                                  json_object_new_boolean(report->problem_count == 0));
@@ -167,6 +185,8 @@ void check_add_json(struct json_object *object, const struct verify_report *repo
     add_number(object, "file_bytes", report->file_bytes);
     add_number(object, "pages", report->page_count);
     add_number(object, "free_pages", report->free_page_count);
+    if (!report->is_served && run_dir_find_ring(report->store_id, report->last_seq, &ring))
+        add_number(object, "ring_operations", ring.count);
     add_number(object, "problem_count", report->problem_count);
     for (uint64_t i = 0; i < report->problem_count && i < VERIFY_PROBLEMS_MAX; i++)
         (void)json_object_array_add(problems, problem_json(&report->problems[i]));

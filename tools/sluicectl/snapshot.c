@@ -15,6 +15,7 @@
 #include "tools/sluicectl/format.h"
 #include "tools/sluicectl/message.h"
 #include "tools/sluicectl/progress_bar.h"
+#include "tools/sluicectl/run_dir.h"
 #include "tools/sluicectl/signals.h"
 
 struct bars {
@@ -85,6 +86,21 @@ static void show_json(const struct snapshot_options *options, const struct snaps
     free(dest);
 }
 
+/* A server that was killed may have left more than its store has. */
+static void note_ring(const struct snapshot *snapshot)
+{
+    char count[FORMAT_BYTES];
+    struct run_dir_ring ring = {.count = 0};
+
+    if (snapshot->is_served ||
+        !run_dir_find_ring(snapshot->original_id, snapshot->last_seq, &ring) || ring.count == 0)
+        return;
+    message_note(
+        "%s has %s operations that the store has not, and neither has the copy: a start of the "
+        "server takes them over",
+        ring.path, format_count(count, ring.count));
+}
+
 /* @rc is negative: what went wrong, and with the copy too, if that is what did. */
 static int say_failure(int rc, const struct verify_report *report)
 {
@@ -126,6 +142,8 @@ int snapshot_command(const struct command_options *options, int argc, char **arg
         show_json(&wanted, &snapshot, report);
     else
         show_text(&wanted, &snapshot);
+    if (rc == 0)
+        note_ring(&snapshot);
     free(report);
     return status;
 }
