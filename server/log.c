@@ -24,7 +24,7 @@ enum {
     PROCESS_BYTES = 32,
     MESSAGE_BYTES_MAX = 900, /* fits a line: without control characters JSON at most doubles it */
     NUMBER_BYTES = 32,
-    PATIENCE_MS = 100,
+    PATIENCE_MS = 100,    /* in a second */
     REPETITIONS_MAX = 64, /* different messages in a second; of further ones all are written */
 };
 
@@ -38,14 +38,15 @@ static struct {
     enum log_level level;
     enum log_format format;
     bool is_journal;
-    bool is_blocked; /* the last line could not be written: do not wait for this one */
+    bool is_blocked;     /* the last line could not be written: do not wait for this one */
+    int64_t patience_ns; /* how long lines may still wait in this second */
     unsigned lost_count;
     char process[PROCESS_BYTES];
 } logger = {.level = LOG_LEVEL_INFO, .process = "sluice"};
 
 /* One message in the current second. */
 struct repetition {
-    const char *format; /* where it stands in the program tells messages apart */
+    const char *format; /* tells messages of an event apart; the same words stand in one place */
     enum log_event event;
     enum log_level level;
     unsigned written_count;
@@ -56,7 +57,7 @@ static struct {
     int64_t second; /* CLOCK_MONOTONIC */
     unsigned count;
     struct repetition items[REPETITIONS_MAX];
-} repetitions;
+} repetitions = {.second = -1};
 
 enum bound {
     EVERY,
@@ -276,12 +277,33 @@ static void begin_json(struct line *line, const struct entry *entry, const char 
     line_quote(line, message);
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock cannot fail */
+    return (int64_t)now.tv_sec * (int64_t)SECOND_NS + now.tv_nsec;
+}
+
+/* Whether a line can be written now, or before the patience of this second has come to its end. */
+static bool has_room(void)
+{
+    struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool is_found = poll(&target, 1, 0) > 0;
+    int64_t begun_ns;
+
+    if (is_found || logger.is_blocked || logger.patience_ns < (int64_t)MS_NS)
+        return is_found;
+    begun_ns = monotonic_ns();
+    is_found = poll(&target, 1, (int)(logger.patience_ns / (int64_t)MS_NS)) > 0;
+    logger.patience_ns -= monotonic_ns() - begun_ns;
+    return is_found;
+}
+
 /* False: there was no room for it in time, and nothing was written. */
 static bool write_line(const struct line *line)
 {
-    struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-    if (poll(&target, 1, logger.is_blocked ? 0 : PATIENCE_MS) <= 0)
+    if (!has_room())
         return false;
     return write(STDERR_FILENO, line->bytes, line->size) == (ssize_t)line->size;
 }
@@ -361,6 +383,7 @@ void log_done(void)
     for (unsigned i = 0; i < repetitions.count; i++)
         tell_left_out(&repetitions.items[i]);
     repetitions.count = 0;
+    tell_lost();
 }
 
 void log_turn(void)
@@ -368,9 +391,11 @@ void log_turn(void)
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* this clock cannot fail */
-    if (now.tv_sec != repetitions.second)
-        log_done();
+    if (now.tv_sec == repetitions.second)
+        return;
     repetitions.second = now.tv_sec;
+    logger.patience_ns = PATIENCE_MS * (int64_t)MS_NS;
+    log_done();
 }
 
 /* NULL: there are too many others. */
@@ -379,7 +404,7 @@ static struct repetition *find_repetition(const struct entry *entry, const char 
     struct repetition *found;
 
     for (unsigned i = 0; i < repetitions.count; i++) {
-        if (repetitions.items[i].format == format)
+        if (repetitions.items[i].format == format && repetitions.items[i].event == entry->event)
             return &repetitions.items[i];
     }
     if (repetitions.count == REPETITIONS_MAX)

@@ -10,10 +10,11 @@
  * Units    one write(2) per line of at most LOG_LINE_BYTES_MAX (what is longer is cut, fields that
  *          find no room are left out), so lines of several processes never mix. Control characters
  *          and bad UTF-8 become `?`.
- * Blocking a reader that takes nothing more (a full pipe) holds a process up for at most 100 ms;
- *          from then on lines are dropped, and how many is said as soon as one gets through.
- * Limits   of one message, told apart by the format that it is written with, a process writes
- *          LOG_REPEATED_PER_S a second; the rest is counted, and told when the second is over: by
+ * Blocking a slow reader (a full pipe) holds a process up for at most 100 ms in a second, one that
+ *          takes nothing more only once; lines that find no room in that time are dropped, and how many
+ *          is said as soon as one gets through, by log_turn if no other does.
+ * Limits   of one message, told apart by its event and the format that it is written with, a process
+ *          writes LOG_REPEATED_PER_S a second; the rest is counted, and told when the second is over: by
  *          log_turn, or before the next line. So nothing that clients or a broken disk cause fills
  *          a disk. Events marked EVERY (a drain's) are never left out.
  * Callers  master, workers, writer, main; log_turn once per turn of their loops. The libraries below
@@ -111,7 +112,7 @@ __attribute__((format(printf, 5, 6))) void log_fields(enum log_level level, enum
                                                       const struct log_field *fields,
                                                       size_t field_count, const char *format, ...);
 
-/* Once per turn: tells what was left out in a second that is over. */
+/* Once per turn: tells what was left out, and lost, in a second that is over. */
 void log_turn(void);
 /* A process ends: tells the rest. */
 void log_done(void);

@@ -1,8 +1,10 @@
 /*
- * Lines of the log, as they come out of standard error. The clock that tells one second from the next
- * is the test's: the linker sends those calls here.
+ * Lines of the log, as they come out of standard error. The clocks that tell one second from the next
+ * and how long a line has waited are the test's, and so is a slow reader: the linker sends those
+ * calls here.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,18 +34,39 @@ struct fixture {
 
 static struct fixture the_fixture;
 
-/* What CLOCK_MONOTONIC_COARSE says. */
+/* What the monotonic clocks say: whole seconds, but for what was waited. */
 static time_t now_s = 1000;
+static long waited_ms;
+
+/* Room comes so long after it was asked for; 0: the pipe itself says when. */
+static int reader_takes_ms;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 {
-    if (clock != CLOCK_MONOTONIC_COARSE)
+    if (clock != CLOCK_MONOTONIC_COARSE && clock != CLOCK_MONOTONIC)
         return __real_clock_gettime(clock, ret);
     *ret = (struct timespec){.tv_sec = now_s};
+    if (clock == CLOCK_MONOTONIC)
+        ret->tv_nsec = waited_ms * 1000000;
     return 0;
+}
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    if (reader_takes_ms == 0)
+        return __real_poll(fds, count, timeout_ms);
+    if (timeout_ms < reader_takes_ms) {
+        waited_ms += timeout_ms;
+        return 0;
+    }
+    waited_ms += reader_takes_ms;
+    return __real_poll(fds, count, 0);
 }
 
 static int set_up(void **state)
@@ -51,6 +74,8 @@ static int set_up(void **state)
     struct fixture *f = &the_fixture;
     int fds[2];
 
+    reader_takes_ms = 0;
+    waited_ms = 0;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return -1;
     f->read_fd = fds[0];
@@ -220,6 +245,42 @@ static void a_reader_that_takes_nothing_costs_lines_and_is_told_how_many(void **
     assert_int_equal(strncmp(end, " lines of this log were lost\n", 29), 0);
     assert_int_equal(written + lost, 10000);
     assert_non_null(strstr(f->text, " info worker 3: again\n"));
+}
+
+static void a_slow_reader_holds_a_process_up_for_a_bounded_part_of_a_second(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned second = 0; second < 3; second++) {
+        reader_takes_ms = 0;
+        now_s++;
+        log_info(LOG_READY, "there is room");
+        reader_takes_ms = 30;
+        waited_ms = 0;
+        (void)logged(f);
+        for (unsigned i = 0; i < 300; i++)
+            log_info(LOG_READY, "line %u", i); /* one that is never left out */
+        assert_int_equal(waited_ms, 100);
+        assert_int_equal(count_lines(logged(f)), 3);
+    }
+    reader_takes_ms = 0;
+    log_info(LOG_READY, "again");
+    assert_non_null(strstr(logged(f), " lines of this log were lost\n"));
+}
+
+static void what_was_lost_is_told_by_the_next_turn_and_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 10000; i++)
+        log_info(LOG_READY, "line %u", i);
+    (void)logged(f);
+    now_s++;
+    log_turn();
+    assert_int_equal(count_lines(logged(f)), 1);
+    assert_non_null(strstr(f->text, " lines of this log were lost\n"));
+    log_done();
+    assert_string_equal(logged(f), "");
 }
 
 /* --- fields ------------------------------------------------------------------------------------- */
@@ -420,6 +481,24 @@ static void each_message_has_lines_of_its_own(void **state)
     assert_non_null(strstr(f->text, ": another message\n"));
 }
 
+/* The compiler keeps equal formats once, wherever they stand. */
+static void events_that_are_said_in_the_same_words_are_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    static const char format[] = "%u";
+
+    now_s++;
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 3; i++)
+        log_info(LOG_CLIENT_JOINED, format, i);
+    (void)logged(f);
+    for (unsigned i = 0; i < LOG_REPEATED_PER_S + 2; i++)
+        log_info(LOG_CLIENT_LEFT, format, i);
+    assert_int_equal(count_lines(logged(f)), LOG_REPEATED_PER_S);
+    log_done();
+    assert_non_null(strstr(logged(f), ": client_joined repeated 3 times"));
+    assert_non_null(strstr(f->text, ": client_left repeated 2 times"));
+}
+
 static void the_next_line_tells_what_was_left_out_before_it(void **state)
 {
     struct fixture *f = *state;
@@ -495,6 +574,8 @@ int main(void)
         TEST(a_long_message_is_cut_and_its_line_is_whole),
         TEST(the_journal_gets_a_priority_instead_of_the_time),
         TEST(a_reader_that_takes_nothing_costs_lines_and_is_told_how_many),
+        TEST(a_slow_reader_holds_a_process_up_for_a_bounded_part_of_a_second),
+        TEST(what_was_lost_is_told_by_the_next_turn_and_at_the_end),
         TEST(text_ends_with_the_fields_that_its_message_does_not_tell),
         TEST(json_has_every_field_with_its_type),
         TEST(seconds_are_exact_to_the_millisecond),
@@ -504,6 +585,7 @@ int main(void)
         TEST(of_one_message_a_second_has_so_many_lines_and_the_rest_is_counted),
         TEST(what_a_flood_leaves_out_is_told_as_an_event_too),
         TEST(each_message_has_lines_of_its_own),
+        TEST(events_that_are_said_in_the_same_words_are_told_apart),
         TEST(the_next_line_tells_what_was_left_out_before_it),
         TEST(what_must_be_told_is_never_left_out),
         TEST(a_process_that_ends_tells_what_it_has_left_out_and_its_children_do_not),
