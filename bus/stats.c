@@ -42,7 +42,7 @@ static const struct stat_info infos[] = {
                : (id) == STAT_DELIVERY_TIME ? delivery_time_bounds \
                : (id) == STAT_TURN_TIME ? turn_time_bounds \
                : (id) == STAT_WRITE_RANGES ? write_ranges_bounds : NULL, \
-     .bound_count = STAT_KIND_##kind_ == STAT_KIND_HISTOGRAM ? (words) - STAT_HISTOGRAM_EXTRA : 0},
+     .bound_count = STAT_KIND_##kind_ == STAT_KIND_HISTOGRAM ? (unsigned)(words) - STAT_HISTOGRAM_EXTRA : 0u},
     STATS(STAT_ROW)
 #undef STAT_ROW
 };

@@ -147,7 +147,7 @@ enum {
 /* The first word of each; STAT_x_LAST is its last. */
 enum stat_id {
 #define STAT_ENUMERATOR(id, words, kind, label, unit, is_per_worker, name, help)                   \
-    id, id##_LAST = id + (words)-1,
+    id, id##_LAST = (id) + (words)-1,
     STATS(STAT_ENUMERATOR)
 #undef STAT_ENUMERATOR
         STAT_COUNT,

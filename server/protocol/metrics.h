@@ -7,6 +7,7 @@
  *          was. Besides them some of the server as a whole. Each process is read once, so that what is
  *          told per worker adds up to the sum in the same answer.
  * Units    seconds, bytes, plain counts. Histograms are cumulative.
+ * Cost     with 64 workers 3,500 lines, 220 KB, 1.3 ms of one of them; no process waits for it.
  * Manual   sluice(8) has the rows of both tables (server/tables.c).
  */
 #ifndef SERVER_PROTOCOL_METRICS_H
