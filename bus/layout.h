@@ -61,7 +61,7 @@ struct bus_process_slot {
     _Atomic uint64_t applying_seq;
     _Atomic uint64_t reserved[3];
 
-    /* By enum stat_id. W: owner (gauges of the dead: master); R: all. O: relaxed */
+    /* By enum stat_id. W: owner (STAT_STARTS, gauges of the dead: master); R: all. O: relaxed */
     alignas(BUS_CACHE_LINE) _Atomic uint64_t counters[SLOT_COUNTERS_MAX];
 };
 
