@@ -24,6 +24,7 @@
 #include "bus/ring.h"
 #include "bus/role.h"
 #include "bus/shm.h"
+#include "bus/stats.h"
 #include "server/api/model.h"
 #include "server/child.h"
 #include "server/config.h"
@@ -378,6 +379,16 @@ static void a_command_that_ends_the_writer_twice_is_committed_as_failed(void **s
     assert_said(f, "it will be committed as failed");
 }
 
+/* All buckets of a histogram: how often something was observed. */
+static uint64_t count_observed(const struct fixture *f, enum stat_id first, unsigned bound_count)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i <= bound_count; i++)
+        count += stat_sum(f->heritage.bus, stat_at(first, i));
+    return count;
+}
+
 /* In a process of its own: one must not open a store twice. */
 static void damage_the_last_id(const struct fixture *f)
 {
@@ -417,6 +428,9 @@ static void damage_in_the_way_of_a_command_keeps_no_server_from_starting(void **
     first = append_create(f, "\"damaged\"");
     restart_server(f, named);
     await_first_turn(f);
+    assert_int_equal(stat_sum(f->heritage.bus, STAT_COMMITS_FAILED), 2);
+    assert_int_equal(count_observed(f, STAT_COMMIT_TIME, STAT_COMMIT_TIME_BOUNDS), 1);
+    assert_int_equal(count_observed(f, STAT_COMMIT_SIZE, STAT_COMMIT_SIZE_BOUNDS), 1);
     assert_logged(f, first, RECORD_APPLIED | RECORD_FAILED, "\"code\":\"INTERNAL\"");
     assert_said(f, "the last id of table 1 is damaged");
     assert_said(f, "it will be committed as failed");
