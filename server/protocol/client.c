@@ -23,6 +23,9 @@ static int64_t monotonic_ns(void)
 void clients_init(struct clients *clients, struct bus *bus, unsigned slot)
 {
     *clients = (struct clients){.bus = bus, .slot = slot};
+    /* The slot still counts the clients of a worker that has died in it: their numbers are gone. */
+    for (unsigned i = 0; i < STAT_PROTOCOL_CLIENTS; i++)
+        clients->last_number += (uint32_t)stat_get(bus, slot, stat_at(STAT_OPENED, i));
 }
 
 void client_join(struct clients *clients, struct client *client,

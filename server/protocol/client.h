@@ -67,7 +67,7 @@ struct client {
     struct client **link; /* what points at this client */
     int64_t joined_ns;    /* CLOCK_MONOTONIC */
     uint64_t messages_in; /* its protocol counts */
-    uint32_t number;      /* of this worker's clients, from 1 */
+    uint32_t number;      /* of this worker's clients and those of workers before it, from 1 */
     uint16_t close_code;  /* of its WebSocket's end; 0: there was none */
     uint8_t warned;       /* the drain that has warned it: 0 none */
     uint8_t reason : 7;   /* enum stat_close_reason */

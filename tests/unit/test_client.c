@@ -309,11 +309,29 @@ static void an_empty_walk_is_done_at_once(void **state)
     assert_int_equal(clients_walk(&walk, 1, visit, NULL), 1);
 }
 
+/* Who has noted an id would kick another. */
+static void a_worker_gives_no_number_that_those_before_it_have_given(void **state)
+{
+    struct fixture *f = *state;
+    struct client members[CLIENT_COUNT];
+    struct observed observed;
+    struct clients clients;
+
+    join_all(&clients, members, &observed, f->bus);
+    stat_clear_gauges(f->bus, SLOT); /* it is killed, and another begins in its slot */
+    join_all(&clients, members, &observed, f->bus);
+    assert_int_equal(members[0].number, CLIENT_COUNT + 1);
+    clients_init(&clients, f->bus, SLOT + 1);
+    client_join(&clients, &members[0], &operations);
+    assert_int_equal(members[0].number, 1);
+}
+
 int main(void)
 {
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CLIENT_TEST(who_comes_and_goes_is_counted_and_told),
+        CLIENT_TEST(a_worker_gives_no_number_that_those_before_it_have_given),
         CLIENT_TEST(the_first_reason_that_is_said_counts),
         CLIENT_TEST(a_walk_visits_everybody_once_however_small_its_steps),
         CLIENT_TEST(clients_may_leave_during_a_walk),
