@@ -1,10 +1,13 @@
 /*
  * sluice: reads the configuration and the schema, sets up log and title, and becomes the master.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "bus/standard_fds.h"
 #include "server/api/model.h"
 #include "server/config.h"
 #include "server/log.h"
@@ -73,6 +76,15 @@ static int begin(const struct config *config, bool is_check, int argc, char **ar
     return status;
 }
 
+/* --help, --version, --check-config: what was printed counts only if it got there. */
+static int output_close(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    (void)fprintf(stderr, "sluice: cannot write to standard output: %s\n", strerror(errno));
+    return EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const struct config_sources sources = {
@@ -84,8 +96,12 @@ int main(int argc, char **argv)
     };
     struct config *config = NULL;
     enum config_result result;
-    int status = EXIT_DONE;
+    int status = standard_fds_fill();
 
+    if (status != 0) {
+        (void)fprintf(stderr, "sluice: /dev/null: %s\n", strerror(-status));
+        return EXIT_FAILED;
+    }
     give_memory_back();
     result = config_read(&sources, &config);
     switch (result) {
@@ -100,5 +116,5 @@ int main(int argc, char **argv)
         break;
     }
     config_free(config);
-    return status;
+    return output_close(status);
 }

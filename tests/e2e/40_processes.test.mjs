@@ -47,6 +47,15 @@ test('each process says in its title what it is', async ({ start }) => {
   assert.equal(title.replace(/\0+$/, ''), 'sluice: master');
 });
 
+test('no process opens anything in the place of standard input and output', async ({ start }) => {
+  const server = await start({ prefix: ['sh', '-c', 'exec "$0" "$@" <&- >&-'] });
+  for (const { pid } of [server, ...childrenOf(server.pid)]) {
+    for (const fd of [0, 1]) {
+      assert.equal(fs.readlinkSync(`/proc/${pid}/fd/${fd}`), '/dev/null');
+    }
+  }
+});
+
 test('a worker that dies takes only its own clients with it, and is replaced', async ({
   start,
 }) => {

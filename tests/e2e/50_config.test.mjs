@@ -27,6 +27,12 @@ test('--version and --help say so on standard output', async () => {
     assert.ok(help.stdout.includes(text), text);
   }
   assert.equal(help.stderr, '');
+
+  for (const option of ['--version', '--help', '--check-config']) {
+    const full = await runSluice([option], { prefix: ['sh', '-c', 'exec "$0" "$@" > /dev/full'] });
+    assert.equal(full.code, 1, option);
+    assert.match(full.stderr, /standard output/);
+  }
 });
 
 test('a wrong option ends with 2 and is named', async () => {

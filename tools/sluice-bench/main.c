@@ -3,9 +3,11 @@
  * coordinator (the phases of a run), client (one process and its connections), load (when to
  * publish), receiver (what has come), measure (the server's costs), report.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/standard_fds.h"
 #include "tools/sluice-bench/coordinator.h"
 #include "tools/sluice-bench/options.h"
 #include "tools/sluice-bench/report.h"
@@ -15,7 +17,12 @@
 int main(int argc, char **argv)
 {
     struct options options;
+    int rc = standard_fds_fill();
 
+    if (rc != 0) {
+        (void)fprintf(stderr, "sluice-bench: /dev/null: %s\n", strerror(-rc));
+        return EXIT_FAILURE;
+    }
     if (argc == 2 && strcmp(argv[1], "--table") == 0) { /* for the manual, and nobody else */
         options_print_table();
         return EXIT_SUCCESS;

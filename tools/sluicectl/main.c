@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus/standard_fds.h"
 #include "tools/sluicectl/arguments.h"
 #include "tools/sluicectl/help.h"
 #include "tools/sluicectl/message.h"
@@ -23,7 +24,10 @@ static int output_close(int status)
 int main(int argc, char **argv)
 {
     struct arguments arguments;
+    int rc = standard_fds_fill();
 
+    if (rc != 0)
+        return message_error("/dev/null: %s", strerror(-rc));
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it characters count as one column wide */
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
         help_manual(stdout);

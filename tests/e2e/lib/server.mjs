@@ -43,8 +43,9 @@ export async function freePort() {
 }
 
 /** Runs the binary to its end: {code, signal, stdout, stderr}. */
-export async function runSluice(args, { env = {}, cwd, timeout } = {}) {
-  const child = spawn(binary, args, {
+export async function runSluice(args, { env = {}, cwd, timeout, prefix = [] } = {}) {
+  const [program, ...words] = [...prefix, binary, ...args];
+  const child = spawn(program, words, {
     cwd,
     env: { ...environment, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
