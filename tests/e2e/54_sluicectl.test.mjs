@@ -570,3 +570,33 @@ test('a full disk under standard output is an error', async ({ start }) => {
   assert.equal(full.code, 1);
   assert.match(full.stderr, /standard output/);
 });
+
+test('who follows ends when nobody reads it any more, not with the next event', async ({ start }) => {
+  const server = await start();
+  const own = onServer(server);
+  await own.run('publish', 'news', 'one');
+  for (const args of ['subscribe news --since 0', 'log --from 1 --follow']) {
+    const { code, stdout } = await ctl(
+      ['-c', `"${sluicectl}" -d "${server.data}" ${args} | head -1; echo "\${PIPESTATUS[0]}"`],
+      { program: 'bash' },
+    );
+    assert.equal(code, 0);
+    assert.match(stdout, /\n141\n$/); // SIGPIPE
+  }
+});
+
+test('closed standard output and input are errors, not what is opened next', async ({ start }) => {
+  const server = await start();
+  await onServer(server).run('publish', 'news', 'one');
+  for (const [args, message] of [
+    ['subscribe news --since 0 >&-', /standard output/],
+    ['health >&-', /standard output/],
+    ['publish news - <&-', /standard input/],
+  ]) {
+    const result = await ctl(['-c', `"${sluicectl}" -d "${server.data}" ${args}`], {
+      program: 'sh',
+    });
+    assert.equal(result.code, 1, args);
+    assert.match(result.stderr, message);
+  }
+});

@@ -12,6 +12,7 @@
 #include "tools/sluicectl/control.h"
 #include "tools/sluicectl/event_line.h"
 #include "tools/sluicectl/message.h"
+#include "tools/sluicectl/output.h"
 #include "tools/sluicectl/signals.h"
 
 #define PAGE_OPERATIONS 1000u
@@ -199,12 +200,15 @@ static int read_page(struct reader *reader, struct page *page)
     return COMMAND_DONE;
 }
 
-/* @ms, or until a signal comes. */
+/* @ms, or until a signal comes or nobody reads any more. */
 static void pause_for(const struct reader *reader, int64_t ms)
 {
-    struct pollfd signal = {.fd = reader->signal_fd, .events = POLLIN}; /* -1: ignored */
+    struct pollfd waits[] = {
+        {.fd = reader->signal_fd, .events = POLLIN}, /* -1: ignored */
+        {.fd = OUTPUT_FD},
+    };
 
-    (void)poll(&signal, 1, (int)ms); /* whatever woke it: the caller looks */
+    (void)poll(waits, sizeof waits / sizeof waits[0], (int)ms); /* whatever woke it: callers look */
 }
 
 /* Everything up to what was the end when this began. */
@@ -258,6 +262,8 @@ static int follow(struct reader *reader)
             return control_complain(&reader->control, rc);
         if (fflush(stdout) != 0)
             break; /* main() says so, unless a signal cut it short */
+        if (output_look() != COMMAND_DONE)
+            return COMMAND_FAILED;
         if (rc < 0) {
             follow_failed(reader);
             continue;

@@ -18,6 +18,7 @@
 #include "tools/sluicectl/event_line.h"
 #include "tools/sluicectl/field.h"
 #include "tools/sluicectl/message.h"
+#include "tools/sluicectl/output.h"
 #include "tools/sluicectl/signals.h"
 #include "tools/sluicectl/sse.h"
 
@@ -366,7 +367,10 @@ static void take_done(struct subscriber *subscriber)
 
 static void run(struct subscriber *subscriber)
 {
-    struct curl_waitfd signal = {.fd = subscriber->signal_fd, .events = CURL_WAIT_POLLIN};
+    struct curl_waitfd waits[] = {
+        {.fd = subscriber->signal_fd, .events = CURL_WAIT_POLLIN},
+        {.fd = OUTPUT_FD},
+    };
     int running;
 
     while (!subscriber->is_over && !signals_has_ended()) {
@@ -379,9 +383,12 @@ static void run(struct subscriber *subscriber)
         if (fflush(stdout) != 0)
             break; /* main() says so, unless a signal cut it short */
         if (code == CURLM_OK && !subscriber->is_over)
-            code = curl_multi_poll(subscriber->multi, &signal, 1, wait_ms(subscriber), NULL);
+            code = curl_multi_poll(subscriber->multi, waits, sizeof waits / sizeof waits[0],
+                                   wait_ms(subscriber), NULL);
         if (code != CURLM_OK)
             fail(subscriber, message_error("%s", curl_multi_strerror(code)));
+        else if (output_look() != COMMAND_DONE)
+            fail(subscriber, COMMAND_FAILED);
     }
     if (signals_has_ended())
         clearerr(stdout); /* what a signal cut short is no error */
