@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "bus/check.h"
 #include "bus/record.h"
 #include "bus/ring.h"
 #include "bus/shm.h"
@@ -158,12 +157,9 @@ static bool take_record(struct log_request *request, const struct record *record
 static void take_span(struct log_request *request, const struct log_span *span, uint64_t had_seq)
 {
     struct record record;
+    size_t end = 0;
 
-    for (size_t offset = 0; offset < span->bytes; offset += record.length) {
-        enum record_result result =
-            record_decode(span->records + offset, span->bytes - offset, &record);
-
-        CHECK(result == RECORD_OK); /* the reader gives whole, checked records */
+    while (log_span_next(span, &end, &record)) {
         if (record.seq > had_seq && record.seq <= request->until.seq &&
             !take_record(request, &record))
             return;

@@ -7,7 +7,6 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "bus/check.h"
 #include "bus/hash.h"
 #include "server/protocol/service.h"
 #include "store/env.h"
@@ -80,12 +79,9 @@ static void count_record(struct top_topics *top, const struct record *record)
 static void count_span(struct top_topics *top, const struct log_span *span, uint64_t had_seq)
 {
     struct record record;
+    size_t end = 0;
 
-    for (size_t offset = 0; offset < span->bytes; offset += record.length) {
-        enum record_result result =
-            record_decode(span->records + offset, span->bytes - offset, &record);
-
-        CHECK(result == RECORD_OK); /* the reader gives whole, checked records */
+    while (log_span_next(span, &end, &record)) {
         if (record.seq > had_seq && record.seq <= top->until.seq)
             count_record(top, &record);
     }

@@ -332,6 +332,7 @@ static void feed_span(struct topics *topics, struct catch_up *catch_up, const st
 {
     struct feed feed = {.topics = topics, .subscriber = catch_up->subscriber};
     struct record record;
+    size_t end = 0;
     int rc = 0;
 
     if (feed.subscriber->encoding->encoding->is_spliced) {
@@ -339,19 +340,14 @@ static void feed_span(struct topics *topics, struct catch_up *catch_up, const st
         feed.run.cuts_max = FRAME_RUN_CUTS_MAX;
     }
     mark_topics(&feed, true);
-    for (size_t at = 0; at < span->bytes && rc == 0; at += record.length) {
-        enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
-
-        CHECK(result == RECORD_OK);
-        if (record.seq > span->last_seq)
-            break;
+    while (rc == 0 && log_span_next(span, &end, &record) && record.seq <= span->last_seq) {
         if (record.seq <= after_seq)
             continue;
         rc = feed_record(&feed, &record);
         if (rc != 0) {
-            log_cursor_stop_at(&catch_up->cursor, span, at, record.seq - 1);
+            log_cursor_stop_at(&catch_up->cursor, span, end - record.length, record.seq - 1);
         } else if (is_full(&feed)) {
-            log_cursor_stop_at(&catch_up->cursor, span, at + record.length, record.seq);
+            log_cursor_stop_at(&catch_up->cursor, span, end, record.seq);
             break;
         }
     }

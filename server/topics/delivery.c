@@ -380,14 +380,10 @@ static void deliver_span(struct topics *topics, enum topic_kind kind, const stru
         .last = {.name = "", .bytes = 0},
     };
     struct record record;
+    size_t end = 0;
 
     ages.used = 0;
-    for (size_t at = 0; at < span->bytes; at += record.length) {
-        enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
-
-        CHECK(result == RECORD_OK); /* ring and store have judged it before */
-        if (record.seq > span->last_seq)
-            break;
+    while (log_span_next(span, &end, &record) && record.seq <= span->last_seq) {
         if (record.seq > after_seq)
             deliver_record(&delivery, &record);
     }

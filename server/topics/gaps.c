@@ -15,11 +15,9 @@ enum {
 static uint64_t find_event(const struct log_span *span, const struct record_topic *name)
 {
     struct record record;
+    size_t end = 0;
 
-    for (size_t at = 0; at < span->bytes; at += record.length) {
-        enum record_result result = record_decode(span->records + at, span->bytes - at, &record);
-
-        CHECK(result == RECORD_OK);
+    while (log_span_next(span, &end, &record)) {
         if (record_is_event(&record) && record_has_topic(&record, name->name, name->bytes))
             return record.seq;
     }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/check.h"
 #include "bus/record.h"
 
 struct bus;
@@ -50,7 +51,7 @@ struct log_filter {
 };
 
 struct log_span {
-    const uint8_t *records; /* walk with record_decode */
+    const uint8_t *records; /* whole and checked; walk with log_span_next */
     size_t bytes;
     uint64_t last_seq; /* the cursor's seq after this span */
     uint64_t pos; /* where records begins in the ring, when the cursor has_pos after the step */
@@ -69,6 +70,23 @@ struct log_span {
 int log_reader_next(struct log_reader *reader, struct log_cursor *cursor,
                     const struct log_filter *filter, uint64_t until_seq, uint64_t until_pos,
                     struct log_span *ret_span);
+
+/*
+ * The next record of a span. *@end: where the last one ended, 0 at first; moved along. False: that was
+ * all.
+ */
+static inline bool log_span_next(const struct log_span *span, size_t *end,
+                                 struct record *ret_record)
+{
+    enum record_result result;
+
+    if (*end >= span->bytes)
+        return false;
+    result = record_decode(span->records + *end, span->bytes - *end, ret_record);
+    CHECK(result == RECORD_OK); /* ring and store have judged it before */
+    *end += ret_record->length;
+    return true;
+}
 
 /* Blocks that have been copied from the store so far; not those that the reader still held. */
 uint64_t log_reader_store_reads(const struct log_reader *reader);

@@ -78,12 +78,9 @@ static void take_span(struct page *page, const struct log_span *span, uint64_t h
 {
     const struct record_topic *topic = &page->options.topic;
     struct record record;
+    size_t end = 0;
 
-    for (size_t offset = 0; offset < span->bytes; offset += record.length) {
-        enum record_result result =
-            record_decode(span->records + offset, span->bytes - offset, &record);
-
-        CHECK(result == RECORD_OK); /* the reader gives whole, checked records */
+    while (log_span_next(span, &end, &record)) {
         if (record.seq > had_seq && record.seq <= page->until.seq && record_is_event(&record) &&
             record_has_topic(&record, topic->name, topic->bytes))
             take_event(page, &record);
