@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bus/check.h"
+#include "server/clock.h"
 #include "server/json/json.h"
 #include "server/json/utf8.h"
 
@@ -277,14 +278,6 @@ static void begin_json(struct line *line, const struct entry *entry, const char 
     line_quote(line, message);
 }
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock cannot fail */
-    return (int64_t)now.tv_sec * (int64_t)SECOND_NS + now.tv_nsec;
-}
-
 /* Whether a line can be written now, or before the patience of this second has come to its end. */
 static bool has_room(void)
 {
@@ -294,9 +287,9 @@ static bool has_room(void)
 
     if (is_found || logger.is_blocked || logger.patience_ns < (int64_t)MS_NS)
         return is_found;
-    begun_ns = monotonic_ns();
+    begun_ns = clock_monotonic_ns();
     is_found = poll(&target, 1, (int)(logger.patience_ns / (int64_t)MS_NS)) > 0;
-    logger.patience_ns -= monotonic_ns() - begun_ns;
+    logger.patience_ns -= clock_monotonic_ns() - begun_ns;
     return is_found;
 }
 
