@@ -29,9 +29,8 @@ struct topics;
     "there is no room for so large an answer at the moment: ask for less, or try again"
 /* Of a mutation, which must not be tried again. */
 #define API_NO_ROOM_DONE                                                                           \
-    "the mutation was executed, but there is no room for so large an answer at the moment: ask "   \
-    "for "                                                                                         \
-    "what it has made"
+    "the mutation was executed, but there is no room for so large an answer at the moment: "       \
+    "ask for what it has made"
 
 enum {
     API_STEPS = 20000,       /* fields and items a turn, of all that begin and all that go on */
@@ -79,7 +78,8 @@ bool api_turn(struct api *api);
 
 /*
  * @answer, which is whole and has API_ANSWER_BYTES_MIN or more, for a transport to send: a reference
- * of the caller's; NULL: no room (API_ANSWERS_BYTES_MAX), or no memory: API_NO_ROOM or API_NO_ROOM_DONE says it. It counts until it has left or has been dropped.
+ * of the caller's; NULL: no room (API_ANSWERS_BYTES_MAX), or no memory: API_NO_ROOM or
+ * API_NO_ROOM_DONE says it. It counts until it has left or has been dropped.
  */
 struct arena *api_share_answer(struct api *api, const struct text *answer);
 
