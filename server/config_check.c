@@ -68,25 +68,19 @@ static void check_map_size(struct config_reader *reader)
                  "%s is too small for the ring: at least %s (4 rings)", text, least);
 }
 
-/* Whether one of the first @count stands for the same place; each port 0 is another. */
-static bool is_taken(const struct text_list *list, size_t count, const struct address *address)
+/* The first of @count that cannot be listened to beside @address; NULL: none. */
+static const char *find_rival(const struct text_list *list, size_t count,
+                              const struct address *address)
 {
     struct address other;
     const char *reason;
-    char text[ADDRESS_TEXT_MAX];
-    char other_text[ADDRESS_TEXT_MAX];
 
-    address_text(address, text, sizeof text);
-    if (strcmp(text + strcspn(text, ":"), ":0") == 0 || strstr(text, "]:0") != NULL)
-        return false;
     for (size_t i = 0; i < count; i++) {
-        if (address_parse(list->items[i], &other, &reason) != 0)
-            continue;
-        address_text(&other, other_text, sizeof other_text);
-        if (strcmp(text, other_text) == 0)
-            return true;
+        if (address_parse(list->items[i], &other, &reason) == 0 &&
+            address_excludes(&other, address))
+            return list->items[i];
     }
-    return false;
+    return NULL;
 }
 
 static void check_addresses(struct config_reader *reader, const char *name,
@@ -97,12 +91,17 @@ static void check_addresses(struct config_reader *reader, const char *name,
     const char *reason = "";
 
     for (size_t i = 0; i < list->count; i++) {
-        if (address_parse(list->items[i], &address, &reason) != 0)
+        if (address_parse(list->items[i], &address, &reason) != 0) {
             config_wrong(reader, config_row(name), "\"%s\" is no address: %s", list->items[i],
                          reason);
-        else if (is_taken(list, i, &address) ||
-                 (list != first && is_taken(first, first->count, &address)))
-            config_wrong(reader, config_row(name), "%s is to be listened to twice", list->items[i]);
+            continue;
+        }
+        const char *rival = find_rival(list, i, &address);
+        if (rival == NULL && list != first)
+            rival = find_rival(first, first->count, &address);
+        if (rival != NULL)
+            config_wrong(reader, config_row(name), "%s is to be listened to twice, once as %s",
+                         list->items[i], rival);
     }
 }
 

@@ -179,15 +179,14 @@ static void check_listeners(struct config_reader *reader, const char *name,
     if (config_environment(reader, "LISTEN_FDS") != NULL && !config_is_said(reader, row))
         return; /* sockets that systemd has opened stand in for it */
     for (size_t i = 0; i < list->count; i++) {
-        int rc = address_parse(list->items[i], &address, &reason);
-
-        if (rc == 0 && address.storage.ss_family == AF_UNIX) {
+        if (address_parse(list->items[i], &address, &reason) != 0)
+            continue; /* said already */
+        if (address.storage.ss_family == AF_UNIX) {
             check_unix_socket(reader, row, list->items[i] + strlen("unix:"));
             continue;
         }
-        if (rc == 0)
-            rc = address_try(&address);
-        if (rc == -EACCES || rc == -EPERM || rc == -EAFNOSUPPORT)
+        int rc = address_try(&address);
+        if (rc == -EACCES || rc == -EPERM || rc == -EAFNOSUPPORT || rc == -EINVAL)
             config_wrong(reader, row, "%s cannot be listened to: %s", list->items[i],
                          strerror(-rc));
         else if (rc == -EADDRNOTAVAIL)

@@ -239,6 +239,45 @@ void address_text(const struct address *address, char *buf, size_t buf_bytes)
     }
 }
 
+static bool ipv4_excludes(const struct address *one, const struct address *other)
+{
+    struct sockaddr_in a;
+    struct sockaddr_in b;
+
+    memcpy(&a, &one->storage, sizeof a);
+    memcpy(&b, &other->storage, sizeof b);
+    return a.sin_port != 0 && a.sin_port == b.sin_port &&
+           (a.sin_addr.s_addr == b.sin_addr.s_addr || a.sin_addr.s_addr == INADDR_ANY ||
+            b.sin_addr.s_addr == INADDR_ANY);
+}
+
+static bool ipv6_excludes(const struct address *one, const struct address *other)
+{
+    struct sockaddr_in6 a;
+    struct sockaddr_in6 b;
+
+    memcpy(&a, &one->storage, sizeof a);
+    memcpy(&b, &other->storage, sizeof b);
+    return a.sin6_port != 0 && a.sin6_port == b.sin6_port &&
+           (memcmp(&a.sin6_addr, &b.sin6_addr, sizeof a.sin6_addr) == 0 ||
+            IN6_IS_ADDR_UNSPECIFIED(&a.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&b.sin6_addr));
+}
+
+bool address_excludes(const struct address *one, const struct address *other)
+{
+    if (one->storage.ss_family != other->storage.ss_family)
+        return false; /* IPv6 sockets take no IPv4 */
+    switch (one->storage.ss_family) {
+    case AF_INET:
+        return ipv4_excludes(one, other);
+    case AF_INET6:
+        return ipv6_excludes(one, other);
+    default:
+        return one->bytes == other->bytes &&
+               memcmp(&one->storage, &other->storage, one->bytes) == 0;
+    }
+}
+
 bool address_is_loopback(const struct address *address)
 {
     if (address->storage.ss_family == AF_INET) {

@@ -43,6 +43,11 @@ int listener_open(const char *text, int *ret_fd, const char **ret_reason);
 int address_of_socket(int fd, struct address *ret_address);
 /* As address_parse reads it; longer than the buffer: cut. */
 void address_text(const struct address *address, char *buf, size_t buf_bytes);
+/*
+ * Whether of sockets for both only one can listen: they are the same, or one is all addresses and
+ * the ports are the same. Ports that the kernel chooses exclude nothing.
+ */
+bool address_excludes(const struct address *one, const struct address *other);
 /* Only this machine can reach it. */
 bool address_is_loopback(const struct address *address);
 

@@ -49,6 +49,36 @@ static void good_addresses_are_parsed_and_written_back(void **state)
     }
 }
 
+static void of_two_that_overlap_only_one_can_be_listened_to(void **state)
+{
+    static const struct {
+        const char *one;
+        const char *other;
+        bool is_one_too_many;
+    } cases[] = {
+        {"127.0.0.1:1", "localhost:1", true},  {"127.0.0.1:1", "127.0.0.1:2", false},
+        {"127.0.0.1:1", "127.0.0.2:1", false}, {"127.0.0.1:1", "0.0.0.0:1", true},
+        {"127.0.0.1:1", "0.0.0.0:2", false},   {"127.0.0.1:0", "0.0.0.0:0", false},
+        {"[::1]:1", "[0:0::1]:1", true},       {"[::1]:1", "[::2]:1", false},
+        {"[::1]:1", "[::]:1", true},           {"[::1]:0", "[::]:0", false},
+        {"0.0.0.0:1", "[::]:1", false},        {"unix:a", "unix:a", true},
+        {"unix:a", "unix:b", false},           {"unix:a", "unix:ab", false},
+        {"unix:a", "127.0.0.1:1", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address one;
+        struct address other;
+        const char *reason = NULL;
+
+        assert_int_equal(address_parse(cases[i].one, &one, &reason), 0);
+        assert_int_equal(address_parse(cases[i].other, &other, &reason), 0);
+        if (address_excludes(&one, &other) != cases[i].is_one_too_many ||
+            address_excludes(&other, &one) != cases[i].is_one_too_many)
+            fail_msg("%s and %s", cases[i].one, cases[i].other);
+    }
+}
+
 #define TEN       "0123456789"
 #define LONG_PATH "unix:/" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
@@ -210,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_addresses_are_parsed_and_written_back),
+        cmocka_unit_test(of_two_that_overlap_only_one_can_be_listened_to),
         cmocka_unit_test(wrong_addresses_are_refused_with_a_reason),
         cmocka_unit_test(tls_is_refused_by_name),
         cmocka_unit_test(ipv4_listens),

@@ -521,9 +521,12 @@ static void the_same_place_twice_is_refused(void **state)
     struct config_fixture *f = *state;
 
     assert_int_equal(CONFIG_READ(f, "-l", "127.0.0.1:1,localhost:1"), CONFIG_WRONG);
-    config_assert_says(f, "--listen: localhost:1 is to be listened to twice");
+    config_assert_says(f, "--listen: localhost:1 is to be listened to twice, once as 127.0.0.1:1");
     assert_int_equal(CONFIG_READ(f, "-l", "[::1]:1", "--broker-listen", "[::1]:1"), CONFIG_WRONG);
-    config_assert_says(f, "--broker-listen: [::1]:1 is to be listened to twice");
+    config_assert_says(f, "--broker-listen: [::1]:1 is to be listened to twice, once as [::1]:1");
+    assert_int_equal(CONFIG_READ(f, "-l", "0.0.0.0:1,127.0.0.1:1"), CONFIG_WRONG);
+    config_assert_says(f, "--listen: 127.0.0.1:1 is to be listened to twice, once as 0.0.0.0:1");
+    assert_int_equal(CONFIG_READ(f, "-l", "0.0.0.0:1,[::]:1,unix:a,unix:b"), CONFIG_RUN);
     assert_int_equal(CONFIG_READ(f, "-l", "127.0.0.1:0,127.0.0.1:0,[::1]:0,[::1]:0"), CONFIG_RUN);
 }
 

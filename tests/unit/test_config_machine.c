@@ -185,6 +185,8 @@ static void a_place_to_listen_must_be_possible(void **state)
     assert_wrong(*state, "--listen=unix:file", "--listen: file is there, and is no socket");
     assert_wrong(*state, "--broker-listen=unix:no/such",
                  "--broker-listen: unix:no/such cannot be made: no: No such file");
+    assert_wrong(*state, "--listen=[::ffff:127.0.0.1]:0",
+                 "--listen: [::ffff:127.0.0.1]:0 cannot be listened to: ");
     assert_doubtful(*state, "--listen=192.0.2.1:8000",
                     "--listen: 192.0.2.1:8000 is none of this machine's addresses now");
 }
