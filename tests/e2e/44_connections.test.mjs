@@ -317,6 +317,6 @@ test('max-connections beyond the descriptors is warned about', async ({ start })
 test('too few descriptors to begin with are an error at start', async ({ prepare }) => {
   const server = prepare({ files: 100 });
   await assert.rejects(server.start());
-  assert.equal(server.exit.code, 1);
+  assert.equal(server.exit.code, 2);
   assert.match(server.stderr, /100 files.*at least \d+ are needed/);
 });
