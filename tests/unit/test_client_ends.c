@@ -227,6 +227,47 @@ static void who_does_not_answer_a_ping_is_told_from_who_is_gone(void **state)
     expect_left(peer, STAT_CLOSED_PING_TIMEOUT, 0);
 }
 
+static void who_takes_nothing_is_given_up_as_stalled(void **state)
+{
+    struct protocol_fixture *f = *state;
+    static char payload[16 * 1024];
+
+    memset(payload, '1', sizeof payload - 1);
+    protocol_freeze_time(f);
+    for (int i = 0; i < 3; i++) {
+        struct peer *peer = i == 0   ? peer_line(f)
+                            : i == 1 ? open_events(f)
+                                     : peer_websocket(f, "/broker");
+
+        if (i == 0)
+            peer_write_text(peer, SUBSCRIBE "\n");
+        if (i == 2)
+            peer_send_text(peer, SUBSCRIBE);
+        protocol_settle(f);
+        peer->is_deaf = true;
+        for (int j = 0; j < 50; j++)
+            (void)topics_append(f->base, "news", payload);
+        topics_commit(f->base, NULL);
+        protocol_settle(f);
+        for (int j = 0; j <= STREAM_STALLED_LOOKS; j++)
+            protocol_pass(f, (int)(STREAM_LOOK_NS / 1000000000));
+        expect_left(peer, STAT_CLOSED_STALLED, 0);
+    }
+}
+
+static void a_line_that_finds_no_room_is_our_overload(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_line(f);
+    struct stream *stream;
+
+    peer_write_text(peer, "{\"action\":");
+    protocol_settle(f);
+    stream = protocol_session(f)->subscriber.stream;
+    stream->handlers->on_no_room(stream->user);
+    expect_left(peer, STAT_CLOSED_OVERLOADED, 0);
+}
+
 static void echo_over_its_rate_is_rate_limited(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -479,6 +520,8 @@ int main(void)
         TEST(what_is_too_large_is_told_apart),
         TEST(what_is_too_slow_is_told_apart),
         TEST(who_does_not_answer_a_ping_is_told_from_who_is_gone),
+        TEST(who_takes_nothing_is_given_up_as_stalled),
+        TEST(a_line_that_finds_no_room_is_our_overload),
         TEST(echo_over_its_rate_is_rate_limited),
         TEST(an_administrator_ends_each_in_its_protocol_s_way),
         TEST(a_drain_closes_each_for_the_shutdown),

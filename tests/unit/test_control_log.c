@@ -248,6 +248,28 @@ static void a_long_search_ends_in_between(void **state)
     assert_int_equal(pages, 2);
 }
 
+/* It is committed into one block with what was there before. */
+static void what_comes_meanwhile_is_for_the_next_page(void **state)
+{
+    struct protocol_fixture *f = *state;
+    struct peer *peer = peer_http(f);
+    struct answer answer;
+
+    topics_append_many(f->base, "news", 2, LARGE_BYTES);
+    topics_commit(f->base, NULL);
+    (void)topics_append(f->base, "news", "3");
+    peer_write_text(peer, "GET /control/log HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (f->service.waiting == NULL)
+        protocol_turn(f);
+    (void)topics_append(f->base, "news", "4");
+    topics_commit(f->base, NULL);
+    answer = peer_answer(peer, false);
+    assert_part(answer.body, "{\"seq\":3,");
+    assert_no_part(answer.body, "{\"seq\":4,");
+    assert_part(answer.body, "],\"first_seq\":1,\"last_seq\":3,\"next\":4}");
+    peer_close(peer);
+}
+
 static void who_asks_may_go_before_the_answer(void **state)
 {
     struct protocol_fixture *f = *state;
@@ -305,6 +327,7 @@ int main(void)
         LOG_TEST(a_page_is_bounded_by_its_bytes_but_holds_an_event),
         LOG_TEST(what_retention_took_is_passed_over),
         LOG_TEST(a_long_search_ends_in_between),
+        LOG_TEST(what_comes_meanwhile_is_for_the_next_page),
         LOG_TEST(who_asks_may_go_before_the_answer),
         LOG_TEST(bad_parameters_are_named),
     };
