@@ -301,11 +301,13 @@ static int map_grow(const struct store *store, uint64_t map_bytes)
     return rc == 0 ? 0 : error_lmdb(rc, "mapping the store with %" PRIu64 " bytes", wanted);
 }
 
-static int environment_open(struct store *store, const char *data_dir, unsigned lmdb_flags)
+/* In the directory @name of @data_dir. */
+static int environment_open(struct store *store, const char *data_dir, const char *name,
+                            unsigned lmdb_flags)
 {
     char path[PATH_MAX];
     unsigned flags = MDB_NOTLS | (store->is_writer ? 0 : MDB_RDONLY) | lmdb_flags;
-    int length = snprintf(path, sizeof path, "%s/%s", data_dir, STORE_DIR);
+    int length = snprintf(path, sizeof path, "%s/%s", data_dir, name);
     int rc;
 
     if (length < 0 || (size_t)length >= sizeof path)
@@ -337,13 +339,13 @@ static int writer_parts_open(struct store *store, const struct store_options *op
 }
 
 /* Directories and files that a power cut must not take from what is committed into them. */
-static int entries_sync(const struct store *store)
+static int entries_sync(const struct store *store, const char *name)
 {
-    int fd = openat(store->dir_fd, STORE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(store->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = 0;
 
     if (fd < 0 || fsync(fd) != 0 || fsync(store->dir_fd) != 0)
-        rc = error_lmdb(errno, "syncing the directory %s", STORE_DIR);
+        rc = error_lmdb(errno, "syncing the directory %s", name);
     if (fd >= 0)
         (void)close(fd); /* a directory: nothing to lose */
     return rc;
@@ -355,34 +357,6 @@ static bool data_file_is_begun(int dir_fd)
     struct stat file;
 
     return fstatat(dir_fd, STORE_FILE_DATA, &file, 0) == 0 && file.st_size > 0;
-}
-
-int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
-                 uint64_t *ret_store_id)
-{
-    uint64_t store_id;
-    int rc;
-
-    store->dir_fd = files_open_dir(data_dir);
-    if (store->dir_fd < 0)
-        return error_lmdb(-store->dir_fd, "opening the data directory %s", data_dir);
-    rc = id_read(store->dir_fd, data_dir, &store_id);
-    if (rc == -ENOENT)
-        return error_set(rc, "%s has no file %s: it is not a data directory", data_dir,
-                         STORE_FILE_ID);
-    if (rc != 0)
-        return rc;
-    if (store->is_writer) {
-        rc = files_make_dir(store->dir_fd, STORE_DIR);
-        if (rc != 0)
-            return error_lmdb(-rc, "making %s/%s", data_dir, STORE_DIR);
-    } else if (!data_file_is_begun(store->dir_fd)) {
-        return error_set(-ENOENT, "%s holds no store yet", data_dir);
-    }
-    rc = environment_open(store, data_dir, lmdb_flags);
-    if (rc == 0)
-        *ret_store_id = store_id;
-    return rc;
 }
 
 struct store *store_new(bool is_writer)
@@ -399,10 +373,100 @@ struct store *store_new(bool is_writer)
     return store;
 }
 
+/* What a death or a power cut has left of a store that was being made. */
+static int new_dir_empty(int dir_fd)
+{
+    static const char *const names[] = {STORE_DIR_NEW "/data.mdb", STORE_DIR_NEW "/lock.mdb"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (unlinkat(dir_fd, names[i], 0) != 0 && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+/*
+ * A new store gets its name when its first state is on the disk: LMDB does not sync the head of a new
+ * file before its first commit, and does not take a file for its own of which a power cut has left
+ * no more than the size.
+ */
+static int store_make(int dir_fd, const struct store_options *options, uint64_t store_id)
+{
+    struct store *made;
+    int rc = files_make_dir(dir_fd, STORE_DIR_NEW);
+
+    if (rc == 0)
+        rc = new_dir_empty(dir_fd);
+    if (rc != 0)
+        return error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR_NEW);
+    made = store_new(true);
+    if (made == NULL)
+        return error_lmdb(ENOMEM, "making a store");
+    made->dir_fd = files_open_dir(options->data_dir);
+    rc = made->dir_fd >= 0 ? 0 : error_lmdb(-made->dir_fd, "opening %s", options->data_dir);
+    if (rc == 0)
+        rc = environment_open(made, options->data_dir, STORE_DIR_NEW, 0);
+    if (rc == 0)
+        rc = map_grow(made, options->map_bytes);
+    if (rc == 0)
+        rc = state_open(made, store_id);
+    if (rc == 0)
+        rc = entries_sync(made, STORE_DIR_NEW);
+    store_close(made);
+    if (rc != 0)
+        return rc;
+    rc = files_rename(dir_fd, STORE_DIR_NEW, STORE_DIR);
+    return rc == 0 ? 0 : error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR);
+}
+
+/* The directory, and the number that it has. */
+static int data_dir_attach(struct store *store, const char *data_dir, uint64_t *ret_store_id)
+{
+    int rc;
+
+    store->dir_fd = files_open_dir(data_dir);
+    if (store->dir_fd < 0)
+        return error_lmdb(-store->dir_fd, "opening the data directory %s", data_dir);
+    rc = id_read(store->dir_fd, data_dir, ret_store_id);
+    if (rc == -ENOENT)
+        return error_set(rc, "%s has no file %s: it is not a data directory", data_dir,
+                         STORE_FILE_ID);
+    return rc;
+}
+
+int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
+                 uint64_t *ret_store_id)
+{
+    uint64_t store_id;
+    int rc = data_dir_attach(store, data_dir, &store_id);
+
+    if (rc != 0)
+        return rc;
+    if (!data_file_is_begun(store->dir_fd))
+        return error_set(-ENOENT, "%s holds no store yet", data_dir);
+    rc = environment_open(store, data_dir, STORE_DIR, lmdb_flags);
+    if (rc == 0)
+        *ret_store_id = store_id;
+    return rc;
+}
+
+static int writer_attach(struct store *store, const struct store_options *options,
+                         uint64_t *ret_store_id)
+{
+    int rc = data_dir_attach(store, options->data_dir, ret_store_id);
+
+    if (rc == 0 && !files_exists(store->dir_fd, STORE_DIR))
+        rc = store_make(store->dir_fd, options, *ret_store_id);
+    if (rc == 0)
+        rc = environment_open(store, options->data_dir, STORE_DIR, 0);
+    return rc;
+}
+
 static int store_fill(struct store *store, const struct store_options *options)
 {
     uint64_t store_id = 0;
-    int rc = store_attach(store, options->data_dir, 0, &store_id);
+    int rc = store->is_writer ? writer_attach(store, options, &store_id)
+                              : store_attach(store, options->data_dir, 0, &store_id);
 
     if (rc == 0 && store->is_writer)
         rc = writer_parts_open(store, options);
@@ -410,7 +474,7 @@ static int store_fill(struct store *store, const struct store_options *options)
         rc = state_open(store, store_id);
     if (rc != 0)
         return rc;
-    return store->is_writer ? entries_sync(store) : 0;
+    return store->is_writer ? entries_sync(store, STORE_DIR) : 0;
 }
 
 int store_open(const struct store_options *options, struct store **ret_store)

@@ -1,7 +1,8 @@
 /*
  * store/env.h - the LMDB environment of one data directory, opened by each process for itself.
  *
- * Shape    DATA/id (the store's number in hex), DATA/store/ (data.mdb, lock.mdb), DATA/ballast.
+ * Shape    DATA/id (the store's number in hex), DATA/store/ (data.mdb, lock.mdb), which is
+ *          store.new while it is being made, DATA/ballast.
  *          Databases and their keys and values by byte: store/README.md.
  * Callers  store_open writable: the writer (one per server; the data directory's lock says so).
  *          store_open read-only: workers and tools, after their fork. An environment must never be

@@ -118,6 +118,13 @@ int files_read(int dir_fd, const char *name, void *buf, size_t buf_bytes)
     return rc != 0 ? rc : (int)length;
 }
 
+int files_rename(int dir_fd, const char *from, const char *to)
+{
+    if (renameat(dir_fd, from, dir_fd, to) != 0)
+        return -errno;
+    return dir_sync(dir_fd);
+}
+
 bool files_exists(int dir_fd, const char *name)
 {
     return faccessat(dir_fd, name, F_OK, 0) == 0;

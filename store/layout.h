@@ -30,6 +30,7 @@ enum {
 #define STORE_FILE_ID      "id"
 #define STORE_FILE_BALLAST "ballast"
 #define STORE_DIR          "store"
+#define STORE_DIR_NEW      STORE_DIR ".new" /* while it is being made */
 #define STORE_FILE_DATA    STORE_DIR "/data.mdb"
 
 #define STORE_META_KEY    "state"
@@ -114,7 +115,7 @@ struct store {
 
 /* The parts that store_open is made of, for what opens a store otherwise (store/visit.h). */
 struct store *store_new(bool is_writer); /* without an environment; NULL: no memory */
-/* Directory, number and environment. 0 or -errno (with text); store_close takes what there is. */
+/* Directory, number and environment of one that was made. 0 or -errno (with text); store_close takes what there is. */
 int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
                  uint64_t *ret_store_id);
 int store_databases_open(struct store *store, MDB_txn *txn);

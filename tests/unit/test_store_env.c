@@ -170,6 +170,44 @@ static void meta_replace(struct store_fixture *fixture, const void *value, size_
     store_fixture_close(fixture);
 }
 
+/* What a power cut can leave before the first commit: LMDB takes neither for a file of its own. */
+static void a_power_cut_while_the_store_is_made_leaves_one_that_can_be_made(void **state)
+{
+    struct store_fixture *fixture = store_fixture_new(NULL);
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(store_identify(fixture->dir, &id), 0);
+    assert_int_equal(mkdir(path_of(fixture, "store.new"), 0750), 0);
+    file_write(path_of(fixture, "store.new/data.mdb"), "");
+    assert_int_equal(truncate(path_of(fixture, "store.new/data.mdb"), 8192), 0);
+    file_write(path_of(fixture, "store.new/lock.mdb"), "rubbish");
+    assert_int_equal(store_fixture_open(fixture), 0);
+    assert_int_equal(access(path_of(fixture, "store.new"), F_OK), -1);
+    store_fixture_commit_event(fixture, "a", 10);
+    store_fixture_check_whole(fixture->store);
+    store_fixture_free(fixture);
+}
+
+/* So that whoever comes to the name finds a whole store: the file is never seen before its first commit. */
+static void a_store_has_its_name_only_when_it_is_made(void **state)
+{
+    struct store_fixture *fixture = store_fixture_new(NULL);
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(store_identify(fixture->dir, &id), 0);
+    /* In the way of its being made: a directory where LMDB wants its file. */
+    assert_int_equal(mkdir(path_of(fixture, "store.new"), 0750), 0);
+    assert_int_equal(mkdir(path_of(fixture, "store.new/data.mdb"), 0750), 0);
+    assert_true(store_fixture_open(fixture) < 0);
+    assert_int_equal(access(path_of(fixture, "store"), F_OK), -1);
+    assert_int_equal(rmdir(path_of(fixture, "store.new/data.mdb")), 0);
+    assert_int_equal(store_fixture_open(fixture), 0);
+    assert_int_equal(access(path_of(fixture, "store/data.mdb"), F_OK), 0);
+    store_fixture_free(fixture);
+}
+
 static void another_format_is_refused_by_number(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -434,6 +472,8 @@ int main(void)
         STORE_TEST(a_store_under_another_id_is_refused),
         cmocka_unit_test(a_reader_needs_a_store_that_was_begun),
         cmocka_unit_test(a_death_while_the_store_is_made_leaves_one_that_can_be_made),
+        cmocka_unit_test(a_power_cut_while_the_store_is_made_leaves_one_that_can_be_made),
+        cmocka_unit_test(a_store_has_its_name_only_when_it_is_made),
         STORE_TEST(another_format_is_refused_by_number),
         STORE_TEST(a_damaged_state_is_refused),
         STORE_TEST(a_file_that_is_no_store_is_refused),
