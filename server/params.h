@@ -27,14 +27,14 @@
 #define DAY    (HOUR * 24)
 
 /* X(group, word, title): the word names its section in the sample file. */
-#define PARAM_GROUPS(X) \
-    X(SERVER, "server", "Server") \
-    X(STORE, "store", "Store") \
-    X(DRAIN, "drain", "Drain") \
-    X(CLIENTS, "clients", "Clients") \
-    X(LIMITS, "limits", "Limits") \
-    X(GRAPHQL, "graphql", "GraphQL") \
-    X(BROWSERS, "browsers", "Browsers") \
+#define PARAM_GROUPS(X)                                                                            \
+    X(SERVER, "server", "Server")                                                                  \
+    X(STORE, "store", "Store")                                                                     \
+    X(DRAIN, "drain", "Drain")                                                                     \
+    X(CLIENTS, "clients", "Clients")                                                               \
+    X(LIMITS, "limits", "Limits")                                                                  \
+    X(GRAPHQL, "graphql", "GraphQL")                                                               \
+    X(BROWSERS, "browsers", "Browsers")                                                            \
     X(LOG, "log", "Log")
 
 /*
