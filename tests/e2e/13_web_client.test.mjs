@@ -133,6 +133,18 @@ test('the broker: subscribe, publish text and JSON, filter, unsubscribe', async 
   assert.deepEqual(page.complaints, []);
 });
 
+test('numbers are published and shown as they were written', async ({ start, cleanup }) => {
+  const server = await start();
+  const page = await openClient(server.port, cleanup, { tab: 'broker' });
+  const numbers = ['12.50', '[1.0]', '-0', '[1E2]', '1e2', '0.0000001', '[100,-1.5,"1.0"]'];
+  await subscribe(page, 'news');
+  for (const number of numbers) {
+    await publish(page, 'news', number, { kind: 'json' });
+  }
+  await showsExactly(page, 'broker', numbers);
+  assert.deepEqual(page.complaints, []);
+});
+
 test('what a position from elsewhere leads to is said', async ({ start, cleanup }) => {
   const server = await start();
   await server.post('news', '"kept"');
