@@ -15,7 +15,7 @@ export function randomFrom(seed) {
 
 export class Ledger {
   sent = new Map(); // id -> topic
-  acknowledged = new Map(); // id -> seq
+  acknowledged = new Map(); // id -> seq; null: not told
   delivered = new Map(); // seq -> id
   logged = new Map(); // seq -> id
   #seqOf = new Map(); // id -> seq, as the log says
@@ -92,7 +92,7 @@ export class Ledger {
   /** Everything that was promised is in the log as promised, and seq has no hole. */
   check() {
     for (const [id, seq] of this.acknowledged) {
-      if (this.#seqOf.get(id) !== seq) {
+      if (seq === null ? !this.#seqOf.has(id) : this.#seqOf.get(id) !== seq) {
         this.#problem(`acknowledged as ${seq}, in the log as ${this.#seqOf.get(id)}: ${id}`);
       }
     }

@@ -6,6 +6,10 @@ import { binary } from '../../e2e/lib/server.mjs';
 
 const build = process.env.SLUICE_BUILD ?? path.resolve(binary, '../..');
 
+// Whatever ends a test ends its programs.
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
 /** A program of the build directory. onLine gets each object that it prints, `done` the last one. */
 class Program {
   last = null;
@@ -34,7 +38,8 @@ class Program {
       });
     });
     this.done.catch(() => {});
-    process.once('exit', () => this.child.kill('SIGKILL'));
+    running.add(this.child);
+    this.child.once('close', () => running.delete(this.child));
   }
 }
 
@@ -43,6 +48,13 @@ export function startBench(server, options) {
   const all = { url: `ws://127.0.0.1:${server.port}`, protocol: 'broker', ...options };
   const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return new Program('tools/sluice-bench', [...args, '--json']);
+}
+
+/** What is wrong with a report of sluice-bench: something was lost, came twice or out of order. */
+export function troubleIn(report) {
+  const { delivered, acknowledged, published, lost, duplicates, order_errors: disorder } = report;
+  const isGood = delivered > 0 && acknowledged === published && lost + duplicates + disorder === 0;
+  return isGood ? [] : [`sluice-bench: ${JSON.stringify(report)}`];
 }
 
 /** The hostile load. `open` resolves when all its connections stand; end() returns its counts. */

@@ -1,0 +1,610 @@
+// Clients that come back: each event once, whatever died meanwhile and wherever they had got to.
+//
+//   node tests/fault/resume.mjs [--short] [--only NAME] [--reconnections N] [--herd N] [--seed N]
+//
+// visits  readers of every protocol come, take some events, are cut off in the middle, and resume, N
+//         (10,000) times in all, while workers, the writer and everything are killed (-9) and the
+//         server is drained and started again; publishers go on all the time
+// herd    N (1,000) clients resume 1,000 events at once, and live delivery goes on (by what arrives
+//         between them; its latency is sluice-bench's and only printed)
+// tokens  unknown epochs, positions past the end and trimmed ones, in every protocol
+//
+// Each acknowledged operation and each delivered one is held against the log. It ends with
+// "N passed, N failed", a part each.
+import { setTimeout as pause } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { CREATE_MESSAGE, dataOf } from '../e2e/lib/graphql.mjs';
+import { kill } from '../e2e/lib/processes.mjs';
+import { freePort, Server } from '../e2e/lib/server.mjs';
+import { until, within } from '../e2e/lib/until.mjs';
+import { Ledger, randomFrom } from './lib/ledger.mjs';
+import { startBench, troubleIn } from './lib/programs.mjs';
+import { openReader, READER_KINDS } from './lib/readers.mjs';
+import { Follower, makePayloads, Stream } from './lib/streams.mjs';
+
+const textOption = (name) => {
+  const index = process.argv.indexOf(name);
+  return index < 0 ? undefined : process.argv[index + 1];
+};
+const option = (name, otherwise) => Number(textOption(name) ?? otherwise);
+const isShort = process.argv.includes('--short');
+const only = textOption('--only');
+const reconnections = option('--reconnections', isShort ? 400 : 10_000);
+const herdSize = option('--herd', isShort ? 150 : 1000);
+const seed = option('--seed', 1);
+const random = randomFrom(seed);
+const below = (count) => Math.floor(random() * count);
+
+const WORKERS = 2;
+const IDLE_MS = 60_000; // without any progress: given up
+const RETRY_MS = 20;
+
+async function startServer(options = {}) {
+  const linePort = await freePort();
+  const args = ['--broker-listen', `127.0.0.1:${linePort}`, ...(options.args ?? [])];
+  const server = new Server({ workers: WORKERS, ...options, args });
+  server.linePort = linePort;
+  await server.start();
+  return server;
+}
+
+// --- visits
+
+const ROW_TOPIC = 'messages';
+const PLAIN_TOPICS = ['room', 'alpha', 'beta'];
+const TOPICS = [...PLAIN_TOPICS, ROW_TOPIC];
+const READERS = isShort ? 12 : 36;
+const FAULTS = isShort ? 4 : 60;
+const WINDOW = 4; // publishes of one connection that wait for their answer
+const PUBLISH_EVERY_MS = 5;
+
+let counter = 0;
+const newMessage = () => `${++counter}:${'x'.repeat(below(400))}`;
+
+/** A row topic's events are the rows. */
+const idOf = (topic, data) => (topic === ROW_TOPIC ? data.content : data);
+
+/** Publishes to a plain topic over connection after connection; what broke off the log decides. */
+async function publishPlain(server, topic, ledger, state) {
+  while (!state.isOver) {
+    const waiting = [];
+    const client = openReader('line', server, [], {
+      onItem({ message }) {
+        if (message.type === 'shutdown') {
+          return;
+        }
+        const id = waiting.shift();
+        if (message.status === 'published') {
+          ledger.acknowledge(id, topic, message.seq);
+          state.last.set(topic, Math.max(state.last.get(topic) ?? 0, message.seq));
+        } else if (message.code !== 'unavailable') {
+          ledger.problems.push(`instead of an acknowledgement: ${JSON.stringify(message)}`);
+        }
+      },
+    });
+    let isClosed = false;
+    client.closed.then(() => (isClosed = true));
+    while (!isClosed && !state.isOver) {
+      while (waiting.length < WINDOW) {
+        const message = newMessage();
+        ledger.send(message, topic);
+        waiting.push(message);
+        client.socket.write(`${JSON.stringify({ action: 'publish', topic, message })}\n`);
+      }
+      await pause(PUBLISH_EVERY_MS);
+    }
+    await until(() => waiting.length === 0 || isClosed, { what: 'the last answers, or the end' });
+    client.terminate();
+    await pause(RETRY_MS);
+  }
+}
+
+async function publishRows(server, ledger, state) {
+  while (!state.isOver) {
+    const content = newMessage();
+    ledger.send(content, ROW_TOPIC);
+    try {
+      const { createMessage } = await dataOf(server, CREATE_MESSAGE, { content });
+      ledger.acknowledge(createMessage.content, ROW_TOPIC, null);
+    } catch {
+      await pause(RETRY_MS); // its worker has died, or the server drains: the log decides
+    }
+  }
+}
+
+/** What a client in the middle of a drain is told, and what GraphQL sends besides. */
+const isHarmless = (message) => message.type === 'shutdown' || message.type === 'ping';
+
+/** Somebody who comes and goes. `seqs`: what it has been given, over all its visits. */
+class Visitor {
+  seqs = [];
+  visits = 0;
+  token = null;
+  from = null; // where it began
+  epoch = null;
+
+  constructor(server, kind, topic, ledger, state) {
+    Object.assign(this, { server, kind, topic, ledger, state });
+    this.name = `${kind} of ${topic}`;
+  }
+
+  problem(text) {
+    this.ledger.problems.push(`${this.name}, visit ${this.visits}, at ${this.token?.seq}: ${text}`);
+  }
+
+  /** Decides how much is taken of the next visit: nothing, some of the replay, or up to what is live. */
+  #plan() {
+    const dice = random();
+    const some = below(dice < 0.6 ? 20 : 300);
+    const lifeMs = below(30);
+    if (dice < 0.1) {
+      return { lifeMs, count: Infinity };
+    }
+    const goal = dice > 0.85 ? (this.state.last.get(this.topic) ?? 0) : 0;
+    return { count: some, goal };
+  }
+
+  #take({ seq, data }) {
+    const last = this.token.seq;
+    if (seq <= last) {
+      this.problem(`seq ${seq} after ${last}`);
+    }
+    this.ledger.deliver(idOf(this.topic, data), this.topic, seq);
+    this.seqs.push(seq);
+    this.token = { epoch: this.epoch, seq };
+  }
+
+  #start({ seq, epoch, recovered }) {
+    if (this.token && (seq !== this.token.seq || epoch !== this.epoch || recovered === false)) {
+      this.problem(`resumed at ${seq} of ${epoch}, recovered ${recovered}; it was at ${this.epoch}`);
+    }
+    this.epoch = epoch;
+    this.token ??= { epoch, seq };
+    this.from ??= seq;
+    this.visits++;
+  }
+
+  /** One connection, until it has had what was planned or is cut off by others. */
+  async visit({ lifeMs, count, goal = 0 } = this.#plan()) {
+    let left = count;
+    const reader = openReader(this.kind, this.server, [this.topic], {
+      token: this.token,
+      onItem: (item) => {
+        if (item.type === 'event') {
+          this.#take(item);
+          left--;
+        } else if (item.type === 'start') {
+          this.#start(item);
+        } else if (item.type === 'gap' || !isHarmless(item.message)) {
+          this.problem(`was told ${JSON.stringify(item)}`);
+        }
+        if (left <= 0 && this.token?.seq >= goal) {
+          reader.terminate();
+        }
+      },
+    });
+    const timer = lifeMs === undefined ? undefined : setTimeout(() => reader.terminate(), lifeMs);
+    await reader.closed;
+    clearTimeout(timer);
+  }
+
+  async run() {
+    while (!this.state.isOver) {
+      const before = this.visits;
+      await this.visit();
+      this.state.visits += this.visits - before;
+      if (this.visits === before) {
+        await pause(RETRY_MS); // there is no server at this moment, or it drains
+      }
+    }
+  }
+
+  /** Takes everything up to that seq. */
+  async finish(lastSeq) {
+    while ((this.token?.seq ?? 0) < lastSeq && this.ledger.problems.length === 0) {
+      await this.visit({ count: 1, goal: lastSeq });
+    }
+  }
+
+  /** It has had each of the topic's events behind its beginning, and no other. */
+  check(logged) {
+    const expected = logged.filter((seq) => seq > this.from);
+    const at = expected.findIndex((seq, i) => seq !== this.seqs[i]);
+    if (at >= 0 || expected.length !== this.seqs.length) {
+      this.problem(`${this.seqs.length} events instead of ${expected.length}: ` +
+        `number ${at} is seq ${this.seqs[at]} instead of ${expected[at]}`);
+    }
+  }
+}
+
+const FAULT_KINDS = {
+  async worker(server) {
+    const workers = server.workers();
+    if (workers.length > 0) {
+      kill(workers[below(workers.length)]);
+    }
+  },
+  async writer(server) {
+    kill(await until(() => server.writer(), { what: 'a writer' }));
+  },
+  async everything(server) {
+    server.remember();
+    const processes = [...server.family.values()];
+    for (let i = processes.length - 1; i > 0; i--) {
+      const j = below(i + 1);
+      [processes[i], processes[j]] = [processes[j], processes[i]];
+    }
+    processes.forEach((process) => kill(process));
+    await server.end();
+    await server.restart();
+  },
+  async drain(server) {
+    const status = await server.stop();
+    if (status !== 0) {
+      throw new Error(`a drain ended with ${status}; ${server.recentLog()}`);
+    }
+    await server.restart();
+  },
+};
+
+/** History has a row topic's events once they are committed. */
+async function isAllCommitted(server) {
+  const isSo = async () => {
+    const { log } = await server.health();
+    return log.committed_seq === log.last_seq;
+  };
+  await until(isSo, { what: 'the commit of everything' });
+}
+
+/** Whenever so many have come back, something dies: each kind in its turn. */
+async function injectFaults(server, state) {
+  const names = Object.keys(FAULT_KINDS);
+  for (let fault = 0; fault < FAULTS; fault++) {
+    const due = ((fault + 0.5 + random() / 2) / FAULTS) * reconnections;
+    while (state.visits < due) {
+      if (state.isOver) {
+        return;
+      }
+      await pause(5);
+    }
+    const name = names[fault % names.length];
+    await FAULT_KINDS[name](server);
+    state.faults[name] = (state.faults[name] ?? 0) + 1;
+  }
+}
+
+async function visitAndResume(problems) {
+  const ledger = new Ledger();
+  ledger.problems = problems;
+  const server = await startServer({
+    ring: '8M',
+    args: ['--retention-bytes', 'off', '--drain-timeout', '500ms'],
+  });
+  const state = { isOver: false, visits: 0, faults: {}, last: new Map() };
+  try {
+    const publishing = [
+      ...PLAIN_TOPICS.map((topic) => publishPlain(server, topic, ledger, state)),
+      publishRows(server, ledger, state),
+    ];
+    const visitors = Array.from({ length: READERS }, (_, i) => {
+      const kind = READER_KINDS[i % READER_KINDS.length];
+      const topic = kind === 'room' ? 'room' : TOPICS[Math.floor(i / READER_KINDS.length) % TOPICS.length];
+      return new Visitor(server, kind, topic, ledger, state);
+    });
+    const visiting = visitors.map((visitor) => visitor.run());
+    const faults = injectFaults(server, state).catch((error) => problems.push(error.stack));
+    let before = -1;
+    let deadline = 0;
+    while (state.visits < reconnections && problems.length === 0) {
+      if (state.visits !== before) {
+        before = state.visits;
+        deadline = performance.now() + IDLE_MS;
+      } else if (performance.now() > deadline) {
+        problems.push(`nobody has come back for ${IDLE_MS} ms; ${server.recentLog()}`);
+      }
+      await pause(50);
+    }
+    state.isOver = true;
+    await faults;
+    await Promise.all(publishing);
+    server.terminateClients();
+    await Promise.all(visiting);
+
+    const history = async (topic, query) => {
+      const page = await server.history(topic, query);
+      const events = page.events.map((event) => ({ ...event, data: idOf(topic, event.data) }));
+      return { ...page, events };
+    };
+    await isAllCommitted(server);
+    await ledger.readLog(TOPICS, history);
+    const logged = new Map(TOPICS.map((topic) => [topic, []]));
+    for (const [seq, id] of ledger.logged) {
+      logged.get(ledger.sent.get(id)).push(seq);
+    }
+    await Promise.all(visitors.map((visitor) => visitor.finish(logged.get(visitor.topic).at(-1))));
+    ledger.check();
+    visitors.forEach((visitor) => visitor.check(logged.get(visitor.topic)));
+    const given = visitors.reduce((sum, { seqs }) => sum + seqs.length, 0);
+    const deaths = Object.entries(state.faults).map(([name, count]) => `${name} ${count}`);
+    console.log(`visits: ${state.visits} reconnections of ${READERS} readers, ${given} events delivered, ` +
+      `${ledger.acknowledged.size} acknowledged, ${ledger.logged.size} in the log; ` +
+      `faults: ${deaths.join(', ')}`);
+    if (given === 0 || Object.keys(state.faults).length < Object.keys(FAULT_KINDS).length) {
+      problems.push('too little has happened');
+    }
+  } finally {
+    state.isOver = true;
+    await server.dispose();
+  }
+}
+
+// --- the herd
+
+const HERD_EVENTS = 1000;
+const SHARES = 4; // live delivery has to go on within each of so many parts of the replay
+
+/** Live delivery in a thread: taken() is how many events it has had, end() the thread's last word. */
+function startLive(server) {
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  const { port, linePort } = server;
+  const workerData = { port, linePort, topic: 'present', seed, counts };
+  const thread = new Worker(new URL('./lib/live_thread.mjs', import.meta.url), { workerData });
+  const result = new Promise((resolve, reject) => {
+    thread.once('message', resolve);
+    thread.once('error', reject);
+  });
+  result.catch(() => {}); // whoever awaits the end gets it
+  return {
+    taken: () => Atomics.load(counts, 0),
+    end() {
+      Atomics.store(counts, 1, 1);
+      return within(result, 'the last live event', IDLE_MS);
+    },
+  };
+}
+
+async function resumeTogether(problems) {
+  const server = await startServer({ files: 4096 });
+  const payloadOf = makePayloads(200, seed);
+  const past = new Stream('room', payloadOf, problems); // every protocol can have that one
+  try {
+    const publisher = await server.broker();
+    const { seq: from, epoch } = await publisher.ping();
+    for (let i = 0; i < HERD_EVENTS; i++) {
+      const id = i;
+      publisher.send({ action: 'publish', topic: 'room', message: payloadOf(past.sent++), id });
+      past.acknowledge((await publisher.next({ id })).seq);
+    }
+    const bench = (topic) =>
+      startBench(server, {
+        connections: 20,
+        topics: 2,
+        publishers: 2,
+        rate: 100,
+        size: 512,
+        timeout: '60s',
+        topic,
+        duration: isShort ? '1s' : '5s',
+      });
+    const alone = await bench('alone').done;
+    const live = startLive(server);
+    await until(() => live.taken() > 0, { what: 'live delivery' });
+
+    const besideBench = bench('beside');
+    const all = herdSize * HERD_EVENTS;
+    const rounds = []; // live events until each share of the replay was there
+    let replayed = 0;
+    const followers = Array.from({ length: herdSize }, (_, i) => {
+      const kind = READER_KINDS[i % READER_KINDS.length];
+      const follower = new Follower(past, `${kind} ${i}`, { next: 0 });
+      openReader(kind, server, ['room'], {
+        token: { epoch, seq: from },
+        onItem(item) {
+          if (item.type === 'event') {
+            follower.event(item.seq, item.data);
+            if (++replayed >= ((rounds.length + 1) * all) / SHARES) {
+              rounds.push(live.taken());
+            }
+          } else if (item.type !== 'start' || item.recovered === false || item.seq !== from) {
+            problems.push(`herd: ${JSON.stringify(item)}`);
+          }
+        },
+      });
+      return follower;
+    });
+    const start = live.taken();
+    await until(() => replayed >= all || problems.length > 0, {
+      timeout: 5 * IDLE_MS,
+      what: () => `${all} events; there are ${replayed}`,
+    });
+    const beside = await besideBench.done;
+    const present = await live.end();
+    problems.push(...present.problems);
+    followers.forEach((follower) => follower.checkWhole());
+    const counts = rounds.map((taken, i) => taken - (rounds[i - 1] ?? start));
+    if (counts.length < SHARES || counts.some((count) => count === 0)) {
+      problems.push(`live events between the parts of the replay: ${counts}`);
+    }
+    problems.push(...troubleIn(alone), ...troubleIn(beside));
+    const latency = ({ delivery_us: { p50, p99 } }) => `p50 ${p50} us, p99 ${p99} us`;
+    console.log(`herd: ${herdSize} clients, ${replayed} events replayed; ` +
+      `${counts.join(' + ')} live ones meanwhile, ${present.acknowledged} in all; ` +
+      `others alone: ${latency(alone)}; beside: ${latency(beside)}`);
+  } finally {
+    await server.dispose();
+  }
+}
+
+// --- tokens
+
+const FOREIGN = '00000000000000aa'; // the epoch of another log, but for one case in 2^64
+const TRIMMED_EVENTS = 3000;
+
+/** Publishes until retention has trimmed the topic, and has nothing to do any more. */
+async function trimTopic(server, topic) {
+  const publisher = await server.broker();
+  for (let i = 0; i < TRIMMED_EVENTS; i++) {
+    publisher.send({ action: 'publish', topic, message: `${i}:${'x'.repeat(1000)}`, id: i });
+    if (i % 64 === 63) {
+      await publisher.next({ id: i, status: 'published' });
+      publisher.queue.length = 0;
+    }
+  }
+  let oldest = 0;
+  await until(
+    async () => {
+      const { log } = await server.health();
+      const page = await server.history(topic);
+      const isStable = page.oldest === oldest && log.committed_seq === log.last_seq;
+      oldest = page.oldest;
+      return isStable && page.oldest > 100;
+    },
+    { interval: 300, what: 'a topic that retention has trimmed' },
+  );
+}
+
+async function allEvents(server, topic) {
+  const seqs = [];
+  for (let more = true; more; ) {
+    const page = await server.history(topic, `?since=${seqs.at(-1) ?? 0}&limit=1000`);
+    seqs.push(...page.events.map(({ seq }) => seq));
+    more = page.more;
+  }
+  return seqs;
+}
+
+/** Tokens, and from which seq on a subscription of `room` is served; null: not recovered. */
+function tokenCases(epoch, seqs, end) {
+  const [oldest, last] = [seqs[0], seqs.at(-1)];
+  const middle = seqs[Math.floor(seqs.length / 2)];
+  const good = (name, seq, of = epoch) => ({ name, token: { epoch: of, seq }, isGood: true });
+  const bad = (name, seq, of = epoch) => ({ name, token: { epoch: of, seq }, isGood: false });
+  return [
+    good('the place before the oldest', oldest - 1),
+    good('the oldest', oldest),
+    good('the middle', middle),
+    good('the last', last),
+    good('the end of the log', end),
+    good('the middle, without an epoch', middle, undefined),
+    bad('an unknown epoch', middle, FOREIGN),
+    bad('an unknown epoch, past the end', end + 1000, FOREIGN),
+    bad('one past the end', end + 1),
+    bad('far past the end', end + 1_000_000_000),
+    bad('one past the end, without an epoch', end + 1, undefined),
+    bad('one trimmed', oldest - 2),
+    bad('the very beginning', 0),
+    bad('trimmed, without an epoch', 1, undefined),
+  ];
+}
+
+/** One token in one protocol: what comes is collected, and judged when the marker has come. */
+function tryToken(server, kind, topic, { name, token, isGood }) {
+  const items = [];
+  openReader(kind, server, [topic], { token, onItem: (item) => items.push(item) });
+  return { kind, topic, name, token, isGood, items };
+}
+
+const isWithoutStart = (kind) => kind === 'graphql'; // its subscriptions are not answered
+
+function judgeToken({ kind, name, token, isGood, items, topic }, { epoch, seqs, marker, problems }) {
+  const oldest = seqs[0];
+  const starts = items.filter(({ type }) => type === 'start');
+  const gaps = items.filter(({ type }) => type === 'gap');
+  const events = items.filter(({ type }) => type === 'event').map(({ seq }) => seq);
+  const others = items.filter(({ type, message }) => type === 'other' && !isHarmless(message));
+  const place = `${kind}, ${topic}, ${name}`;
+  const expect = (isTrue, text) => isTrue || problems.push(`${place}: ${text}`);
+  const seq = isGood ? token.seq : oldest - 1;
+  const endsAtGap = !isGood && kind === 'graphql';
+  const wanted = endsAtGap ? [] : [...seqs, marker].filter((one) => one > seq);
+
+  expect(others.length === 0, `came ${JSON.stringify(others[0])}`);
+  expect(starts.length === 1 && starts[0].epoch === epoch, `started ${starts.length} times`);
+  expect(isWithoutStart(kind) || starts[0]?.seq === seq, `starts at ${starts[0]?.seq}, not ${seq}`);
+  if (['room', 'broker', 'line'].includes(kind)) {
+    expect(starts[0]?.recovered === isGood, `recovered is ${starts[0]?.recovered}`);
+  }
+  expect(gaps.length === (isGood ? 0 : 1), `${gaps.length} gaps`);
+  expect(isGood || gaps[0]?.oldest === oldest, `the gap is up to ${gaps[0]?.oldest}, not ${oldest}`);
+  expect(isGood || !kind.startsWith('graphql') || gaps[0]?.epoch === epoch, 'the epoch of the gap');
+  expect(isGood || items.indexOf(gaps[0]) === 1, 'the gap comes first');
+  const at = wanted.findIndex((one, i) => one !== events[i]);
+  expect(at < 0 && wanted.length === events.length, `number ${at} of ${wanted.length} is ${events[at]}`);
+}
+
+async function judgeHistory(server, cases, { epoch, seqs, problems }) {
+  for (const { name, token, isGood } of cases) {
+    const of = token.epoch ? `&epoch=${token.epoch}` : '';
+    const page = await server.history('room', `?since=${token.seq}${of}&limit=10`);
+    const first = seqs.find((seq) => !isGood || seq > token.seq);
+    if (page.recovered !== isGood || page.events[0]?.seq !== first || page.epoch !== epoch ||
+      page.oldest !== seqs[0] || page.last_seq !== seqs.at(-1)) {
+      problems.push(`history, ${name}: ${JSON.stringify({ ...page, events: page.events[0]?.seq })}`);
+    }
+  }
+}
+
+async function judgeTokens(problems) {
+  const server = await startServer({ args: ['--retention-bytes', '1M'] });
+  try {
+    await trimTopic(server, 'room');
+    const publisher = await server.broker();
+    const { seq: quiet } = await publisher.publish('quiet', 'never trimmed');
+    const seqs = await allEvents(server, 'room');
+    const { seq: end, epoch } = await publisher.ping();
+    const cases = tokenCases(epoch, seqs, end);
+    await judgeHistory(server, cases, { epoch, seqs, problems });
+
+    // An event stream's or GraphQL's token always has an epoch.
+    const hasEpoch = (kind) => /events|graphql/.test(kind);
+    const tries = READER_KINDS.flatMap((kind) =>
+      cases
+        .filter(({ token }) => token.epoch !== undefined || !hasEpoch(kind))
+        .map((one) => tryToken(server, kind, 'room', one)),
+    );
+    // Nothing of a quiet topic was trimmed, though much of the log was.
+    const quietCase = { name: 'before its first', token: { epoch, seq: 1 }, isGood: true };
+    const quietTries = READER_KINDS.filter((kind) => kind !== 'room').map((kind) =>
+      tryToken(server, kind, 'quiet', quietCase),
+    );
+    const all = [...tries, ...quietTries];
+    // What is past the end must have been judged before the log is longer.
+    const endsAtGap = ({ kind, isGood }) => kind === 'graphql' && !isGood;
+    const isAnswered = (one) => one.items.length > (endsAtGap(one) ? 1 : 0);
+    await until(() => all.every(isAnswered), { what: 'all subscriptions' });
+    const { seq: marker } = await publisher.publish('room', 'marker');
+    const { seq: quietMarker } = await publisher.publish('quiet', 'marker');
+    const markers = { room: marker, quiet: quietMarker };
+    const hasMarker = ({ topic, items }) => items.some(({ seq }) => seq === markers[topic]);
+    await until(() => all.every((one) => endsAtGap(one) || hasMarker(one)), {
+      what: 'the marker everywhere',
+    });
+    tries.forEach((one) => judgeToken(one, { epoch, seqs, marker, problems }));
+    quietTries.forEach((one) => judgeToken(one, { epoch, seqs: [quiet], marker: quietMarker, problems }));
+    console.log(`tokens: ${all.length} subscriptions and ${cases.length} pages of history; ` +
+      `kept: ${seqs[0]} to ${seqs.at(-1)}`);
+  } finally {
+    await server.dispose();
+  }
+}
+
+// --- all of it
+
+const PARTS = { visits: visitAndResume, herd: resumeTogether, tokens: judgeTokens };
+
+console.log(`seed ${seed}`);
+let passed = 0;
+let failed = 0;
+for (const name of only?.split(',') ?? Object.keys(PARTS)) {
+  const problems = [];
+  const startedAt = performance.now();
+  await PARTS[name](problems).catch((error) => problems.push(error.stack));
+  problems.slice(0, 10).forEach((problem) => console.log(`  ${problem}`));
+  const took = ((performance.now() - startedAt) / 1000).toFixed(1);
+  const isGood = problems.length === 0;
+  console.log(`${isGood ? 'ok     ' : 'FAILED '} ${name}: ${problems.length} problems, ${took} s`);
+  passed += isGood;
+  failed += !isGood;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
