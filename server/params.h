@@ -97,7 +97,7 @@
     X(STORE, "retention-events",  0,   COUNT, retention_events,       "off",      0, UINT64_MAX, true, "N", \
       "how many operations of it are kept; off: without bound", "") \
     X(DRAIN, "drain-timeout",     0,   TIME, drain_timeout,           "30m",      0, 7 * DAY, true, "TIME", \
-      "how long a drain waits for clients to leave", \
+      "how long a drain waits for clients to leave; 0 or off: not at all", \
       "After SIGTERM or SIGINT clients are warned and go on working, newcomers are sent " \
       "away. Whoever is left when this time is over is closed with 1001, and the server " \
       "ends.") \

@@ -56,7 +56,7 @@ struct option_row {
 /* clang-format off */
 static const struct option_row rows[] = {
     {"url", "URL", KIND_URL, 0, 0, 0, "the server [" URL_DEFAULT "]"},
-    {"protocol", "NAME", KIND_PROTOCOL, 0, 0, 0, "room (/ws) or broker (/broker) [room]"},
+    {"protocol", "NAME", KIND_PROTOCOL, 0, 0, 0, "of the connections: room (/ws) or broker (/broker) [room]"},
     {"connections", "N", KIND_COUNT, AT(connection_count), 1, CONNECTIONS_MAX,
      "subscribers; in the room the publishers are among them [100]"},
     {"topics", "K", KIND_COUNT, AT(topic_count), 1, CONNECTIONS_MAX,
@@ -87,7 +87,7 @@ static const struct option_row rows[] = {
     {"publishers", "P", KIND_COUNT, AT(publisher_count), 1, PAYLOAD_PUBLISHERS_MAX,
      "how many publish [1]"},
     {"via", "NAME", KIND_VIA, 0, 0, 0,
-     "websocket, or http: POST /topics/TOPIC over kept connections [websocket]"},
+     "over websocket, or http: POST /topics/TOPIC on kept connections [websocket]"},
     {"pipeline", "N", KIND_COUNT, AT(pipeline_count), 1, OUTSTANDING_MAX,
      "unacknowledged messages of a publisher, flat out (broker and HTTP) [64]"},
     {"durable", NULL, KIND_FLAG, AT(is_durable), 0, 0,
