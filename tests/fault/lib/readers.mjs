@@ -1,9 +1,10 @@
 // Subscribers of every protocol behind one function, for tests in which millions of events arrive: what
 // comes is given at once to whoever checks it, and nothing is kept.
 //
-//   openReader(kind, server, topics, {token, onItem})
+//   openReader(kind, server, topics, {token, onItem, whenReady})
 //
-// token: {epoch, seq} of where to resume. onItem gets, as they come,
+// token: {epoch, seq} of where to resume. whenReady gets a function that sends the subscription as soon
+// as nothing but that is to be done: for many that are to subscribe at once. onItem gets, as they come,
 //
 //   {type: 'start', topic, seq, epoch, recovered}   the subscription stands (recovered: where it is said)
 //   {type: 'event', topic, seq, data}
@@ -54,14 +55,14 @@ class Reader {
   isPaused = false;
   closeCode = null; // of a close frame
 
-  constructor(port, { request, cut, onOpen = () => {}, onMessage }) {
+  constructor(port, { request, cut, whenReady = (go) => go(), onOpen = () => {}, onMessage }) {
     this.cut = request ? cutters.head : cut;
     this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
     this.closed = new Promise((resolve) => this.socket.once('close', resolve));
     this.socket.on('error', () => {}); // 'close' follows
     this.socket.once('connect', () => {
       if (request) {
-        this.socket.write(request);
+        whenReady(() => this.socket.write(request));
       } else {
         onOpen(this);
       }
@@ -190,10 +191,11 @@ const lastEventId = (token) =>
   token ? `Last-Event-ID: ${token.epoch ?? '0000000000000000'}-${token.seq}\r\n` : '';
 
 const KINDS = {
-  room(server, [topic], { token, onItem }) {
+  room(server, [topic], { token, onItem, whenReady }) {
     const since = token ? `?since=${token.seq}${token.epoch ? `&epoch=${token.epoch}` : ''}` : '';
     return new Reader(server.port, {
       request: upgrade(`/ws${since}`, server.port),
+      whenReady,
       cut: cutters.frame,
       onMessage(source) {
         const message = JSON.parse(source);
@@ -204,27 +206,31 @@ const KINDS = {
     });
   },
 
-  broker(server, topics, { token, onItem }) {
+  broker(server, topics, { token, onItem, whenReady = (go) => go() }) {
     return new Reader(server.port, {
       request: upgrade('/broker', server.port),
       cut: cutters.frame,
-      onOpen: ({ socket }) =>
-        socket.write(Buffer.concat(subscribeRequests(topics, token).map((request) => text(request)))),
+      onOpen({ socket }) {
+        const requests = subscribeRequests(topics, token).map((request) => text(request));
+        whenReady(() => socket.write(Buffer.concat(requests)));
+      },
       onMessage: takeBroker(onItem),
     });
   },
 
   /** server.linePort: where --broker-listen is. */
-  line(server, topics, { token, onItem }) {
+  line(server, topics, { token, onItem, whenReady = (go) => go() }) {
     return new Reader(server.linePort, {
       cut: cutters.line,
-      onOpen: ({ socket }) =>
-        socket.write(subscribeRequests(topics, token).map((request) => `${request}\n`).join('')),
+      onOpen({ socket }) {
+        const requests = subscribeRequests(topics, token).map((request) => `${request}\n`);
+        whenReady(() => socket.write(requests.join('')));
+      },
       onMessage: takeBroker(onItem),
     });
   },
 
-  events(server, [topic], { token, onItem }) {
+  events(server, [topic], { token, onItem, whenReady }) {
     const take = (message, give) => {
       const types = { message: 'event', gap: 'gap' };
       const type = types[message.type];
@@ -233,12 +239,13 @@ const KINDS = {
     return new Reader(server.port, {
       request: `GET /topics/${encodeURIComponent(topic)} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n` +
         `Accept: text/event-stream\r\n${lastEventId(token)}\r\n`,
+      whenReady,
       cut: cutters.block,
       onMessage: takeBlocks(topic, onItem, take),
     });
   },
 
-  graphql(server, [topic], { token, onItem }) {
+  graphql(server, [topic], { token, onItem, whenReady = (go) => go() }) {
     return new Reader(server.port, {
       request: upgrade('/graphql', server.port, 'graphql-transport-ws'),
       cut: cutters.frame,
@@ -249,7 +256,8 @@ const KINDS = {
           const { epoch, seq } = token ?? message.payload;
           const extensions = { resume: { epoch, seq: String(seq) } };
           const payload = { query: GRAPHQL_TOPIC, variables: { name: topic }, extensions };
-          socket.write(text(JSON.stringify({ id: 'it', type: 'subscribe', payload })));
+          const subscribe = JSON.stringify({ id: 'it', type: 'subscribe', payload });
+          whenReady(() => socket.write(text(subscribe)));
           onItem({ type: 'start', topic, seq: Number(seq), epoch: message.payload.epoch });
         } else if (message.type === 'next') {
           takeResult(message.payload, topic, onItem);
@@ -262,11 +270,12 @@ const KINDS = {
     });
   },
 
-  graphql_events(server, [topic], { token, onItem }) {
+  graphql_events(server, [topic], { token, onItem, whenReady }) {
     const body = JSON.stringify({ query: GRAPHQL_TOPIC, variables: { name: topic } });
     return new Reader(server.port, {
       request: `POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAccept: text/event-stream\r\n` +
         `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n${lastEventId(token)}\r\n${body}`,
+      whenReady,
       cut: cutters.block,
       onMessage: takeBlocks(topic, onItem, (result, give) => takeResult(result, topic, give)),
     });
