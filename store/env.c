@@ -437,7 +437,7 @@ static int data_dir_attach(struct store *store, const char *data_dir, uint64_t *
 int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
                  uint64_t *ret_store_id)
 {
-    uint64_t store_id;
+    uint64_t store_id = 0;
     int rc = data_dir_attach(store, data_dir, &store_id);
 
     if (rc != 0)
