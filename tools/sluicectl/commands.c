@@ -71,7 +71,7 @@ static const struct command commands[] = {
      "DATA_DIR/store/lock.mdb cannot check the store of a running server."},
     {"snapshot", "DATA_DIR DEST", 2, 2, snapshot_command,
      "copy a store, consistent, while the server runs",
-     "DEST is a directory that does not exist yet, or is empty. The copy is the store at one moment, without "
+     "DEST is a directory that does not exist yet, in one that does, or is empty. The copy is the store at one moment, without "
      "free pages, with the modes of the original's files, and for root their owner. It is verified before "
      "it gets its name: when the command ends with 0 it is whole and on disk, and otherwise not there at all. "
      "Only a kill -9 leaves a DEST.XXXXXX (or, in a DEST that was there, DEST/snapshot.XXXXXX) behind.\n"
