@@ -3,8 +3,8 @@
 //
 //   openReader(kind, server, topics, {token, onItem, whenReady})
 //
-// token: {epoch, seq} of where to resume. whenReady gets a function that sends the subscription as soon
-// as nothing but that is to be done: for many that are to subscribe at once. onItem gets, as they come,
+// token: {epoch, seq} of where to resume, or a Map of these by topic. whenReady gets a function that sends the subscription as soon
+// as nothing but that is to be done, for many that are to subscribe at once. onItem gets, as they come,
 //
 //   {type: 'start', topic, seq, epoch, recovered}   the subscription stands (recovered: where it is said)
 //   {type: 'event', topic, seq, data}
@@ -133,7 +133,8 @@ function takeBroker(onItem) {
 
 const subscribeRequests = (topics, token) =>
   topics.map((topic) => {
-    const since = token && { since: token.seq, ...(token.epoch && { epoch: token.epoch }) };
+    const place = token instanceof Map ? token.get(topic) : token;
+    const since = place && { since: place.seq, ...(place.epoch && { epoch: place.epoch }) };
     return JSON.stringify({ action: 'subscribe', topic, ...since });
   });
 
