@@ -200,7 +200,7 @@ static int listen_on(struct worker *worker, const struct heritage_listener *list
     return 0;
 }
 
-/* Always open, whoever else is turned away. */
+/* Nobody is turned away there for the sake of others; descriptors are shared with all. */
 static int open_control(struct worker *worker)
 {
     struct worker_control *control = &worker->control;

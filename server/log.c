@@ -172,6 +172,13 @@ static void line_add_time(struct line *line)
     line_print(line, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
+/* U+0080 to U+009F: some terminals obey them. */
+static bool is_second_control(const char *text)
+{
+    return (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+           (unsigned char)text[1] <= 0x9f;
+}
+
 /* A message is one line of valid UTF-8, whatever stood in the names that it quotes. */
 static void make_harmless(char *message)
 {
@@ -182,6 +189,8 @@ static void make_harmless(char *message)
 
         if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !is_utf8))
             *message = '?';
+        else if (is_second_control(message))
+            message[0] = message[1] = '?';
     }
 }
 

@@ -178,6 +178,10 @@ static void a_message_stays_one_line_of_valid_text(void **state)
     assert_int_equal(count_lines(f->text), 1);
     log_info(LOG_FAILED, "half a letter \xc3");
     assert_non_null(strstr(logged(f), ": half a letter ?\n"));
+    /* One of the control characters that UTF-8 writes as two bytes, beside letters that begin so. */
+    log_info(LOG_FAILED, "\xc2\x9b"
+                         "2J \xc2\xa7 \xc3\x9b");
+    assert_non_null(strstr(logged(f), ": ??2J \xc2\xa7 \xc3\x9b\n"));
 }
 
 static void a_long_message_is_cut_and_its_line_is_whole(void **state)
