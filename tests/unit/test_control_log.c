@@ -50,7 +50,7 @@ static void create_row(struct protocol_fixture *f, const char *topic, uint32_t n
     const struct record_topic topics = {topic, strlen(topic)};
     uint64_t seq = 0;
 
-    assert_int_equal(topics_rows_create(f->base, &topics, topic == NULL ? 0 : 1, number, &seq), 0);
+    assert_int_equal(topics_rows_create(f->base, &topics, 1, number, &seq), 0);
 }
 
 /* A COMMAND that cannot be executed. */
@@ -168,7 +168,7 @@ static void a_command_may_be_executed_while_it_is_met(void **state)
 
     topics_rows_begin(f->base);
     for (int i = 0; i < 20; i++)
-        (void)topics_append_bytes(f->base, "plain", 8 * 1024);
+        (void)topics_append_bytes(f->base, "plain", 8192);
     create_row(f, "row", 7);
     (void)topics_append(f->base, "row", "1");
     peer_write_text(peer, "GET /control/log?topic=row HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -11,7 +11,7 @@
 
 static int setup(void **state)
 {
-    struct protocol_fixture *f = protocol_fixture_new(4 * TOPICS_RING_BYTES);
+    struct protocol_fixture *f = protocol_fixture_new(UINT64_C(4) * TOPICS_RING_BYTES);
 
     f->http_handlers.on_request = control_on_request;
     *state = f;
@@ -106,7 +106,7 @@ static void the_server_s_numbers_are_added_up(void **state)
     stat_add(bus, BUS_SLOT_WRITER, stat_published(STAT_PROTOCOL_SERVER, true), 100);
     stat_add(bus, TOPICS_SLOT, STAT_PUBLISH_REFUSED, 7);
     stat_add(bus, TOPICS_SLOT + 1, STAT_RING_WAITS, 8);
-    stat_observe(bus, BUS_SLOT_WRITER, STAT_COMMIT_TIME, 250 * 1000, 1);
+    stat_observe(bus, BUS_SLOT_WRITER, STAT_COMMIT_TIME, 250000, 1);
     stat_observe(bus, BUS_SLOT_WRITER, STAT_COMMIT_TIME, UINT64_C(2000000000), 2);
     stat_observe(bus, BUS_SLOT_WRITER, STAT_COMMIT_TIME, UINT64_C(60000000000), 1);
     stat_observe(bus, BUS_SLOT_WRITER, STAT_COMMIT_SIZE, 30, 2);
@@ -150,7 +150,7 @@ static void who_asks_may_go_before_the_answer(void **state)
     struct protocol_fixture *f = *state;
     struct peer *peer = peer_http(f);
 
-    topics_append_many(f->base, "news", 10, 50 * 1024);
+    topics_append_many(f->base, "news", 10, 51200);
     peer_write_text(peer, "GET /control/top HTTP/1.1\r\nHost: x\r\n\r\n");
     while (f->service.waiting == NULL)
         protocol_turn(f);
@@ -219,11 +219,11 @@ static void what_is_old_is_not_counted(void **state)
     struct protocol_fixture *f = *state;
     struct top_topics top;
 
-    topics_append_many(f->base, "old", 20, 50 * 1024);
+    topics_append_many(f->base, "old", 20, 51200);
     topics_commit(f->base, NULL);
-    topics_append_many(f->base, "new", 8, 50 * 1024);
+    topics_append_many(f->base, "new", 8, 51200);
     topics_commit(f->base, NULL);
-    topics_append_many(f->base, "newest", 2, 50 * 1024);
+    topics_append_many(f->base, "newest", 2, 51200);
     (void)busiest(f, &top);
     assert_true(top.bytes <= TOP_TOPICS_BYTES);
     assert_int_equal(top.operation_count, 10);
@@ -239,7 +239,7 @@ static void a_long_way_to_the_disk_is_not_walked_to_its_end(void **state)
 
     (void)topics_append(f->base, "committed", "0");
     topics_commit(f->base, NULL);
-    topics_append_many(f->base, "waiting", 30, 50 * 1024);
+    topics_append_many(f->base, "waiting", 30, 51200);
     assert_string_equal(busiest(f, &top), "waiting 11 563200, ");
     assert_true(top.bytes < TOP_TOPICS_BYTES + 64 * 1024);
     top_topics_done(&top);

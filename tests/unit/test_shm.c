@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,12 +274,15 @@ static void a_second_server_is_refused_with_the_pid_of_the_first(void **state)
     holder_end(&holder);
 }
 
+static sem_t has_ended_it;
+
 static void end_it_soon(union sigval value)
 {
     struct holder *holder = value.sival_ptr;
 
     (void)close(holder->end[1]);
     holder->end[1] = -1;
+    (void)sem_post(&has_ended_it); /* the last word of this thread: then the test may go on */
 }
 
 static void the_next_server_waits_until_the_old_ones_processes_are_gone(void **state)
@@ -291,6 +295,7 @@ static void the_next_server_waits_until_the_old_ones_processes_are_gone(void **s
     timer_t timer;
 
     (void)state;
+    assert_int_equal(sem_init(&has_ended_it, 0, 0), 0);
     for (int unlinks = 0; unlinks < 2; unlinks++) {
         fixture_path(path, sizeof path);
         holder_start(&holder, path, unlinks == 1);
@@ -298,6 +303,7 @@ static void the_next_server_waits_until_the_old_ones_processes_are_gone(void **s
         assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
         assert_int_equal(timer_settime(timer, 0, &soon, NULL), 0);
         assert_int_equal(open_at(path, FIXTURE_SIZE, &bus), 0);
+        assert_int_equal(sem_wait(&has_ended_it), 0);
         assert_int_equal(timer_delete(timer), 0);
         holder_end(&holder);
         /* What we have is what the path names, also when the old owner took the name away. */

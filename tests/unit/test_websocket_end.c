@@ -11,7 +11,7 @@ static struct websocket_fixture *f;
 static int begin(void **state)
 {
     (void)state;
-    budget = (struct budget){.bytes_max = 1024 * 1024};
+    budget = (struct budget){.bytes_max = 1048576};
     f = websocket_fixture_new(&budget);
     shake_hands(f);
     return 0;
