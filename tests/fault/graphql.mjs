@@ -9,9 +9,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { graphqlSocket } from '../e2e/lib/graphql.mjs';
 import { openGraphqlSse, openGraphqlWs } from '../e2e/lib/graphql_clients.mjs';
-import { kill } from '../e2e/lib/processes.mjs';
 import { Server } from '../e2e/lib/server.mjs';
 import { until } from '../e2e/lib/until.mjs';
+import { deathsOf } from './lib/deaths.mjs';
 import { randomFrom } from './lib/ledger.mjs';
 import { RowLedger } from './lib/rows.mjs';
 
@@ -134,29 +134,8 @@ function takeAnswer(parts, { data, errors = [] }) {
   }
 }
 
-const VICTIMS = {
-  async writer(server) {
-    const writer = await until(() => server.writer(), { what: 'a writer' });
-    kill(writer);
-  },
-  async worker(server) {
-    const workers = server.workers();
-    if (workers.length > 0) {
-      kill(workers[below(workers.length)]);
-    }
-  },
-  async everything(server) {
-    server.remember();
-    const processes = [...server.family.values()];
-    for (let i = processes.length - 1; i > 0; i--) {
-      const j = below(i + 1);
-      [processes[i], processes[j]] = [processes[j], processes[i]];
-    }
-    processes.forEach((process) => kill(process));
-    await server.end();
-    await server.restart();
-  },
-};
+const { writer, worker, everything } = deathsOf(below);
+const VICTIMS = { writer, worker, everything }; // in this order
 
 /** The feeds' events are the topic's since they began, each once. */
 function checkFeeds(feeds, events, name) {

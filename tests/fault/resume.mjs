@@ -14,9 +14,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { CREATE_MESSAGE, dataOf } from '../e2e/lib/graphql.mjs';
-import { kill } from '../e2e/lib/processes.mjs';
 import { freePort, Server } from '../e2e/lib/server.mjs';
 import { until, within } from '../e2e/lib/until.mjs';
+import { deathsOf } from './lib/deaths.mjs';
 import { Ledger, randomFrom } from './lib/ledger.mjs';
 import { startBench, troubleIn } from './lib/programs.mjs';
 import { openReader, READER_KINDS } from './lib/readers.mjs';
@@ -244,26 +244,7 @@ function makeVisitor(i, server, ledger, state) {
 }
 
 const FAULT_KINDS = {
-  async worker(server) {
-    const workers = server.workers();
-    if (workers.length > 0) {
-      kill(workers[below(workers.length)]);
-    }
-  },
-  async writer(server) {
-    kill(await until(() => server.writer(), { what: 'a writer' }));
-  },
-  async everything(server) {
-    server.remember();
-    const processes = [...server.family.values()];
-    for (let i = processes.length - 1; i > 0; i--) {
-      const j = below(i + 1);
-      [processes[i], processes[j]] = [processes[j], processes[i]];
-    }
-    processes.forEach((process) => kill(process));
-    await server.end();
-    await server.restart();
-  },
+  ...deathsOf(below),
   async drain(server) {
     const status = await server.stop();
     if (status !== 0) {
