@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { createMessage, allMessages } from './lib/graphql.mjs';
+import { MOUNT_NAMESPACE } from './lib/mounts.mjs';
 import { kill } from './lib/processes.mjs';
 import { makeDirectory } from './lib/server.mjs';
 import { EPOCH, TIME } from './lib/shapes.mjs';
@@ -216,9 +217,12 @@ test('a read-only file system is no hindrance', { skip: !isRoot }, async ({ star
   const server = await start();
   await server.post('news', '1', 'application/json', '?durable=true');
   const mounted = (args) => {
-    const script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"';
-    return ctl(['--mount', 'sh', '-c', script, 'sh', server.data, sluicectl, ...args], {
-      program: 'unshare',
+    const script =
+      'data=$1; mount --bind "$data" "$data" && mount -o remount,ro,bind "$data" && shift && "$@"; ' +
+      'code=$?; umount "$data"; exit $code';
+    const [program, ...namespace] = MOUNT_NAMESPACE;
+    return ctl([...namespace, 'sh', '-c', script, 'sh', server.data, sluicectl, ...args], {
+      program,
     });
   };
   await server.stop();
@@ -268,10 +272,13 @@ test('a destination without room is left as it was', { skip: !isRoot }, async ({
     await server.post('news', JSON.stringify('x'.repeat(900_000)));
   }
   const disk = temporary(cleanup);
-  const script = `mount -t tmpfs -o size=2m none ${disk} && "$@"; code=$?; ls -A ${disk}; exit $code`;
+  const script =
+    `mount -t tmpfs -o size=2m none ${disk} && "$@"; code=$?; ls -A ${disk}; umount ${disk}; ` +
+    'exit $code';
+  const [program, ...namespace] = MOUNT_NAMESPACE;
   const result = await ctl(
-    ['--mount', 'sh', '-c', script, 'sh', sluicectl, 'snapshot', server.data, `${disk}/copy`],
-    { program: 'unshare' },
+    [...namespace, 'sh', '-c', script, 'sh', sluicectl, 'snapshot', server.data, `${disk}/copy`],
+    { program },
   );
   assert.equal(result.code, 1);
   assert.match(result.stderr, /has room for \d+ bytes, the copy needs \d+/);

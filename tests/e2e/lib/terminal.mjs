@@ -1,7 +1,7 @@
 // A program in a terminal of its own, made by util-linux's `script`: what it shows, keys, sizes.
 import { execFileSync, spawn } from 'node:child_process';
-import fs from 'node:fs';
 import { childrenOf, kill, lookAt } from './processes.mjs';
+import { terminalCommand } from './mounts.mjs';
 import { environment } from './sluicectl.mjs';
 import { until } from './until.mjs';
 
@@ -15,7 +15,9 @@ export class Terminal {
 
   /** command: for a shell. */
   constructor(command, cleanup, env = {}) {
-    this.child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    const script = ['script', '--quiet', '--return', '--command', command, '/dev/null'];
+    const [program, ...args] = [...terminalCommand(), ...script];
+    this.child = spawn(program, args, {
       env: { ...environment, SHELL: '/bin/bash', TERM: 'xterm', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -54,7 +56,7 @@ export class Terminal {
 
   /** As when a window is resized: whoever runs in it is told by SIGWINCH. */
   resize(process, rows, columns) {
-    const tty = fs.readlinkSync(`/proc/${process.pid}/fd/1`);
+    const tty = `/proc/${process.pid}/fd/1`;
     execFileSync('stty', ['-F', tty, 'rows', String(rows), 'cols', String(columns)]);
   }
 }
