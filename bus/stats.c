@@ -36,13 +36,7 @@ static const uint64_t write_ranges_bounds[STAT_WRITE_RANGES_BOUNDS] = {
 static const struct stat_info infos[] = {
 #define STAT_ROW(id, words, kind_, label_, unit_, is_per_worker_, name_, help_) \
     {.first = (id), .word_count = (words), .kind = STAT_KIND_##kind_, .label = STAT_LABEL_##label_, \
-     .unit = STAT_UNIT_##unit_, .is_per_worker = (is_per_worker_), .name = (name_), .help = (help_), \
-     .bounds = (id) == STAT_COMMIT_TIME ? commit_time_bounds \
-               : (id) == STAT_COMMIT_SIZE ? commit_size_bounds \
-               : (id) == STAT_DELIVERY_TIME ? delivery_time_bounds \
-               : (id) == STAT_TURN_TIME ? turn_time_bounds \
-               : (id) == STAT_WRITE_RANGES ? write_ranges_bounds : NULL, \
-     .bound_count = STAT_KIND_##kind_ == STAT_KIND_HISTOGRAM ? (unsigned)(words) - STAT_HISTOGRAM_EXTRA : 0u},
+     .unit = STAT_UNIT_##unit_, .is_per_worker = (is_per_worker_), .name = (name_), .help = (help_)},
     STATS(STAT_ROW)
 #undef STAT_ROW
 };
@@ -132,8 +126,8 @@ void stat_set(struct bus *bus, unsigned slot, enum stat_id stat, uint64_t value)
     atomic_store_explicit(counter_at(bus, slot, stat), value, memory_order_relaxed);
 }
 
-/* Not by the table: a compiler makes a jump of it, where the table would be searched. */
-static const uint64_t *bounds_of(enum stat_id histogram, unsigned *ret_count)
+/* A jump, where the table would have to be searched at each observation. */
+const uint64_t *stat_bounds(enum stat_id histogram, unsigned *ret_count)
 {
     switch ((int)histogram) {
     case STAT_WRITE_RANGES:
@@ -168,7 +162,7 @@ static unsigned find_bucket(const uint64_t *bounds, unsigned bound_count, uint64
 unsigned stat_bucket(enum stat_id histogram, uint64_t value)
 {
     unsigned bound_count;
-    const uint64_t *bounds = bounds_of(histogram, &bound_count);
+    const uint64_t *bounds = stat_bounds(histogram, &bound_count);
 
     return find_bucket(bounds, bound_count, value);
 }
@@ -177,7 +171,7 @@ void stat_observe(struct bus *bus, unsigned slot, enum stat_id histogram, uint64
                   uint64_t count)
 {
     unsigned bound_count;
-    const uint64_t *bounds = bounds_of(histogram, &bound_count);
+    const uint64_t *bounds = stat_bounds(histogram, &bound_count);
     unsigned bucket = find_bucket(bounds, bound_count, value);
 
     stat_add(bus, slot, stat_at(histogram, bucket), (int64_t)count);

@@ -162,8 +162,6 @@ struct stat_info {
     bool is_per_worker;
     const char *name; /* without prefix; "": not shown */
     const char *help;
-    const uint64_t *bounds; /* of a histogram, rising, inclusive, in its unit; else NULL */
-    unsigned bound_count;
 };
 
 /* The table, row by row. */
@@ -176,7 +174,9 @@ const char *stat_close_reason_name(enum stat_close_reason reason);
 /* "protocol", "protocol, durability"; "" for words that nothing tells apart. Never NULL. */
 const char *stat_label_names(enum stat_label label);
 
-/* The bucket of a histogram (named by its first word) that @value falls into. */
+/* Of a histogram (named by its first word): rising, inclusive, in its unit. */
+const uint64_t *stat_bounds(enum stat_id histogram, unsigned *ret_count);
+/* Its bucket that @value falls into. */
 unsigned stat_bucket(enum stat_id histogram, uint64_t value);
 
 /* The word of a stat that has several. */

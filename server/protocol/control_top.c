@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
 #include "server/http/http.h"
 #include "server/json/text.h"
+#include "server/net/loop.h"
 #include "server/protocol/answer.h"
 #include "server/protocol/control.h"
 #include "server/protocol/health.h"
@@ -63,14 +63,6 @@ static void add_seconds(struct text *body, uint64_t ns)
 
 /* --- the server ------------------------------------------------------------------------------- */
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock cannot fail */
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
 static void add_server(struct text *body, const struct service *service)
 {
     const struct bus *bus = service->bus;
@@ -90,7 +82,7 @@ static void add_server(struct text *body, const struct service *service)
     text_add_string(body, "\"uptime_seconds\":");
     add_seconds(body, (uint64_t)bus_uptime_ns(bus));
     text_add_string(body, ",\"time_seconds\":");
-    add_seconds(body, monotonic_ns());
+    add_seconds(body, (uint64_t)loop_now_ns(service->loop));
     text_printf(body,
                 ",\"epoch\":\"%.*s\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64
                 ",\"committed_seq\":%" PRIu64,
@@ -184,31 +176,23 @@ static void add_publishing(struct text *body, const struct bus *bus)
         stat_sum(bus, STAT_RING_WAITS));
 }
 
-static const struct stat_info *find_info(enum stat_id first)
-{
-    unsigned row = 0;
-
-    while (stat_info(row)->first != first)
-        row++; /* every stat has a row */
-    return stat_info(row);
-}
-
 static void add_commits(struct text *body, const struct bus *bus)
 {
-    const struct stat_info *info = find_info(STAT_COMMIT_TIME);
-    enum stat_id above = stat_at(STAT_COMMIT_TIME, info->bound_count);
+    unsigned bound_count;
+    const uint64_t *bounds = stat_bounds(STAT_COMMIT_TIME, &bound_count);
+    enum stat_id above = stat_at(STAT_COMMIT_TIME, bound_count);
 
     text_printf(body, ",\"commits\":{\"count\":%" PRIu64 ",\"operations\":%" PRIu64 ",\"seconds\":",
                 sum_words(bus, STAT_COMMIT_TIME, above), stat_sum(bus, STAT_COMMIT_SIZE_LAST));
     add_seconds(body, stat_sum(bus, STAT_COMMIT_TIME_LAST));
     text_add_string(body, ",\"bounds_seconds\":[");
-    for (unsigned i = 0; i < info->bound_count; i++) {
+    for (unsigned i = 0; i < bound_count; i++) {
         if (i > 0)
             text_add_string(body, ",");
-        add_seconds(body, info->bounds[i]);
+        add_seconds(body, bounds[i]);
     }
     text_add_string(body, "],\"buckets\":[");
-    for (unsigned i = 0; i <= info->bound_count; i++)
+    for (unsigned i = 0; i <= bound_count; i++)
         text_printf(body, "%s%" PRIu64, i > 0 ? "," : "",
                     stat_sum(bus, stat_at(STAT_COMMIT_TIME, i)));
     text_add_string(body, "]}");

@@ -208,25 +208,27 @@ static void add_histogram(struct text *out, const struct stat_info *info, const 
                           const char *label, const uint64_t *words)
 {
     const uint64_t *buckets = &words[info->first];
+    unsigned bound_count;
+    const uint64_t *bounds = stat_bounds(info->first, &bound_count);
     uint64_t count = 0;
     char name[LABELS_BYTES];
     char value[VALUE_BYTES];
 
     (void)snprintf(name, sizeof name, "%s_bucket", base);
-    for (unsigned i = 0; i <= info->bound_count; i++) {
+    for (unsigned i = 0; i <= bound_count; i++) {
         char bound[VALUE_BYTES] = "+Inf";
         char le[LABELS_BYTES];
 
         count += buckets[i];
-        if (i < info->bound_count)
-            (void)format_value(bound, info->bounds[i], info->unit);
+        if (i < bound_count)
+            (void)format_value(bound, bounds[i], info->unit);
         (void)snprintf(le, sizeof le, "le=\"%s\"", bound);
         add_sample(out, name, (const char *const[]){label, le},
                    format_value(value, count, STAT_UNIT_COUNT));
     }
     (void)snprintf(name, sizeof name, "%s_sum", base);
     add_sample(out, name, (const char *const[]){label, ""},
-               format_value(value, buckets[info->bound_count + 1], info->unit));
+               format_value(value, buckets[bound_count + 1], info->unit));
     (void)snprintf(name, sizeof name, "%s_count", base);
     add_sample(out, name, (const char *const[]){label, ""},
                format_value(value, count, STAT_UNIT_COUNT));
