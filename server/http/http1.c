@@ -82,8 +82,6 @@ static struct exchange1 *exchange1_of(const struct http_exchange *exchange)
     return (struct exchange1 *)(uintptr_t)exchange;
 }
 
-static const struct http_exchange_operations operations;
-
 static void free_exchange(struct http1 *connection)
 {
     if (connection->exchange == NULL)
@@ -395,7 +393,7 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     exchange->base.operations = &operations;
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;
-    exchange->base.request.is_secure = false;
+    exchange->base.request.is_secure = stream_security(connection->stream)->is_secure;
     exchange->connection = connection;
     exchange->body = (struct body){0};
     memcpy(exchange->head, bytes, head_bytes);
@@ -500,6 +498,10 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     enum head_result result;
     size_t head_bytes;
 
+    if (stream_security(connection->stream)->is_plain_on_tls) {
+        refuse(connection, 400, "tls_required", "this port speaks TLS: use https://");
+        return 0;
+    }
     if (connection->state == STATE_IDLE && bytes[0] == '\r' && !connection->is_skipped) {
         /* One empty line is ignored (RFC 9112 section 2.2): old clients end a body with it. */
         if (size < 2)

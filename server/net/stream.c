@@ -14,6 +14,13 @@ void stream_init(struct stream *stream, const struct stream_operations *operatio
     outq_init(&stream->out);
 }
 
+const struct stream_security *stream_security(const struct stream *stream)
+{
+    static const struct stream_security plain = {.alpn = ""};
+
+    return stream->operations->security != NULL ? stream->operations->security(stream) : &plain;
+}
+
 static bool is_open(const struct stream *stream)
 {
     return !stream->is_sealed && !stream->is_finishing && !stream->is_closed;

@@ -1,8 +1,9 @@
 /*
  * server/net/stream.h - an ordered two-way run of bytes with a bounded output queue.
  *
- * What it may be: a TCP (or unix) connection now; a TLS connection or one HTTP/2 stream later.
- * Whatever lies above (HTTP/1.1, WebSocket, raw broker lines) sees only this.
+ * What it may be: a TCP (or unix) connection, with TLS in it or without; one HTTP/2 stream.
+ * Whatever lies above (HTTP/1.1, WebSocket, raw broker lines) sees only this; who has to know what
+ * lies below asks stream_security.
  *
  * Input    on_data gets everything that has arrived and not been consumed, and returns how much
  *          it has consumed. The rest is kept by the stream (that is the only copy) and given again
@@ -70,6 +71,18 @@ enum stream_peer {
     STREAM_PEER_IS_SILENT, /* output waits, and what was sent or asked repeatedly is not answered */
 };
 
+/*
+ * What lies below a stream. Of a TLS connection it says so from the first on_data on, when the
+ * handshake is done; what it points to lives as long as the stream.
+ */
+struct stream_security {
+    bool is_secure;       /* TLS, as far as this server sees */
+    bool is_plain_on_tls; /* it came in where TLS is spoken, but speaks none: is_secure is false */
+    const char *alpn;     /* what was agreed on: "h2", "http/1.1", or "" */
+    /* Subject of the client's verified certificate (RFC 2253, UTF-8, bounded), or NULL. */
+    const char *subject;
+};
+
 /* The user's side; may be changed at any time (an upgrade): stream_set_user. */
 struct stream_handlers {
     size_t (*on_data)(void *user, const uint8_t *bytes, size_t size);
@@ -93,6 +106,7 @@ struct stream_operations {
     enum stream_peer (*peer)(const struct stream *stream); /* NULL: judged by the queue alone */
     /* "127.0.0.1:5000", "unix", terminated; also once it is closed. NULL: it has none. */
     void (*peer_text)(const struct stream *stream, char *buf, size_t buf_bytes);
+    const struct stream_security *(*security)(const struct stream *stream); /* NULL: plain */
 };
 
 struct stream {
@@ -180,6 +194,9 @@ static inline void stream_peer_text(const struct stream *stream, char *buf, size
     if (stream->operations->peer_text != NULL)
         stream->operations->peer_text(stream, buf, buf_bytes);
 }
+
+/* Never NULL; of all plain streams the same. */
+const struct stream_security *stream_security(const struct stream *stream);
 
 /*
  * Queues a copy of @bytes (a reply, a control frame) and marks the stream dirty. When that fails

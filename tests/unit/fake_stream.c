@@ -58,6 +58,11 @@ static enum stream_peer peer(const struct stream *stream)
     return fake_of(stream)->is_silent ? STREAM_PEER_IS_SILENT : STREAM_PEER_LAGS;
 }
 
+static const struct stream_security *security(const struct stream *stream)
+{
+    return &fake_of(stream)->security;
+}
+
 void fake_stream_init(struct fake_stream *fake)
 {
     static const struct stream_operations operations = {
@@ -68,9 +73,10 @@ void fake_stream_init(struct fake_stream *fake)
         .delivered_bytes = delivered_bytes,
         .peer = peer,
         .peer_text = peer_text,
+        .security = security,
     };
 
-    *fake = (struct fake_stream){0};
+    *fake = (struct fake_stream){.security = {.alpn = ""}};
     stream_init(&fake->stream, &operations);
     fake->sent = calloc(1, 1);
     CHECK(fake->sent != NULL);

@@ -21,17 +21,18 @@ struct fake_stream {
     size_t held_bytes;
     char *sent; /* flushed, and not taken by the test; terminated */
     size_t sent_bytes;
-    char *taken;          /* what the test took last */
-    bool is_stuck;        /* the peer reads nothing: a flush sends nothing */
-    bool has_no_room;     /* what is left unconsumed cannot be kept */
-    bool wants_to_give;   /* the user has resumed it */
-    bool is_giving;       /* inside on_data */
-    bool has_ended;       /* the peer's end has been told */
-    bool is_reset;        /* closed by the peer */
-    bool is_stalled;      /* given up, because the peer takes nothing */
-    bool is_reported;     /* on_close has been called */
-    uint64_t undelivered; /* sent, but not taken by the peer's system */
-    bool is_silent;       /* which does not answer either */
+    char *taken;                     /* what the test took last */
+    bool is_stuck;                   /* the peer reads nothing: a flush sends nothing */
+    bool has_no_room;                /* what is left unconsumed cannot be kept */
+    bool wants_to_give;              /* the user has resumed it */
+    bool is_giving;                  /* inside on_data */
+    bool has_ended;                  /* the peer's end has been told */
+    bool is_reset;                   /* closed by the peer */
+    bool is_stalled;                 /* given up, because the peer takes nothing */
+    bool is_reported;                /* on_close has been called */
+    uint64_t undelivered;            /* sent, but not taken by the peer's system */
+    bool is_silent;                  /* which does not answer either */
+    struct stream_security security; /* plain, unless a test says otherwise */
 };
 
 void fake_stream_init(struct fake_stream *fake);
