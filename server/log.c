@@ -5,6 +5,7 @@
 #include "server/log.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,7 +41,10 @@ static struct {
     enum log_level level;
     enum log_format format;
     bool is_journal;
-    bool is_blocked;     /* the last line could not be written: do not wait for this one */
+    bool is_socket;  /* standard error: a socket, which is told with each line not to wait */
+    bool is_torn;    /* the last line could be written in part only */
+    int own_fd;      /* what standard error is, opened once more so as not to wait; 0: it is not */
+    bool is_blocked; /* the last line could not be written: do not wait for this one */
     int64_t patience_ns; /* how long lines may still wait in this second */
     unsigned lost_count;
     char process[PROCESS_BYTES];
@@ -96,11 +101,33 @@ static bool is_journal(void)
     return strcmp(text, own) == 0;
 }
 
+/*
+ * Whoever finds room may not find it any more when it writes: another process has taken it. Standard
+ * error itself must not be made such that it never waits, for it is shared with whoever started us. A
+ * pipe or a terminal that must not be opened again is written to as it is; so is a file, which waits
+ * for its disk whatever one asks for.
+ */
+static void open_own(void)
+{
+    struct stat status;
+
+    if (logger.own_fd > 0)
+        (void)close(logger.own_fd); /* nothing is kept back in it */
+    logger.own_fd = 0;
+    logger.is_socket = false;
+    if (fstat(STDERR_FILENO, &status) != 0)
+        return;
+    logger.is_socket = S_ISSOCK(status.st_mode);
+    if (S_ISFIFO(status.st_mode) || isatty(STDERR_FILENO))
+        logger.own_fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 void log_init(enum log_level level, enum log_format format)
 {
     logger.level = level;
     logger.format = format;
     logger.is_journal = is_journal();
+    open_own();
 }
 
 void log_set_process(const char *name)
@@ -302,12 +329,20 @@ static bool has_room(void)
     return is_found;
 }
 
-/* False: there was no room for it in time, and nothing was written. */
+/* False: there was no room for it in time, or none for all of it. */
 static bool write_line(const struct line *line)
 {
+    ssize_t written;
+
     if (!has_room())
         return false;
-    return write(STDERR_FILENO, line->bytes, line->size) == (ssize_t)line->size;
+    if (logger.is_socket)
+        written = send(STDERR_FILENO, line->bytes, line->size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else
+        written = write(logger.own_fd > 0 ? logger.own_fd : STDERR_FILENO, line->bytes, line->size);
+    if (written > 0)
+        logger.is_torn = written < (ssize_t)line->size;
+    return written == (ssize_t)line->size;
 }
 
 static bool emit(const struct entry *entry, const char *message)
@@ -315,6 +350,8 @@ static bool emit(const struct entry *entry, const char *message)
     struct line line = {.size = 0};
     bool is_json = logger.format == LOG_FORMAT_JSON;
 
+    if (logger.is_torn)
+        line_add(&line, "\n");
     if (logger.is_journal)
         line_print(&line, "<%d>", level_priorities[entry->level]);
     if (is_json)

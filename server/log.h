@@ -10,9 +10,10 @@
  * Units    one write(2) per line of at most LOG_LINE_BYTES_MAX (what is longer is cut, fields that
  *          find no room are left out), so lines of several processes never mix. Control characters
  *          and bad UTF-8 become `?`.
- * Blocking a slow reader (a full pipe) holds a process up for at most 100 ms in a second, one that
- *          takes nothing more only once; lines that find no room in that time are dropped, and how many
- *          is said as soon as one gets through, by log_turn if no other does.
+ * Blocking a slow reader (a full pipe, terminal or socket) holds a process up for at most 100 ms in a
+ *          second, one that takes nothing more only once; lines that find no room in that time are
+ *          dropped, and how many is said as soon as one gets through, by log_turn if no other does.
+ *          For that log_init opens standard error once more.
  * Limits   of one message, told apart by its event and the format that it is written with, a process
  *          writes LOG_REPEATED_PER_S a second; the rest is counted, and told when the second is over: by
  *          log_turn, or before the next line. So nothing that clients or a broken disk cause fills

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +44,9 @@ static long waited_ms;
 /* Room comes so long after it was asked for; 0: the pipe itself says when. */
 static int reader_takes_ms;
 
+/* Whoever asks is told that there is room, and another process has taken it before it is used. */
+static bool is_room_taken;
+
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
 
@@ -59,6 +65,10 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
+    if (is_room_taken) {
+        fds[0].revents = POLLOUT;
+        return 1;
+    }
     if (reader_takes_ms == 0)
         return __real_poll(fds, count, timeout_ms);
     if (timeout_ms < reader_takes_ms) {
@@ -75,6 +85,7 @@ static int set_up(void **state)
     int fds[2];
 
     reader_takes_ms = 0;
+    is_room_taken = false;
     waited_ms = 0;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return -1;
@@ -270,6 +281,93 @@ static void a_slow_reader_holds_a_process_up_for_a_bounded_part_of_a_second(void
     reader_takes_ms = 0;
     log_info(LOG_READY, "again");
     assert_non_null(strstr(logged(f), " lines of this log were lost\n"));
+}
+
+/* Fills what @fd leads to until it takes no more. */
+static void fill(int fd)
+{
+    char byte = 'x';
+    int flags = fcntl(fd, F_GETFL);
+
+    assert_int_equal(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(fd, &byte, 1) == 1)
+        ;
+    assert_int_equal(fcntl(fd, F_SETFL, flags), 0);
+}
+
+static void a_line_whose_room_another_process_takes_is_lost_and_nobody_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    fill(STDERR_FILENO);
+    is_room_taken = true;
+    (void)alarm(60); /* of a process that waits */
+    log_info(LOG_READY, "first");
+    (void)alarm(0);
+    is_room_taken = false;
+    assert_null(strstr(logged(f), "first"));
+    log_info(LOG_READY, "second");
+    assert_int_equal(count_lines(logged(f)), 2);
+    assert_non_null(strstr(f->text, " warning worker 3: 1 lines of this log were lost\n"));
+    assert_non_null(strstr(f->text, " info worker 3: second\n"));
+    assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0); /* it is others', too */
+}
+
+/* The journal's is one. */
+static void a_socket_that_takes_nothing_costs_lines_and_nobody_waits(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    char byte;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(dup2(fds[0], STDERR_FILENO), STDERR_FILENO);
+    log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_info(LOG_READY, "first");
+    (void)close(f->read_fd);
+    f->read_fd = fds[1];
+    assert_int_equal(fcntl(f->read_fd, F_SETFL, O_NONBLOCK), 0);
+    assert_non_null(strstr(logged(f), " info worker 3: first\n"));
+    fill(fds[0]);
+    is_room_taken = true;
+    (void)alarm(60);
+    log_info(LOG_READY, "second");
+    (void)alarm(0);
+    is_room_taken = false;
+    while (read(f->read_fd, &byte, 1) == 1)
+        assert_int_equal(byte, 'x');
+    now_s++;
+    log_turn();
+    assert_non_null(strstr(logged(f), ": 1 lines of this log were lost\n"));
+    assert_int_equal(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+    (void)close(fds[0]);
+}
+
+/* A terminal takes what it has room for. */
+static void what_is_left_of_a_torn_line_is_a_line_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    char path[] = "/tmp/sluice-log.XXXXXX";
+    int fd = mkstemp(path);
+    const struct rlimit short_file = {40, RLIM_INFINITY};
+    const struct rlimit any_file = {RLIM_INFINITY, RLIM_INFINITY};
+
+    assert_true(fd >= 0);
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &short_file), 0);
+    log_info(LOG_READY, "first");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &any_file), 0);
+    log_info(LOG_READY, "second");
+    (void)close(f->read_fd);
+    f->read_fd = fd;
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(count_lines(logged(f)), 3);
+    assert_int_equal(strchr(f->text, '\n') - f->text, 40);
+    assert_non_null(strstr(f->text, ": 1 lines of this log were lost\n"));
+    assert_non_null(strstr(f->text, " info worker 3: second\n"));
+    assert_int_equal(unlink(path), 0);
 }
 
 static void what_was_lost_is_told_by_the_next_turn_and_at_the_end(void **state)
@@ -579,6 +677,9 @@ int main(void)
         TEST(the_journal_gets_a_priority_instead_of_the_time),
         TEST(a_reader_that_takes_nothing_costs_lines_and_is_told_how_many),
         TEST(a_slow_reader_holds_a_process_up_for_a_bounded_part_of_a_second),
+        TEST(a_line_whose_room_another_process_takes_is_lost_and_nobody_waits),
+        TEST(a_socket_that_takes_nothing_costs_lines_and_nobody_waits),
+        TEST(what_is_left_of_a_torn_line_is_a_line_of_its_own),
         TEST(what_was_lost_is_told_by_the_next_turn_and_at_the_end),
         TEST(text_ends_with_the_fields_that_its_message_does_not_tell),
         TEST(json_has_every_field_with_its_type),
