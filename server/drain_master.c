@@ -44,6 +44,7 @@ void drain_begin(struct drain *drain, struct bus *bus, const struct config *conf
         .accept_until_ns = now_ns + (int64_t)config->drain_accept,
         .deadline_ns = now_ns + (int64_t)config->drain_timeout,
         .report_ns = now_ns + DRAIN_REPORT_NS,
+        .is_accepting = config->drain_accept > 0,
     };
     log_begun(stat_sum(bus, STAT_CLIENTS), seconds((int64_t)config->drain_timeout));
     bus_set_phase(bus, BUS_DRAINING, drain->deadline_ns);
@@ -87,7 +88,9 @@ bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
 
     if (drain->closing_until_ns != 0)
         return left == 0 || now_ns >= drain->closing_until_ns;
-    if (left == 0 && now_ns >= drain->accept_until_ns)
+    if (now_ns >= drain->accept_until_ns)
+        drain->is_accepting = false;
+    if (left == 0 && !drain->is_accepting)
         return true;
     if (now_ns >= drain->deadline_ns) {
         log_closing(LOG_SHUTDOWN_DEADLINE, "deadline reached", left);
@@ -105,8 +108,5 @@ int64_t drain_due_ns(const struct drain *drain)
 
     if (drain->closing_until_ns != 0)
         return drain->closing_until_ns;
-    /* accept_until_ns lies behind once it is over: nothing more to wait for there. */
-    return drain->accept_until_ns > drain->begun_ns && drain->accept_until_ns < due_ns
-               ? drain->accept_until_ns
-               : due_ns;
+    return drain->is_accepting && drain->accept_until_ns < due_ns ? drain->accept_until_ns : due_ns;
 }

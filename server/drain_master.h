@@ -25,6 +25,7 @@ struct drain {
     int64_t deadline_ns;
     int64_t report_ns;
     int64_t closing_until_ns; /* 0: not closing yet */
+    bool is_accepting;        /* drain_accept is not over */
 };
 
 /* Logs how many there are and until when; the workers see the new phase. */

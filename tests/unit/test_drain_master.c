@@ -77,6 +77,21 @@ static void without_clients_it_still_accepts_for_as_long_as_was_asked(void **sta
     assert_true(drain_step(&drain, f->bus, BEGUN + 7 * SECOND));
 }
 
+/* A time that has passed would keep the master from sleeping for the rest of the drain. */
+static void once_that_is_over_it_sleeps_until_the_next_report(void **state)
+{
+    struct fixture *f = *state;
+    struct config accepting = config;
+    struct drain drain = {0};
+    int64_t over_ns = BEGUN + 7 * SECOND;
+
+    accepting.drain_accept = 7 * (uint64_t)SECOND;
+    drain_begin(&drain, f->bus, &accepting, BEGUN);
+    assert_int_equal(drain_due_ns(&drain), over_ns);
+    assert_false(drain_step(&drain, f->bus, over_ns));
+    assert_int_equal(drain_due_ns(&drain), BEGUN + 10 * SECOND);
+}
+
 static void at_the_deadline_everybody_is_closed_and_has_five_seconds(void **state)
 {
     struct fixture *f = *state;
@@ -141,6 +156,7 @@ int main(void)
         TEST(a_drain_waits_until_the_last_client_has_left),
         TEST(without_clients_it_is_over_at_once),
         TEST(without_clients_it_still_accepts_for_as_long_as_was_asked),
+        TEST(once_that_is_over_it_sleeps_until_the_next_report),
         TEST(at_the_deadline_everybody_is_closed_and_has_five_seconds),
         TEST(who_answers_the_close_ends_it_sooner),
         TEST(a_third_signal_does_not_give_more_time),
