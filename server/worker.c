@@ -290,7 +290,7 @@ static bool work(struct worker *worker)
     has_more |= service_turn(service, now_ns);
     has_more |= topics_catch_up(service->topics, CATCH_UP_BYTES);
     tcp_flush(worker->tcp);
-    topics_judge(service->topics);
+    has_more |= topics_judge(service->topics);
     has_more |= tcp_reap(worker->tcp);
     store_snapshot_end(worker->store);
     has_more |= drain_worker_turn(worker);

@@ -515,7 +515,7 @@ static bool is_one_frame(const struct outq *queue)
     return queue->count <= 3 && first->arena == last->arena && first->arena->capacity > ARENA_BYTES;
 }
 
-void topics_judge(struct topics *topics)
+bool topics_judge(struct topics *topics)
 {
     catch_up_judge(topics);
     while (topics->judged_count > 0) {
@@ -529,4 +529,5 @@ void topics_judge(struct topics *topics)
         catch_up_lag(topics, subscriber);
         topics_count(topics, STAT_BECAME_LAGGING, 1);
     }
+    return topics->catch_up.ready != NULL;
 }

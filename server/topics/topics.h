@@ -144,8 +144,11 @@ uint64_t topics_position(const struct topics *topics, const struct subscriber *s
 
 /* Reads the ring and queues; true when more is waiting. */
 bool topics_turn(struct topics *topics);
-/* After the flush: whose queue is over the limit begins to lag. */
-void topics_judge(struct topics *topics);
+/*
+ * After the flush: whose queue is over the limit begins to lag. True when somebody may be fed at once,
+ * for whom the flush has made room after topics_catch_up: nothing else may come to wake the worker.
+ */
+bool topics_judge(struct topics *topics);
 /* Feeds lagging subscribers, at most @budget_bytes; true when more could be done at once. */
 bool topics_catch_up(struct topics *topics, size_t budget_bytes);
 /* Last operation that the cursor of plain topics has passed. */

@@ -181,7 +181,7 @@ static bool turn(struct protocol_fixture *fixture)
     has_moved |= service_turn(service, now_ns);
     has_moved |= topics_catch_up(service->topics, CATCH_UP_BYTES);
     tcp_flush(fixture->tcp);
-    topics_judge(service->topics);
+    has_moved |= topics_judge(service->topics);
     has_moved |= tcp_reap(fixture->tcp);
     store_snapshot_end(service->store);
     has_moved |= tcp_has_work(fixture->tcp);

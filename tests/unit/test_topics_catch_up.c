@@ -324,6 +324,23 @@ static void whoever_waits_for_its_socket_costs_no_turns(void **state)
     fake_client_expect_seqs(client, 1, 600);
 }
 
+static void whoever_drains_is_fed_before_the_worker_sleeps(void **state)
+{
+    struct topics_fixture *fixture = *state;
+    struct fake_client *client = fake_client_open_text(fixture);
+
+    topics_append_many(fixture, "news", 600, 1024);
+    topics_commit(fixture, NULL);
+    fake_client_stall(client);
+    (void)fake_client_resume(client, "news", 0);
+    topics_fixture_run(fixture);
+    assert_true(fake_client_is_lagging(client));
+    fake_client_tell_room(client, SIZE_MAX); /* the last that is ever heard of it */
+    topics_fixture_run(fixture);
+    fake_client_expect_seqs(client, 1, 600);
+    assert_false(fake_client_is_lagging(client));
+}
+
 static void nobody_is_live_again_with_more_than_half_a_queue(void **state)
 {
     struct topics_fixture *fixture = *state;
@@ -500,6 +517,7 @@ int main(void)
         TEST(whoever_lags_can_leave),
         TEST(a_slow_client_loses_nothing_and_costs_its_queue),
         TEST(whoever_waits_for_its_socket_costs_no_turns),
+        TEST(whoever_drains_is_fed_before_the_worker_sleeps),
         TEST(nobody_is_live_again_with_more_than_half_a_queue),
         TEST(a_drained_queue_that_is_still_too_full_is_waited_for_again),
         TEST(a_replay_stays_within_its_budget),

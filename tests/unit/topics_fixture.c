@@ -463,13 +463,20 @@ static void flush_all(struct topics_fixture *fixture)
     }
 }
 
-void fake_client_allow(struct fake_client *client, size_t bytes)
+void fake_client_tell_room(struct fake_client *client, size_t bytes)
 {
     if (bytes == SIZE_MAX || client->room_bytes == SIZE_MAX)
         client->room_bytes = bytes;
     else
         client->room_bytes += bytes;
     client->is_writable = true;
+    if (!outq_is_empty(&client->stream.out))
+        client->stream.is_dirty = true;
+}
+
+void fake_client_allow(struct fake_client *client, size_t bytes)
+{
+    fake_client_tell_room(client, bytes);
     if (!client->stream.is_closed)
         flush(client);
 }
@@ -535,13 +542,13 @@ bool topics_fixture_turn(struct topics_fixture *fixture)
 {
     bool has_more = topics_turn(fixture->topics);
 
-    flush_all(fixture);
-    topics_judge(fixture->topics);
     if (fixture->in_between != NULL)
         fixture->in_between(fixture->user);
     if (topics_catch_up(fixture->topics, TOPICS_BUDGET_BYTES))
         has_more = true;
     flush_all(fixture);
+    if (topics_judge(fixture->topics))
+        has_more = true;
     store_snapshot_end(fixture->store);
     fixture->encoded_count = encoded_count;
     return has_more;

@@ -56,7 +56,7 @@ struct topics_fixture {
     struct store_meta meta;    /* as the writer said last */
     uint64_t encoded_count;    /* frames made by either encoding */
     struct fake_client *first; /* all open clients */
-    /* Called in each turn between judging and catching up; NULL: nothing. */
+    /* Called in each turn between live delivery and catching up; NULL: nothing. */
     void (*in_between)(void *user);
     void *user;
 };
@@ -146,6 +146,8 @@ struct subscribed fake_client_subscribe(struct fake_client *client, const char *
                                         const struct resume *resume);
 /* Lets the socket take @bytes more (SIZE_MAX: everything from now on) and sends what it can. */
 void fake_client_allow(struct fake_client *client, size_t bytes);
+/* The same, as epoll would tell it: what can be sent is sent by the next turn. */
+void fake_client_tell_room(struct fake_client *client, size_t bytes);
 /* Lets the socket take nothing any more. */
 void fake_client_stall(struct fake_client *client);
 /* Queues a line of the test's own. */
