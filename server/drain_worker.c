@@ -8,7 +8,7 @@
 #include "server/client_log.h"
 #include "server/clock.h"
 #include "server/config.h"
-#include "server/http/http1.h"
+#include "server/http/http.h"
 #include "server/log.h"
 #include "server/protocol/client.h"
 #include "server/topics/publisher.h"
@@ -137,7 +137,7 @@ void drain_worker_notice(struct worker *worker)
     if (bus_phase(worker->bus) < BUS_DRAINING || worker->config->drain_accept > 0)
         return;
     worker->service.is_refusing = true;
-    worker->http.is_closing = true;
+    http_begin_closing(&worker->http);
 }
 
 static void refuse_newcomers(struct worker *worker)
@@ -145,7 +145,7 @@ static void refuse_newcomers(struct worker *worker)
     worker->drain.has_refused = true;
     worker->service.is_refusing = true;
     /* Who was connected before is served, once more; idle ones are closed by the end only. */
-    worker->http.is_closing = true;
+    http_begin_closing(&worker->http);
     begin_walk(worker, DRAIN_WALK_WARN); /* those who came since the drain began, too */
 }
 
@@ -172,8 +172,8 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
     case BUS_STOPPING:
         accept_close(worker);
         refuse_newcomers(worker);
-        http1_close_idle(&worker->http);
-        http1_close_idle(&worker->http_full);
+        http_close_idle(&worker->http);
+        http_close_idle(&worker->http_full);
         worker->control.http.is_closing = true;
         begin_walk(worker, DRAIN_WALK_CLOSE);
         drain->stop_by_ns = now_ns + DRAIN_STOPPING_NS;

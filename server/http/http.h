@@ -21,7 +21,7 @@ struct arena;
 struct budget;
 struct stream;
 struct timer_wheel;
-struct http1;
+struct http_connection;
 struct http_exchange;
 
 enum http_method {
@@ -103,12 +103,17 @@ struct http_server {
     struct timer_wheel *timers;
     bool is_closing; /* draining: every answer carries `Connection: close` */
 
-    /* http1.c's own; zero at first. */
-    struct http1 *connections; /* without those in `waiting` */
-    struct http1 *waiting;     /* for the head of a request; who waits longest stands first */
+    /* connection.h's and http1.c's own; zero at first. */
+    struct http_connection *connections; /* without those in `waiting` */
+    struct http_connection *waiting;
     uint32_t waiting_count;
     uint32_t timer_kind; /* plus 1; 0: not registered yet */
 };
+
+/* A drain has begun: sets is_closing, and tells those who can be told. */
+void http_begin_closing(struct http_server *server);
+/* Closes every connection that is idle between requests (a drain has begun, or ends). */
+void http_close_idle(struct http_server *server);
 
 const struct http_request *http_request(const struct http_exchange *exchange);
 /* The value of a header (name in lower case), joined by nothing: the first one. NULL: absent. */

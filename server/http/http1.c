@@ -23,10 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <utlist.h>
 
 #include "bus/check.h"
 #include "server/http/body.h"
+#include "server/http/connection.h"
 #include "server/http/exchange.h"
 #include "server/http/head_parse.h"
 #include "server/http/response.h"
@@ -34,7 +34,6 @@
 #include "server/net/stream.h"
 #include "server/net/timer.h"
 
-#define SECOND_NS   INT64_C(1000000000)
 #define RETRY_AFTER "Retry-After: 2\r\n"
 
 enum state {
@@ -46,18 +45,14 @@ enum state {
 };
 
 struct http1 {
+    struct http_connection base; /* first: http1_of */
     struct stream *stream;
-    struct http_server *server;
     struct exchange1 *exchange; /* from the end of its head to its answer */
-    struct http1 *prev;
-    struct http1 *next;
     struct timer timer;
     uint32_t scanned; /* of the head: head_find */
     uint32_t mark;    /* low half of what had moved when the timer was started: moved_bytes */
     uint8_t state;
-    bool is_waiting : 1;  /* stands in that list */
     bool is_to_head : 1;  /* the request is a HEAD: no answer to it has a body */
-    bool is_old : 1;      /* accepted before a drain began */
     bool is_used : 1;     /* has had a request */
     bool is_blocked : 1;  /* answers wait to be read by the client */
     bool is_skipped : 1;  /* the empty line that may stand before a request */
@@ -93,22 +88,7 @@ static void free_exchange(struct http1 *connection)
 
 static void start_timer(struct http1 *connection, int64_t delay_ns)
 {
-    timer_start(connection->server->timers, &connection->timer, delay_ns);
-}
-
-/* Moves it between the server's two lists: the only place that does. */
-static void set_waiting(struct http1 *connection, bool is_waiting)
-{
-    struct http_server *server = connection->server;
-    struct http1 **from = is_waiting ? &server->connections : &server->waiting;
-    struct http1 **to = is_waiting ? &server->waiting : &server->connections;
-
-    if (connection->is_waiting == is_waiting)
-        return;
-    connection->is_waiting = is_waiting;
-    server->waiting_count = is_waiting ? server->waiting_count + 1 : server->waiting_count - 1;
-    DL_DELETE(*from, connection);
-    DL_APPEND(*to, connection);
+    timer_start(connection->base.server->timers, &connection->timer, delay_ns);
 }
 
 /* Lets go of the stream, which another user takes over or which is gone. */
@@ -116,18 +96,11 @@ static void release(struct http1 *connection)
 {
     timer_stop(&connection->timer);
     free_exchange(connection);
-    set_waiting(connection, false);
-    DL_DELETE(connection->server->connections, connection);
+    http_connection_remove(&connection->base);
     if (connection->is_busy)
         connection->is_detached = true;
     else
         free(connection);
-}
-
-static void tell(const struct http_server *server, enum http_incident incident)
-{
-    if (server->handlers->on_incident != NULL)
-        server->handlers->on_incident(server->user, incident);
 }
 
 /* --- patience ----------------------------------------------------------------------------------- */
@@ -142,7 +115,7 @@ static uint32_t moved_bytes(const struct http1 *connection)
 
 static int64_t patience_ns(const struct http1 *connection)
 {
-    const struct http_limits *limits = connection->server->limits;
+    const struct http_limits *limits = connection->base.server->limits;
 
     return connection->is_blocked ? limits->write_timeout_ns : limits->body_timeout_ns;
 }
@@ -159,15 +132,14 @@ static void begin_patience(struct http1 *connection)
  */
 static bool renew_patience(struct http1 *connection)
 {
-    uint32_t rate = connection->server->limits->rate_bytes_min;
     uint32_t moved = moved_bytes(connection) - connection->mark;
-    int64_t earned_ns = rate == 0 ? 0 : (int64_t)moved * SECOND_NS / rate;
+    int64_t earned_ns =
+        http_patience_ns(connection->base.server->limits, moved, patience_ns(connection));
 
-    if (earned_ns < TIMER_TICK_NS)
+    if (earned_ns == 0)
         return false;
     connection->mark += moved;
-    start_timer(connection,
-                earned_ns < patience_ns(connection) ? earned_ns : patience_ns(connection));
+    start_timer(connection, earned_ns);
     return true;
 }
 
@@ -177,7 +149,7 @@ static void finish(struct http1 *connection)
 {
     timer_stop(&connection->timer);
     free_exchange(connection);
-    set_waiting(connection, false);
+    http_connection_set_waiting(&connection->base, false);
     connection->state = STATE_CLOSING;
     stream_finish(connection->stream);
 }
@@ -185,7 +157,7 @@ static void finish(struct http1 *connection)
 /* Refuses what has been received so far; nothing behind it could be trusted. */
 static void refuse(struct http1 *connection, int status, const char *code, const char *message)
 {
-    const struct http_server *server = connection->server;
+    const struct http_server *server = connection->base.server;
     char lines[HTTP_LINES_BYTES_MAX];
     struct response_head head = {
         .status = status,
@@ -196,7 +168,7 @@ static void refuse(struct http1 *connection, int status, const char *code, const
     char *body = http_error_body(code, message, &head.body_bytes);
 
     if (status != 503 && status != 408)
-        tell(server, HTTP_MALFORMED);
+        http_connection_tell(&connection->base, HTTP_MALFORMED);
     if (connection->state == STATE_BODY && server->handlers->on_refusal != NULL) {
         server->handlers->on_refusal(server->user, &connection->exchange->base, head.headers,
                                      lines);
@@ -234,15 +206,15 @@ static void begin_idle(struct http1 *connection)
         begin_patience(connection);
         return;
     }
-    set_waiting(connection, true);
-    start_timer(connection, connection->server->limits->idle_timeout_ns);
+    http_connection_set_waiting(&connection->base, true);
+    start_timer(connection, connection->base.server->limits->idle_timeout_ns);
     if (!connection->is_busy)
         stream_resume(stream);
 }
 
 static bool will_close(const struct exchange1 *exchange)
 {
-    return !exchange->is_keep_alive || exchange->connection->server->is_closing;
+    return !exchange->is_keep_alive || exchange->connection->base.server->is_closing;
 }
 
 static void respond(struct http_exchange *base, const struct http_response *response)
@@ -321,7 +293,7 @@ static struct stream *stream_of(const struct http_exchange *base)
 
 static bool is_old(const struct http_exchange *base)
 {
-    return exchange1_of(base)->connection->is_old;
+    return exchange1_of(base)->connection->base.is_old;
 }
 
 static const struct http_exchange_operations operations = {
@@ -337,7 +309,7 @@ static const struct http_exchange_operations operations = {
 static void dispatch(struct http1 *connection)
 {
     struct exchange1 *exchange = connection->exchange;
-    struct http_server *server = connection->server;
+    struct http_server *server = connection->base.server;
 
     timer_stop(&connection->timer);
     connection->state = STATE_ANSWER;
@@ -452,7 +424,7 @@ static size_t take_body(struct http1 *connection, const uint8_t *bytes, size_t s
         break;
     case BODY_TOO_LARGE:
         refuse_size(connection, 413, "too_large", "body",
-                    connection->server->limits->body_bytes_max);
+                    connection->base.server->limits->body_bytes_max);
         break;
     case BODY_NO_MEMORY:
         refuse(connection, 503, "unavailable", "no room for a body that is not whole");
@@ -469,9 +441,9 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
 {
     struct exchange1 *exchange = connection->exchange;
     const struct body_limits limits = {
-        .bytes_max = connection->server->limits->body_bytes_max,
+        .bytes_max = connection->base.server->limits->body_bytes_max,
         .beside_bytes = head_bytes,
-        .budget = connection->server->budget,
+        .budget = connection->base.server->budget,
     };
 
     connection->state = STATE_BODY;
@@ -493,7 +465,7 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
 /* Returns how much it has consumed; 0: more is needed, or the state has changed. */
 static size_t take_head(struct http1 *connection, const char *bytes, size_t size)
 {
-    const struct http_limits *limits = connection->server->limits;
+    const struct http_limits *limits = connection->base.server->limits;
     struct head_framing framing;
     enum head_result result;
     size_t head_bytes;
@@ -521,7 +493,7 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     if (result == HEAD_MORE)
         return 0;
     connection->is_used = true;
-    set_waiting(connection, false);
+    http_connection_set_waiting(&connection->base, false);
     if (result == HEAD_TOO_LARGE) {
         refuse_size(connection, 431, "head_too_large", "head", limits->head_bytes_max);
         return 0;
@@ -588,8 +560,8 @@ static void on_drained(void *user)
     if (!connection->is_blocked)
         return;
     connection->is_blocked = false;
-    set_waiting(connection, true);
-    start_timer(connection, connection->server->limits->idle_timeout_ns);
+    http_connection_set_waiting(&connection->base, true);
+    start_timer(connection, connection->base.server->limits->idle_timeout_ns);
     stream_resume(connection->stream);
 }
 
@@ -643,22 +615,41 @@ static void on_timer(struct timer *timer)
 
 /* --- connections -------------------------------------------------------------------------------- */
 
-/* Who has an answer still to be sent gets it; whoever else waits is owed nothing. */
-static void evict(struct http1 *connection)
+static struct http1 *http1_of(struct http_connection *base)
 {
-    tell(connection->server, HTTP_EVICTED);
+    return (struct http1 *)(void *)base;
+}
+
+/* Who has an answer still to be sent gets it; whoever else waits is owed nothing. */
+static void evict(struct http_connection *base)
+{
+    struct http1 *connection = http1_of(base);
+
     if (!outq_is_empty(&connection->stream->out)) {
         finish(connection);
         return;
     }
     timer_stop(&connection->timer);
-    set_waiting(connection, false);
+    http_connection_set_waiting(base, false);
     connection->state = STATE_CLOSING;
     stream_abort(connection->stream);
 }
 
+/* One that has not asked anything yet is about to: its own timeout ends it. */
+static void close_idle(struct http_connection *base)
+{
+    struct http1 *connection = http1_of(base);
+
+    if (connection->state == STATE_IDLE && connection->is_used)
+        finish(connection);
+}
+
 int http1_serve(struct http_server *server, struct stream *stream)
 {
+    static const struct http_connection_operations connection_operations = {
+        .evict = evict,
+        .close_idle = close_idle,
+    };
     struct http1 *connection = calloc(1, sizeof *connection);
 
     if (connection == NULL)
@@ -666,35 +657,11 @@ int http1_serve(struct http_server *server, struct stream *stream)
     if (server->timer_kind == 0)
         server->timer_kind = timer_wheel_register(server->timers, on_timer) + 1;
     connection->stream = stream;
-    connection->server = server;
-    connection->is_old = !server->is_closing;
     timer_init(&connection->timer, server->timer_kind - 1);
-    if (server->limits->handshakes_max > 0 &&
-        server->waiting_count >= server->limits->handshakes_max)
-        evict(server->waiting);
-    DL_APPEND(server->connections, connection);
-    set_waiting(connection, true);
+    http_connection_add(&connection->base, server, &connection_operations);
     stream->hold_bytes_max = server->limits->head_bytes_max;
     stream_set_user(stream, &stream_handlers, connection);
     /* A client that never says anything has no longer than one that is slow to. */
     start_timer(connection, server->limits->head_timeout_ns);
     return 0;
-}
-
-static void close_idle(struct http1 *connection)
-{
-    while (connection != NULL) {
-        struct http1 *next = connection->next;
-
-        /* One that has not asked anything yet is about to: its own timeout ends it. */
-        if (connection->state == STATE_IDLE && connection->is_used)
-            finish(connection);
-        connection = next;
-    }
-}
-
-void http1_close_idle(struct http_server *server)
-{
-    close_idle(server->connections); /* those that are blocked; first, as finish moves to here */
-    close_idle(server->waiting);
 }

@@ -19,7 +19,5 @@
 
 /* Serves @stream, freshly accepted; it belongs to the HTTP layer until upgraded. 0 or -ENOMEM. */
 int http1_serve(struct http_server *server, struct stream *stream);
-/* Closes every connection that is idle between requests (a drain has begun, or ends). */
-void http1_close_idle(struct http_server *server);
 
 #endif

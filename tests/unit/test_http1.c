@@ -443,23 +443,23 @@ static void closing_the_idle_spares_those_that_are_not(void **state)
 {
     struct http1_fixture *f = *state;
 
-    http1_close_idle(&f->server); /* a newcomer is about to ask */
+    http_close_idle(&f->server); /* a newcomer is about to ask */
     fake_stream_run(&f->fake);
     assert_false(f->fake.is_reported);
     client_feed(f, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
-    http1_close_idle(&f->server);
+    http_close_idle(&f->server);
     fake_stream_run(&f->fake);
     assert_false(f->fake.is_reported);
     http1_answer(f->later, false);
     f->later = NULL;
     fake_stream_run(&f->fake);
     client_feed(f, "GET /b HT");
-    http1_close_idle(&f->server);
+    http_close_idle(&f->server);
     fake_stream_run(&f->fake);
     assert_false(f->fake.is_reported);
     client_feed(f, "TP/1.1\r\nHost: h\r\n\r\n");
     assert_sent(f, OK("12", "GET /later? ") OK("8", "GET /b? "));
-    http1_close_idle(&f->server);
+    http_close_idle(&f->server);
     fake_stream_run(&f->fake);
     assert_true(f->fake.is_reported);
 }
