@@ -19,21 +19,6 @@ enum {
     HEAD_WORDS = sizeof(struct record_head) / sizeof(uint64_t),
 };
 
-#ifdef BUS_TEST_POINTS
-static ring_point_function *test_hook;
-
-void ring_test_set_hook(ring_point_function *on_point)
-{
-    test_hook = on_point;
-}
-
-void ring_test_point(enum ring_point point)
-{
-    if (test_hook != NULL)
-        test_hook(point);
-}
-#endif
-
 static void cpu_relax(void)
 {
 #if defined(__x86_64__)
@@ -122,9 +107,9 @@ static void state_publish(struct bus *bus, const struct state *old, const struct
     atomic_store_explicit(&spare->tail, new->tail, memory_order_relaxed);
     atomic_store_explicit(&spare->next_seq, new->next_seq, memory_order_relaxed);
     atomic_store_explicit(&spare->time_ns, new->time_ns, memory_order_relaxed);
-    RING_TEST_POINT(RING_POINT_STATED);
+    TEST_POINT(APPEND_STATED);
     atomic_store_explicit(&header->state_count, count + 1, memory_order_release);
-    RING_TEST_POINT(RING_POINT_PUBLISHED);
+    TEST_POINT(APPEND_PUBLISHED);
 }
 
 /* --- append ------------------------------------------------------------------------------- */
@@ -168,9 +153,11 @@ static int append_lock(struct bus *bus)
     if (error == EBUSY)
         error = lock_wait(mutex);
     if (error == EOWNERDEAD) {
+        TEST_POINT(REPAIR_TAKEN);
         /* The dead one published or did not; either way the state in force is whole. */
         error = pthread_mutex_consistent(mutex);
         CHECK(error == 0);
+        TEST_POINT(REPAIR_DONE);
     }
     if (error == ETIMEDOUT)
         return -EAGAIN;
@@ -236,7 +223,7 @@ static void claim(struct bus *bus, uint64_t until)
     if (until > atomic_load_explicit(writing_until, memory_order_relaxed))
         atomic_store_explicit(writing_until, until, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    RING_TEST_POINT(RING_POINT_CLAIMED);
+    TEST_POINT(APPEND_CLAIMED);
 }
 
 /* Writes the batch behind the published records, stamped; the caller's copy stays as it is. */
@@ -252,11 +239,11 @@ static void batch_write(struct bus *bus, const uint8_t *records, const struct ba
         memcpy(&head, records + at, sizeof head);
         record_stamp(&head, from->next_seq + i, time_ns);
         words_store(words, (const uint8_t *)&head, sizeof head);
-        RING_TEST_POINT(RING_POINT_COPYING);
+        TEST_POINT(APPEND_COPYING);
         words_store(words + HEAD_WORDS, records + at + sizeof head, head.length - sizeof head);
         at += head.length;
     }
-    RING_TEST_POINT(RING_POINT_COPIED);
+    TEST_POINT(APPEND_COPIED);
 }
 
 static void raise_urgent(struct bus *bus, uint64_t pos)
@@ -292,8 +279,10 @@ static int append_locked(struct bus *bus, const uint8_t *records, size_t bytes, 
 
     claim(bus, new.tail);
     batch_write(bus, records, &batch, &old, new.time_ns);
-    if (batch.is_urgent)
+    if (batch.is_urgent) {
         raise_urgent(bus, new.tail);
+        TEST_POINT(APPEND_URGED);
+    }
     state_publish(bus, &old, &new);
 
     *ret = (struct ring_appended){
@@ -324,12 +313,12 @@ int ring_append(struct bus *bus, const void *records, size_t bytes, struct ring_
     rc = append_lock(bus);
     if (rc != 0)
         return rc;
-    RING_TEST_POINT(RING_POINT_LOCKED);
+    TEST_POINT(APPEND_LOCKED);
     reasons = append_locked(bus, records, bytes, now_ns, ret);
     CHECK(pthread_mutex_unlock(&bus->header->append_mutex) == 0);
     if (reasons < 0)
         return reasons;
-    RING_TEST_POINT(RING_POINT_UNLOCKED);
+    TEST_POINT(APPEND_UNLOCKED);
     wake_signal(bus, (unsigned)reasons);
     return 0;
 }
@@ -435,6 +424,7 @@ void ring_request_commit(struct bus *bus)
 {
     ROLE_CHECK(ROLE_WORKER);
     raise_urgent(bus, state_read(bus).tail);
+    TEST_POINT(URGE_SAID);
     wake_signal(bus, WAKE_URGENT);
 }
 

@@ -9,6 +9,7 @@
 #include "bus/record.h"
 #include "bus/role.h"
 #include "bus/shm.h"
+#include "bus/test_point.h"
 #include "bus/wake.h"
 
 static bool is_zero(const void *bytes, size_t count)
@@ -129,6 +130,7 @@ void ring_recover(const struct bus *bus, const struct ring_position *committed, 
         ret->end = other.is_reached && other.tail > named.tail ? other.at : named.at;
     }
     ret->kept_count = ret->end.seq - committed->seq;
+    TEST_POINT(RECOVER_WALKED);
 }
 
 /* --- taking over -------------------------------------------------------------------------- */
@@ -154,15 +156,19 @@ static void states_store(struct bus *bus, const struct ring_position *end)
         atomic_store_explicit(&header->states[i].tail, end->pos, memory_order_relaxed);
         atomic_store_explicit(&header->states[i].next_seq, end->seq + 1, memory_order_relaxed);
         atomic_store_explicit(&header->states[i].time_ns, end->time_ns, memory_order_relaxed);
+        TEST_POINT(TAKE_STATING);
     }
     atomic_store_explicit(&header->state_count, 0, memory_order_release);
+    TEST_POINT(TAKE_STATED);
 }
 
 static void committed_store(struct bus *bus, const struct ring_position *committed)
 {
     /* In this order: ring_committed promises a pos that is not behind its seq. */
     atomic_store_explicit(&bus->header->committed_pos, committed->pos, memory_order_release);
+    TEST_POINT(ANNOUNCE_POS);
     atomic_store_explicit(&bus->header->committed_seq, committed->seq, memory_order_release);
+    TEST_POINT(ANNOUNCE_SEQ);
 }
 
 /*
@@ -175,8 +181,10 @@ static void wipe_behind(struct bus *bus, const struct ring_position *committed,
     const uint64_t free_bytes = committed->pos + bus->size - end->pos;
     _Atomic uint64_t *words = bus_words_at(bus, end->pos);
 
-    for (uint64_t i = 0; i < free_bytes / sizeof(uint64_t); i++)
+    for (uint64_t i = 0; i < free_bytes / sizeof(uint64_t); i++) {
         atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+        TEST_POINT(WIPE_WORD);
+    }
 }
 
 /*
@@ -196,14 +204,19 @@ static void take_over(struct bus *bus, const struct ring_position *committed,
     /* Never lower than an earlier run's: no append may claim more than committed_pos + size. */
     atomic_store_explicit(&header->writing_until, committed->pos + bus->size, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
+    TEST_POINT(TAKE_CLAIMED);
     if (!is_continuous)
         wipe_behind(bus, committed, end);
     identity_store(bus);
+    TEST_POINT(TAKE_IDENTIFIED);
     states_store(bus, end);
     committed_store(bus, committed);
+    TEST_POINT(TAKE_COMMITTED);
     atomic_store_explicit(&header->urgent_pos, 0, memory_order_relaxed);
     atomic_store_explicit(&header->identity.epoch, epoch, memory_order_release);
+    TEST_POINT(TAKE_EPOCH);
     atomic_store_explicit(&header->recovered, 1, memory_order_release);
+    TEST_POINT(TAKE_DONE);
     wake_everybody(bus);
 }
 
@@ -243,6 +256,7 @@ void ring_writer_restarted(struct bus *bus, const struct ring_position *committe
 {
     /* The dead writer may have committed without announcing it; the other way round never. */
     committed_move(bus, committed);
+    TEST_POINT(REJOIN_COMMITTED);
     wake_signal(bus, WAKE_COMMIT);
 }
 
@@ -250,5 +264,7 @@ void ring_commit(struct bus *bus, const struct ring_position *committed, uint64_
 {
     committed_move(bus, committed);
     atomic_store_explicit(&bus->header->first_seq, first_seq, memory_order_relaxed);
+    TEST_POINT(ANNOUNCE_FIRST);
     wake_signal(bus, WAKE_COMMIT);
+    TEST_POINT(ANNOUNCE_DONE);
 }

@@ -19,6 +19,7 @@
 #include "bus/handle.h"
 #include "bus/role.h"
 #include "bus/stats.h"
+#include "bus/test_point.h"
 #include "bus/wake.h"
 
 /* How far a clock that jumps ahead is followed. */
@@ -292,6 +293,7 @@ static int renew_header(struct bus *bus)
     atomic_store_explicit(&header->tick_due_ns, 0, memory_order_relaxed);
     memset(header->active_slots, 0, sizeof header->active_slots);
     memset(header->slots, 0, sizeof header->slots);
+    TEST_POINT(START_RING_CLEARED);
     for (unsigned slot = 0; slot < BUS_SLOT_COUNT; slot++)
         atomic_store_explicit(&header->slots[slot].generation, generation, memory_order_relaxed);
     return make_mutex(&header->append_mutex);
@@ -347,10 +349,12 @@ int bus_open(const struct bus_options *options, struct bus **ret_bus)
         rc = open_failed(errno, "cannot look at %s: %s", bus->path, strerror(errno));
         goto fail;
     }
+    TEST_POINT(START_RING_LOCKED);
     is_new = status.st_size == 0;
     read_old_header(bus->fd, &old, &old_pid);
     bus->size = choose_size(&old, (uint64_t)status.st_size, options);
     rc = allocate_file(bus->fd, bus->path, BUS_HEADER_BYTES + bus->size);
+    TEST_POINT(START_RING_SIZED);
     if (rc == 0)
         rc = map_file(bus);
     if (rc == 0)
@@ -361,6 +365,7 @@ int bus_open(const struct bus_options *options, struct bus **ret_bus)
         rc = make_eventfds(bus);
     if (rc != 0)
         goto fail;
+    TEST_POINT(START_RING_OPEN);
     *ret_bus = bus;
     return 0;
 
@@ -432,6 +437,7 @@ void bus_set_phase(struct bus *bus, enum bus_phase phase, int64_t deadline_ns)
     CHECK(phase <= BUS_STOPPING);
     atomic_store_explicit(&bus->header->drain_deadline_ns, deadline_ns, memory_order_relaxed);
     atomic_store_explicit(&bus->header->phase, phase, memory_order_release);
+    TEST_POINT(START_PHASE_SET);
     wake_everybody(bus);
 }
 
@@ -517,6 +523,7 @@ void bus_slot_occupy(struct bus *bus, unsigned slot)
     atomic_fetch_add_explicit(&process->generation, 1, memory_order_relaxed);
     atomic_fetch_or_explicit(&bus->header->active_slots[slot / 64], UINT64_C(1) << (slot % 64),
                              memory_order_release);
+    TEST_POINT(BIRTH_SLOT);
 }
 
 void bus_slot_set_pid(struct bus *bus, unsigned slot, int32_t pid)
@@ -532,6 +539,7 @@ void bus_slot_vacate(struct bus *bus, unsigned slot)
     atomic_fetch_and_explicit(&bus->header->active_slots[slot / 64], ~(UINT64_C(1) << (slot % 64)),
                               memory_order_release);
     slot_clear(bus, slot);
+    TEST_POINT(BURIAL_SLOT);
     /* It may have died between a change and its wake-ups. */
     wake_everybody(bus);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bus/check.h"
+#include "bus/test_point.h"
 #include "server/net/address.h"
 
 enum {
@@ -84,6 +85,7 @@ static int open_all(struct control_sockets *sockets, const char *path, unsigned 
     rc = remove_all(sockets->directory_fd);
     if (rc != 0)
         return failed(-rc, "clear the directory", path);
+    TEST_POINT(START_CONTROL_CLEARED);
     (void)umask(SOCKET_MASK);
     for (unsigned i = 0; i < count; i++) {
         rc = listen_in(sockets->directory_fd, i, &sockets->fds[i]);
@@ -111,6 +113,7 @@ int control_sockets_open(const char *data_dir, unsigned count, struct control_so
         control_sockets_close(&sockets);
         return rc;
     }
+    TEST_POINT(START_CONTROL_MADE);
     *ret_sockets = sockets;
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/test_point.h"
 #include "server/user.h"
 
 enum {
@@ -60,6 +61,7 @@ int datadir_make(const char *path, const struct user *user)
             return 0;
         return failed(errno, "cannot make the directory %s: %s", path, strerror(errno));
     }
+    TEST_POINT(MAKE_DIRECTORY);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return failed(errno, "cannot open the directory %s: %s", path, strerror(errno));
@@ -138,8 +140,10 @@ int datadir_lock(const char *path, const struct user *user, int wait_ms, int *re
         rc = failed(-rc, "cannot lock %s: %s", name, strerror(-rc));
         goto fail;
     }
+    TEST_POINT(START_LOCKED);
     /* A full disk shall not keep the server from starting: its store can still be read. */
     (void)write_pid(fd);
+    TEST_POINT(START_LOCK_TOLD);
     *ret_lock_fd = fd;
     return 0;
 

@@ -14,6 +14,7 @@
 #include "bus/hash_counts.h"
 #include "bus/role.h"
 #include "bus/shm.h"
+#include "bus/test_point.h"
 #include "bus/wake.h"
 #include "server/clock.h"
 #include "server/config.h"
@@ -76,8 +77,10 @@ static void start_child(struct master *master, struct child *child)
     child->spawned_ns = now_ns;
     pid = spawn_child(&master->heritage, child, release_in_child, master);
     if (pid > 0) {
+        TEST_POINT(BIRTH_FORKED);
         child->pid = pid;
         bus_slot_set_pid(bus, child->slot, (int32_t)pid);
+        TEST_POINT(BIRTH_NAMED);
         return;
     }
     child_name(child, name, sizeof name);
@@ -154,6 +157,7 @@ static void judge_death(struct master *master, const struct child *child, int st
                       master->heritage.ring_path);
         else
             log_info(LOG_SHUTDOWN_DONE, "shutdown: done, everything is committed");
+        TEST_POINT(DRAIN_OVER);
         end_with(master, exit_status == 0 ? EXIT_DONE : EXIT_FAILED);
     }
 }
@@ -164,11 +168,13 @@ static void bury(struct master *master, struct child *child, int status)
     pid_t pid = child->pid;
     bool is_expected = child->state == CHILD_RETIRING;
 
+    TEST_POINT(BURIAL_REAPED);
     child->pid = 0;
     if (child->kind == CHILD_WORKER) {
         hash_counts_clear(master->heritage.topic_counts, child->slot);
         hash_counts_clear(master->heritage.address_counts, child->slot);
     }
+    TEST_POINT(BURIAL_COUNTED);
     bus_slot_vacate(bus, child->slot);
     act(master, child, CHILD_HAS_DIED);
     master_log_death(child, &(struct master_death){
@@ -275,6 +281,7 @@ static void renew(struct master *master)
 static void stop(struct master *master)
 {
     bus_set_phase(master->heritage.bus, BUS_STOPPING, 0);
+    TEST_POINT(DRAIN_STOPPING);
     for (unsigned i = 0; i < master->worker_count; i++)
         retire(master, &master->workers[i]);
     master->stage = MASTER_STOPPING;
@@ -415,6 +422,7 @@ static void request_stop(struct master *master)
         break;
     case MASTER_SERVING:
         drain_begin(&master->drain, bus, master->heritage.config, clock_boottime_ns());
+        TEST_POINT(DRAIN_BEGUN);
         master->stage = MASTER_DRAINING;
         break;
     case MASTER_DRAINING:

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bus/role.h"
+#include "bus/test_point.h"
 #include "server/child.h"
 #include "server/heritage.h"
 #include "server/log.h"
@@ -81,6 +82,7 @@ pid_t spawn_child(const struct heritage *heritage, const struct child *child,
     if (pid > 0)
         return pid;
     role_set(child->kind == CHILD_WORKER ? ROLE_WORKER : ROLE_WRITER);
+    TEST_POINT(BIRTH_CHILD);
     if (!die_with_master(heritage->master_pid))
         _exit(CHILD_EXIT_FAILED);
     set_signals();

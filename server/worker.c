@@ -9,6 +9,7 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
+#include "bus/test_point.h"
 #include "bus/wake.h"
 #include "server/api/api.h"
 #include "server/api/model.h"
@@ -363,8 +364,10 @@ static int run(struct worker *worker)
         bool has_more = work(worker);
         int rc;
 
-        if (bus_slot_turn_count(worker->bus, worker->slot) == worker->first_turn)
+        if (bus_slot_turn_count(worker->bus, worker->slot) == worker->first_turn) {
+            TEST_POINT(BIRTH_WORKER_TURNED);
             wake_slot(worker->bus, BUS_SLOT_MASTER); /* which waits for everybody's first turn */
+        }
         if (publisher_is_lost(worker->service.publisher))
             spawn_exit(CHILD_EXIT_LOCK_LOST); /* with all its clients: nothing can be published */
         if (drain_worker_is_over(worker))
@@ -395,7 +398,10 @@ int worker_main(const struct heritage *heritage, unsigned index, unsigned slot)
         log_error(LOG_START_FAILED, "cannot start: %s", strerror(-rc));
         return CHILD_EXIT_FAILED;
     }
+    TEST_POINT(BIRTH_WORKER_OPEN);
     rc = run(worker);
+    TEST_POINT(DRAIN_WORKER_OVER);
     close_worker(worker);
+    TEST_POINT(DRAIN_WORKER_CLOSED);
     return rc;
 }

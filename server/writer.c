@@ -13,6 +13,7 @@
 #include "bus/shm.h"
 #include "bus/slots.h"
 #include "bus/stats.h"
+#include "bus/test_point.h"
 #include "bus/wake.h"
 #include "server/child.h"
 #include "server/clock.h"
@@ -356,6 +357,7 @@ static int finish(struct writer *writer)
 {
     int rc;
 
+    TEST_POINT(DRAIN_COMMITTED);
     bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
     rc = commit_clean_mark(writer->store, true, &writer->meta);
     if (rc != 0) {
@@ -363,7 +365,9 @@ static int finish(struct writer *writer)
                   store_error_text());
         return CHILD_EXIT_FAILED;
     }
+    TEST_POINT(DRAIN_MARKED);
     rc = bus_unlink(writer->bus);
+    TEST_POINT(DRAIN_RING_GONE);
     if (rc != 0)
         log_warning(LOG_STORE_FAILED, "the ring's file cannot be removed: %s", strerror(-rc));
     log_debug(LOG_COMMITTED, "everything up to %" PRIu64 " is committed",
@@ -474,7 +478,9 @@ int writer_main(const struct heritage *heritage, unsigned slot)
             return (int)status;
     }
     bus_slot_set_mark(writer->bus, slot, SLOT_MARK_NONE);
+    TEST_POINT(START_READY);
     bus_slot_turn(writer->bus, slot);
+    TEST_POINT(START_TURNED);
     wake_slot(writer->bus, BUS_SLOT_MASTER);
     return run(writer);
 }

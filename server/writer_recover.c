@@ -5,6 +5,7 @@
 
 #include "bus/ring.h"
 #include "bus/shm.h"
+#include "bus/test_point.h"
 #include "server/config.h"
 #include "server/log.h"
 #include "server/writer.h"
@@ -43,6 +44,7 @@ static int begin_epoch(struct writer *writer)
         }
     }
     rc = commit_new_epoch(writer->store, epoch, &writer->meta);
+    TEST_POINT(START_EPOCH_COMMITTED);
     return rc == 0 ? 0 : failed(rc, "a new epoch cannot be stored");
 }
 
@@ -61,6 +63,7 @@ static int begin_ring(struct writer *writer)
     } else {
         /* Cleared before the first append: a power cut from now on must not look like a drain. */
         rc = commit_clean_mark(writer->store, false, &writer->meta);
+        TEST_POINT(CLEAN_CLEARED);
         if (rc != 0)
             (void)failed(rc, "the store's clean mark cannot be cleared");
     }
@@ -128,7 +131,9 @@ int writer_count_applying(struct writer *writer, const char *what)
     }
     if (rc != 0)
         return failed(rc, "what an operation has done cannot be counted");
+    TEST_POINT(POISON_COUNTED);
     bus_slot_set_applying(writer->bus, writer->slot, 0);
+    TEST_POINT(POISON_FORGOTTEN);
     log_fields(LOG_LEVEL_WARNING, LOG_OPERATION_SUSPECT, &field, 1, "%s operation %" PRIu64 "%s",
                what, seq, writer->meta.poison_deaths > 1 ? ": it will be committed as failed" : "");
     return 0;
@@ -147,6 +152,7 @@ int writer_open_store(struct writer *writer)
 
     if (rc != 0)
         return failed(rc, "the store cannot be opened");
+    TEST_POINT(START_STORE_OPEN);
     rc = read_meta(writer);
     if (rc != 0)
         return rc;
@@ -174,5 +180,6 @@ int writer_recover(struct writer *writer)
     /* Says once what is kept, before anybody asks. */
     committed = store_committed(&writer->meta);
     ring_commit(writer->bus, &committed, writer->meta.first_seq);
+    TEST_POINT(RECOVER_ANNOUNCED);
     return 0;
 }

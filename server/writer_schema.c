@@ -12,6 +12,7 @@
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
+#include "bus/test_point.h"
 #include "server/api/model.h"
 #include "server/config.h"
 #include "server/log.h"
@@ -132,6 +133,7 @@ static enum child_exit try_schema(struct writer *writer, struct catalog_text cat
     bool is_changed;
     int rc = commit_schema_try(writer->store, catalog.bytes, catalog.size, &is_changed);
 
+    TEST_POINT(SCHEMA_TRIED);
     if (rc == 0)
         return CHILD_EXIT_DONE;
     if (rc != -EINVAL)
@@ -157,7 +159,9 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
 
     if (rc != 0)
         return failed(rc, "the schema cannot be stored", append_error_text(rc));
+    TEST_POINT(SCHEMA_APPENDED);
     rc = writer_commit_all(writer);
+    TEST_POINT(SCHEMA_COMMITTED);
     if (rc != 0)
         return failed(rc, "the schema cannot be stored", strerror(-rc));
     rc = look(writer, model->wanted, &has_become, &version);
@@ -181,6 +185,7 @@ enum child_exit writer_adopt_schema(struct writer *writer, const struct model *m
     uint8_t *bytes;
     int rc = writer_commit_all(writer);
 
+    TEST_POINT(RECOVER_REPLAYED);
     if (rc != 0)
         return failed(rc, "what the ring has kept cannot be committed", strerror(-rc));
     rc = look(writer, model->wanted, &is_there, &version);

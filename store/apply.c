@@ -9,6 +9,7 @@
 
 #include "bus/check.h"
 #include "bus/shm.h"
+#include "bus/test_point.h"
 #include "store/apply_internal.h"
 #include "store/error.h"
 
@@ -220,6 +221,7 @@ static int execute_in_child(struct apply *apply)
 
     if (rc != 0)
         return error_lmdb(rc, "beginning the execution of operation %" PRIu64, apply->record->seq);
+    TEST_POINT(APPLY_BEGUN);
     if (apply->command.kind == COMMAND_SCHEMA)
         rc = schema_execute(apply);
     else
@@ -228,6 +230,7 @@ static int execute_in_child(struct apply *apply)
         mdb_txn_abort(apply->txn);
     } else {
         rc = mdb_txn_commit(apply->txn); /* aborts it when it fails */
+        TEST_POINT(APPLY_ENDED);
         if (rc != 0)
             rc = error_lmdb(rc, "ending the execution of operation %" PRIu64, apply->record->seq);
     }
@@ -242,9 +245,11 @@ static int command_execute(struct apply *apply, bool is_poison)
 
     if (rc != 0)
         return rc;
-    if (is_poison)
+    if (is_poison) {
+        TEST_POINT(POISON_REFUSED);
         return apply_refuse(apply, "INTERNAL",
                             "the store's writer died of this twice: it is not tried again");
+    }
     if ((record->flags & (RECORD_APPLIED | RECORD_FAILED)) != 0)
         return apply_refuse(apply, "INTERNAL", "it says that it was executed already");
     rc = command_decode(record->payload, record->payload_bytes, &apply->arena, &apply->command);
@@ -299,6 +304,7 @@ static int command_apply(struct apply *apply, bool is_poison, size_t *ret_length
     apply->topic_count = 0;
     apply->table = 0;
     applying_note(apply, apply->record->seq);
+    TEST_POINT(APPLY_NOTED);
     rc = command_execute(apply, is_poison);
     if (rc == APPLY_REFUSED) {
         flags |= RECORD_FAILED;
@@ -308,6 +314,7 @@ static int command_apply(struct apply *apply, bool is_poison, size_t *ret_length
         rc = result_encode(apply, flags, ret_length);
     if (rc != -EBADMSG)
         applying_note(apply, 0);
+    TEST_POINT(APPLY_FORGOTTEN);
     return rc;
 }
 

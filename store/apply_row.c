@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/check.h"
+#include "bus/test_point.h"
 #include "store/apply_internal.h"
 #include "store/error.h"
 #include "store/row_key.h"
@@ -50,6 +51,7 @@ static int counter_write(const struct apply *apply, uint16_t table, uint64_t id)
     MDB_val data = val_of(&id, sizeof id);
     int rc = mdb_put(apply->txn, apply->store->db.meta, &key, &data, 0);
 
+    TEST_POINT(APPLY_COUNTED);
     return rc == 0 ? 0 : error_lmdb(rc, "writing the last id of table %u", table);
 }
 
@@ -70,6 +72,7 @@ static int entry_write(const struct apply *apply, const struct index_key *key)
     MDB_val data = val_of("", 0);
     int rc = mdb_put(apply->txn, apply->store->db.index, &name, &data, MDB_NOOVERWRITE);
 
+    TEST_POINT(APPLY_ENTRY_PUT);
     if (rc == MDB_KEYEXIST)
         return error_set(-EBADMSG, "an index is damaged: it has a row's entry already");
     return rc == 0 ? 0 : error_lmdb(rc, "writing an index");
@@ -80,6 +83,7 @@ static int entry_delete(const struct apply *apply, const struct index_key *key)
     MDB_val name = val_of(key->bytes, key->size);
     int rc = mdb_del(apply->txn, apply->store->db.index, &name, NULL);
 
+    TEST_POINT(APPLY_ENTRY_DELETED);
     if (rc == MDB_NOTFOUND)
         return error_set(-EBADMSG, "an index is damaged: it lacks a row's entry");
     return rc == 0 ? 0 : error_lmdb(rc, "writing an index");
@@ -458,6 +462,7 @@ static int write_row(struct apply *apply, const struct catalog_table *table, uin
     row_encode(table, &apply->pieces, apply->new_row.bytes);
     data = val_of(apply->new_row.bytes, row_bytes);
     rc = mdb_put(apply->txn, apply->store->db.row, &key, &data, 0);
+    TEST_POINT(APPLY_ROW_PUT);
     return rc == 0 ? 0 : error_lmdb(rc, "writing a row");
 }
 
@@ -469,6 +474,7 @@ static int delete_row(const struct apply *apply, const struct catalog_table *tab
 
     row_key_write(bytes, table->number, id);
     rc = mdb_del(apply->txn, apply->store->db.row, &key, NULL);
+    TEST_POINT(APPLY_ROW_DELETED);
     return rc == 0 ? 0 : error_lmdb(rc, "deleting a row");
 }
 

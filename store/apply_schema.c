@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/check.h"
+#include "bus/test_point.h"
 #include "store/apply_internal.h"
 #include "store/error.h"
 #include "store/row_key.h"
@@ -288,6 +289,7 @@ static int clear_index(struct apply *apply, uint16_t number)
         rc = mdb_cursor_del(cursor, 0);
         if (rc != 0)
             break;
+        TEST_POINT(SCHEMA_UNINDEXED);
     }
     mdb_cursor_close(cursor);
     return rc == 0 || rc == MDB_NOTFOUND ? 0 : error_lmdb(rc, "clearing an index");
@@ -326,6 +328,7 @@ static int write_catalog(const struct apply *apply, const struct catalog *catalo
     catalog_encode(catalog, encoded);
     rc = mdb_put(apply->txn, apply->store->db.meta, &key, &data, 0);
     free(encoded);
+    TEST_POINT(SCHEMA_PUT);
     return rc == 0 ? 0 : error_lmdb(rc, "writing the catalog");
 }
 

@@ -7,6 +7,7 @@
 
 #include "bus/check.h"
 #include "bus/role.h"
+#include "bus/test_point.h"
 #include "store/apply.h"
 #include "store/block.h"
 #include "store/epoch.h"
@@ -61,6 +62,7 @@ static int transaction_begin(struct store *store, struct transaction *ret_transa
         return rc;
     }
     apply_begin(store->apply, transaction.txn);
+    TEST_POINT(COMMIT_BEGUN);
     *ret_transaction = transaction;
     return 0;
 }
@@ -98,7 +100,9 @@ static int transaction_end(struct transaction *transaction, int rc, struct store
         transaction_abort(transaction);
         return disk_full_or(transaction, rc);
     }
+    TEST_POINT(COMMIT_META_PUT);
     rc = mdb_txn_commit(transaction->txn); /* aborts it when it fails */
+    TEST_POINT(COMMIT_DONE);
     apply_end(store->apply, rc == 0);
     if (rc != 0)
         return disk_full_or(transaction, error_lmdb(rc, "committing"));
@@ -148,6 +152,7 @@ static int block_finish(struct transaction *transaction)
                          head->first_seq - 1);
     if (rc != 0)
         return error_lmdb(rc, "writing the block at %" PRIu64, head->first_seq);
+    TEST_POINT(COMMIT_BLOCK_PUT);
     rc = topic_index_put(&write, &store->topics, head->first_seq, &new_topics);
     if (rc != 0)
         return rc;
@@ -215,6 +220,7 @@ static int operation_add(struct transaction *transaction, const struct record *r
         meta->poison_seq = 0;
         meta->poison_deaths = 0;
     }
+    TEST_POINT(COMMIT_APPLIED);
     return 0;
 }
 
@@ -294,6 +300,7 @@ static int transaction_trim(struct transaction *transaction, const struct retent
     rc = topic_index_sweep(&write, &transaction->sweep, sweep_topics, ret_is_changed);
     if (rc == 0 && transaction->meta.first_seq != first_seq)
         *ret_is_changed = true;
+    TEST_POINT(TRIM_DONE);
     return rc;
 }
 

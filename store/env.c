@@ -15,6 +15,7 @@
 
 #include "bus/check.h"
 #include "bus/role.h"
+#include "bus/test_point.h"
 #include "store/apply.h"
 #include "store/error.h"
 #include "store/files.h"
@@ -399,6 +400,7 @@ static int store_make(int dir_fd, const struct store_options *options, uint64_t 
         rc = new_dir_empty(dir_fd);
     if (rc != 0)
         return error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR_NEW);
+    TEST_POINT(MAKE_STORE_DIRECTORY);
     made = store_new(true);
     if (made == NULL)
         return error_lmdb(ENOMEM, "making a store");
@@ -406,6 +408,7 @@ static int store_make(int dir_fd, const struct store_options *options, uint64_t 
     rc = made->dir_fd >= 0 ? 0 : error_lmdb(-made->dir_fd, "opening %s", options->data_dir);
     if (rc == 0)
         rc = environment_open(made, options->data_dir, STORE_DIR_NEW, 0);
+    TEST_POINT(MAKE_STORE_FILES);
     if (rc == 0)
         rc = map_grow(made, options->map_bytes);
     if (rc == 0)
@@ -415,7 +418,9 @@ static int store_make(int dir_fd, const struct store_options *options, uint64_t 
     store_close(made);
     if (rc != 0)
         return rc;
+    TEST_POINT(MAKE_STORE_COMMITTED);
     rc = files_rename(dir_fd, STORE_DIR_NEW, STORE_DIR);
+    TEST_POINT(MAKE_STORE_NAMED);
     return rc == 0 ? 0 : error_lmdb(-rc, "making %s/%s", options->data_dir, STORE_DIR);
 }
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bus/test_point.h"
+
 enum {
     FILES_NAME_BYTES = 64,
     FILES_MODE = 0640,
@@ -62,12 +64,14 @@ static int temporary_finish(int dir_fd, const char *name, int fd, int rc)
         rc = -errno;
     if (temporary_name(temporary, sizeof temporary, name) != 0)
         return -ENAMETOOLONG;
+    TEST_POINT(MAKE_FILE_WRITTEN);
     if (rc == 0 && renameat(dir_fd, temporary, dir_fd, name) != 0)
         rc = -errno;
     if (rc != 0) {
         (void)unlinkat(dir_fd, temporary, 0); /* the first error is the one to tell */
         return rc;
     }
+    TEST_POINT(MAKE_FILE_NAMED);
     return dir_sync(dir_fd);
 }
 

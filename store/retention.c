@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "bus/check.h"
+#include "bus/test_point.h"
 #include "store/block.h"
 #include "store/error.h"
 #include "store/layout.h"
@@ -69,6 +70,7 @@ static int oldest_trim(const struct retention_step *step, const struct oldest *o
     rc = mdb_del(step->txn, step->store->db.log, &key, NULL);
     if (rc != 0)
         return error_lmdb(rc, "trimming the log");
+    TEST_POINT(TRIM_BLOCK);
     step->meta->first_seq = oldest->next_seq;
     step->meta->log_count -= count;
     step->meta->log_bytes -= oldest->bytes;

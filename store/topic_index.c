@@ -9,6 +9,7 @@
 
 #include "bus/check.h"
 #include "bus/hash.h"
+#include "bus/test_point.h"
 #include "store/error.h"
 #include "store/layout.h"
 
@@ -154,6 +155,7 @@ static int stale_remove_one(const struct topic_write *write, MDB_cursor *cursor,
         return -ENOENT;
     data = val_of(&oldest, sizeof oldest);
     rc = mdb_del(write->txn, write->store->db.topic, name, &data);
+    TEST_POINT(TRIM_ENTRY);
     return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
 }
 
@@ -173,6 +175,7 @@ static int entry_put(const struct topic_write *write, MDB_cursor *cursor,
                          block_first_seq);
     if (rc != 0)
         return error_lmdb(rc, "writing the topic index");
+    TEST_POINT(COMMIT_TOPIC_PUT);
     for (int i = 0; rc == 0 && i < TOPIC_STALE_STEP; i++) {
         rc = stale_remove_one(write, cursor, &name, &is_single);
         if (i == 0)
@@ -241,8 +244,10 @@ static int topic_retire(const struct topic_write *write, MDB_val *name, uint64_t
     MDB_val data = val_of(&last_seq, sizeof last_seq);
     int rc = mdb_put(write->txn, write->store->db.trimmed, name, &data, 0);
 
+    TEST_POINT(TRIM_TOPIC_NOTED);
     if (rc == 0)
         rc = mdb_del(write->txn, write->store->db.topic, name, NULL);
+    TEST_POINT(TRIM_TOPIC_GONE);
     return rc == 0 ? 0 : error_lmdb(rc, "trimming the topic index");
 }
 

@@ -23,22 +23,21 @@ enum {
     BATCH = 3,
     CHILD_SLOT = BUS_SLOT_WORKERS,
     SLEEPER_SLOT = BUS_SLOT_WRITER,
-};
-
-static const char *const point_names[RING_POINT_COUNT] = {
-    "locked", "claimed", "copying", "copied", "stated", "published", "unlocked",
+    /* Those that every append passes, in their order. */
+    POINTS_BEGIN = TEST_POINT_APPEND_LOCKED,
+    POINTS_END = TEST_POINT_APPEND_UNLOCKED + 1,
 };
 
 static struct {
-    enum ring_point point;
+    enum test_point point;
     int signal;
 } fate;
 
-static void on_point(enum ring_point point)
+static void on_point(enum test_point point)
 {
     if (point != fate.point)
         return;
-    fate.point = RING_POINT_COUNT; /* once: a point may come for every record */
+    fate.point = TEST_POINT_COUNT; /* once: a point may come for every record */
     CHECK(kill(getpid(), fate.signal) == 0);
 }
 
@@ -58,7 +57,7 @@ static int setup(void **state)
 }
 
 /* A child that appends BATCH records; @signal reaches it at @point. */
-static pid_t append_in_child(struct bus *bus, enum ring_point point, int signal)
+static pid_t append_in_child(struct bus *bus, enum test_point point, int signal)
 {
     static alignas(8) uint8_t batch[BATCH * LENGTH];
     const pid_t pid = fixture_fork();
@@ -70,14 +69,14 @@ static pid_t append_in_child(struct bus *bus, enum ring_point point, int signal)
             fixture_record(batch + i * LENGTH, LENGTH, 0, i);
         fate.point = point;
         fate.signal = signal;
-        ring_test_set_hook(on_point);
+        test_point_set_hook(on_point);
         CHECK(ring_append(bus, batch, sizeof batch, &appended) == 0);
         _exit(0);
     }
     return pid;
 }
 
-static void die_at(struct bus *bus, enum ring_point point)
+static void die_at(struct bus *bus, enum test_point point)
 {
     const pid_t pid = append_in_child(bus, point, SIGKILL);
     int status = 0;
@@ -98,14 +97,14 @@ static void a_death_at_any_point_leaves_all_or_nothing_of_the_batch(void **state
 {
     struct fixture *f = *state;
 
-    for (unsigned point = 0; point < RING_POINT_COUNT; point++) {
+    for (unsigned point = POINTS_BEGIN; point < POINTS_END; point++) {
         const struct ring_position before = ring_tail(f->bus);
-        const bool is_published = point >= RING_POINT_PUBLISHED;
+        const bool is_published = point >= TEST_POINT_APPEND_PUBLISHED;
         struct ring_position at = before;
         struct ring_appended appended;
         uint64_t expected = before.seq + 1;
 
-        die_at(f->bus, (enum ring_point)point);
+        die_at(f->bus, (enum test_point)point);
         if (is_published)
             expected += BATCH;
         assert_int_equal(ring_tail(f->bus).seq, expected - 1);
@@ -122,15 +121,15 @@ static void a_death_takes_no_room(void **state)
 {
     struct fixture *f = *state;
 
-    for (unsigned point = 0; point < RING_POINT_COUNT; point++) {
+    for (unsigned point = POINTS_BEGIN; point < POINTS_END; point++) {
         struct ring_position at = ring_tail(f->bus);
         struct ring_appended appended;
         unsigned count = 0;
 
-        die_at(f->bus, (enum ring_point)point);
+        die_at(f->bus, (enum test_point)point);
         while (fixture_append(f->bus, LENGTH, 0, &appended) == 0)
             count++;
-        assert_int_equal(count, point >= RING_POINT_PUBLISHED ? LAP - BATCH : LAP);
+        assert_int_equal(count, point >= TEST_POINT_APPEND_PUBLISHED ? LAP - BATCH : LAP);
         assert_int_equal(fixture_read_all(f->bus, &at), LAP);
         fixture_commit_all(f->bus);
     }
@@ -146,7 +145,7 @@ static void what_a_dead_appender_claimed_stays_untrusted(void **state)
     size_t needed;
 
     assert_int_equal(ring_read(f->bus, &pos, tail.pos, buf, sizeof buf, &needed), LENGTH);
-    die_at(f->bus, RING_POINT_CLAIMED);
+    die_at(f->bus, TEST_POINT_APPEND_CLAIMED);
     for (unsigned i = 0; i < BATCH; i++) {
         pos = tail.pos - FIXTURE_SIZE + (uint64_t)i * LENGTH;
         assert_int_equal(ring_read(f->bus, &pos, tail.pos, buf, sizeof buf, &needed), -EOVERFLOW);
@@ -162,7 +161,7 @@ static void after_a_death_at_any_point_the_next_start_goes_on(void **state)
 {
     struct fixture *f = *state;
 
-    for (unsigned point = 0; point < RING_POINT_COUNT; point++) {
+    for (unsigned point = POINTS_BEGIN; point < POINTS_END; point++) {
         const struct ring_position committed = ring_tail(f->bus);
         struct ring_position at = committed;
         struct ring_recovered recovered;
@@ -171,14 +170,14 @@ static void after_a_death_at_any_point_the_next_start_goes_on(void **state)
 
         for (unsigned i = 0; i < 5; i++)
             assert_int_equal(fixture_append(f->bus, LENGTH, i, &appended), 0);
-        die_at(f->bus, (enum ring_point)point);
+        die_at(f->bus, (enum test_point)point);
         /* Written but not published is not kept; in the act of being published is. */
-        if (point >= RING_POINT_STATED)
+        if (point >= TEST_POINT_APPEND_STATED)
             kept += BATCH;
         fixture_reopen(f);
         ring_recover(f->bus, &committed, FIXTURE_EPOCH, &recovered);
         if (!recovered.is_continuous || recovered.kept_count != kept)
-            fail_msg("%s: %s, kept %u", point_names[point], recovered.reason,
+            fail_msg("point %u: %s, kept %u", point - POINTS_BEGIN, recovered.reason,
                      (unsigned)recovered.kept_count);
         ring_resume(f->bus, &committed, &recovered, FIXTURE_EPOCH);
         assert_int_equal(fixture_append(f->bus, LENGTH, 0, &appended), 0);
@@ -192,9 +191,9 @@ static void a_stopped_lock_holder_makes_others_wait_2_ms_and_then_try_later(void
 {
     struct fixture *f = *state;
 
-    for (unsigned point = RING_POINT_LOCKED; point <= RING_POINT_PUBLISHED; point++) {
+    for (unsigned point = TEST_POINT_APPEND_LOCKED; point <= TEST_POINT_APPEND_PUBLISHED; point++) {
         const struct ring_position before = ring_tail(f->bus);
-        const pid_t pid = append_in_child(f->bus, (enum ring_point)point, SIGSTOP);
+        const pid_t pid = append_in_child(f->bus, (enum test_point)point, SIGSTOP);
         struct ring_position at = before;
         struct ring_appended appended;
 
@@ -202,7 +201,8 @@ static void a_stopped_lock_holder_makes_others_wait_2_ms_and_then_try_later(void
         assert_int_equal(fixture_append(f->bus, LENGTH, 0, &appended), -EAGAIN);
         assert_int_equal(fixture_append(f->bus, LENGTH, 0, &appended), -EAGAIN);
         /* Readers and commits go on meanwhile. */
-        assert_int_equal(fixture_read_all(f->bus, &at), point == RING_POINT_PUBLISHED ? BATCH : 0);
+        assert_int_equal(fixture_read_all(f->bus, &at),
+                         point == TEST_POINT_APPEND_PUBLISHED ? BATCH : 0);
         ring_request_commit(f->bus);
         fixture_commit_all(f->bus);
 
@@ -220,7 +220,7 @@ static void a_stopped_lock_holder_that_is_killed_gives_the_lock_back(void **stat
 {
     struct fixture *f = *state;
     const struct ring_position before = ring_tail(f->bus);
-    const pid_t pid = append_in_child(f->bus, RING_POINT_COPYING, SIGSTOP);
+    const pid_t pid = append_in_child(f->bus, TEST_POINT_APPEND_COPYING, SIGSTOP);
     struct ring_appended appended;
 
     fixture_wait_stopped(pid);
@@ -239,7 +239,7 @@ static void a_lock_that_cannot_be_repaired_is_told_apart(void **state)
     struct ring_recovered recovered;
     struct ring_appended appended;
 
-    die_at(f->bus, RING_POINT_COPYING);
+    die_at(f->bus, TEST_POINT_APPEND_COPYING);
     /* Somebody takes it over and gives it back without having made it consistent. */
     assert_int_equal(pthread_mutex_lock(&f->bus->header->append_mutex), EOWNERDEAD);
     assert_int_equal(pthread_mutex_unlock(&f->bus->header->append_mutex), 0);
@@ -265,13 +265,14 @@ static void wake_ups_lost_with_a_producer_are_made_good_by_the_master(void **sta
     struct fixture *f = *state;
 
     bus_slot_occupy(f->bus, SLEEPER_SLOT);
-    for (unsigned point = RING_POINT_PUBLISHED; point <= RING_POINT_UNLOCKED; point++) {
+    for (unsigned point = TEST_POINT_APPEND_PUBLISHED; point <= TEST_POINT_APPEND_UNLOCKED;
+         point++) {
         struct ring_position at = ring_tail(f->bus);
 
         bus_slot_occupy(f->bus, CHILD_SLOT);
         wake_prepare(f->bus, SLEEPER_SLOT, WAKE_TAIL);
         assert_int_equal(ring_tail(f->bus).seq, at.seq); /* nothing yet: it goes to sleep */
-        die_at(f->bus, (enum ring_point)point);
+        die_at(f->bus, (enum test_point)point);
         assert_false(is_rung(f->bus, SLEEPER_SLOT)); /* the promise was broken by the death ... */
         bus_slot_vacate(f->bus, CHILD_SLOT);         /* ... and is kept by who buries the dead */
         assert_true(is_rung(f->bus, SLEEPER_SLOT));

@@ -53,7 +53,7 @@ static uint64_t random_next(void)
     return random_state;
 }
 
-static void maybe_die(enum ring_point point)
+static void maybe_die(enum test_point point)
 {
     (void)point;
     if (random_next() % 500 == 0)
@@ -90,7 +90,7 @@ _Noreturn static void produce(struct bus *bus, uint64_t life)
 
     random_state = (life + 1) * UINT64_C(0x9e3779b97f4a7c15);
     if (life % 2 == 0)
-        ring_test_set_hook(maybe_die);
+        test_point_set_hook(maybe_die);
     for (unsigned i = 0; i < APPENDS_OF_A_LIFE; i++) {
         struct ring_appended appended;
         uint32_t count;
