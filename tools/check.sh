@@ -5,6 +5,7 @@
 #   scripts     shellcheck
 #   layers      tools/check_layers.py: who may include whom, poisoned calls, lengths, guards
 #   gcc, clang  everything built with warnings as errors
+#   blocking    tools/check_blocking.py: what a worker calls, against tools/blocking.txt
 #   tidy        clang-tidy (.clang-tidy says what and why)
 #   cppcheck    with the suppressions below
 #
@@ -48,6 +49,10 @@ check_gcc() {
 
 check_clang() {
     CC=clang build "$clang_build" "" -- --werror -Dtests=enabled -Dgraphiql=disabled
+}
+
+check_blocking() {
+    tools/check_blocking.py "$build_root/build-check-gcc"
 }
 
 # A file that several programs are made of is looked at once.
@@ -102,7 +107,7 @@ run() {
     rm -f "$log"
 }
 
-[ $# -gt 0 ] || set -- format scripts layers gcc clang tidy cppcheck
+[ $# -gt 0 ] || set -- format scripts layers gcc clang blocking tidy cppcheck
 install_missing "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CHECK[@]}"
 for name in "$@"; do
     declare -F "check_$name" >/dev/null || die "unknown check: $name"
