@@ -13,6 +13,7 @@ import { Server } from '../e2e/lib/server.mjs';
 import { until } from '../e2e/lib/until.mjs';
 import { deathsOf } from './lib/deaths.mjs';
 import { randomFrom } from './lib/ledger.mjs';
+import { Mutations } from './lib/mutations.mjs';
 import { RowLedger } from './lib/rows.mjs';
 
 const option = (name, otherwise) => {
@@ -27,112 +28,11 @@ const below = (count) => Math.floor(random() * count);
 
 const CONNECTIONS = 6;
 const WINDOW = 8; // mutations of a connection that wait for their answer
-const HOT_ROWS = 20; // whose comments and updates go on topics of their own: not too many topics
 const DEATHS = isShort ? 5 : 20; // of a round, about: who dies soon is started again later and later
 const IDLE_MS = 30_000; // without any answer: given up
 
 const ledger = new RowLedger();
-let counter = 0;
-let highestId = 0;
-
-/** A mutation by chance: its text, and what it does under each of its aliases. */
-function makeMutation() {
-  const mark = () => `mark ${++counter}${' x'.repeat(below(40))}`;
-  const parts = [];
-  const add = (kind, text, what, id) => {
-    ledger.send(what, kind, id);
-    parts.push({ alias: `f${parts.length}`, mark: what, text });
-  };
-  for (let fields = random() < 0.1 ? 3 : 1; fields > 0; fields--) {
-    const dice = random();
-    const text = mark();
-    const hot = 1 + below(HOT_ROWS);
-    if (dice < 0.5 || highestId < HOT_ROWS) {
-      add('create', `createMessage(authorId: 1, content: "${text}") { id }`, text);
-    } else if (dice < 0.7) {
-      const args = `messageId: ${hot}, authorId: 1, content: "${text}"`;
-      add('create', `createComment(${args}) { id }`, text);
-    } else if (dice < 0.9) {
-      add('update', `updateMessage(id: ${hot}, title: "${text}") { id }`, text, hot);
-    } else if (dice < 0.95) {
-      add('publish', `publish(topic: "plain", data: "${text}") { seq }`, text);
-    } else if (highestId > HOT_ROWS) {
-      const id = HOT_ROWS + 1 + below(highestId - HOT_ROWS);
-      deleteOnce(id, add);
-    }
-  }
-  return parts;
-}
-
-const deleted = new Set();
-function deleteOnce(id, add) {
-  if (!deleted.has(id)) {
-    deleted.add(id); // its mark is the row: a second try could not be told from the first
-    add('delete', `deleteMessage(id: ${id}) { id }`, `delete ${id}`, id);
-  }
-}
-
-/** One connection's worth of mutations, until `state` says that it is enough; a new one when it dies. */
-async function mutate(server, state) {
-  while (!state.isOver()) {
-    const waiting = new Map(); // operation id -> parts
-    try {
-      const client = await graphqlSocket(server);
-      await new Promise((resolve) => {
-        const sendOne = () => {
-          const parts = makeMutation();
-          if (parts.length === 0) {
-            return;
-          }
-          const query = `mutation { ${parts.map(({ alias, text }) => `${alias}: ${text}`).join(' ')} }`;
-          waiting.set(client.start(query), parts);
-          state.sent++;
-        };
-        client.ws.on('message', (data) => {
-          const message = JSON.parse(data);
-          const parts = waiting.get(message.id);
-          if (message.type === 'next') {
-            takeAnswer(parts, message.payload);
-          } else if (message.type === 'error') {
-            ledger.problems.push(`a mutation was refused as a whole: ${data}`);
-          }
-          if (message.type === 'complete' || message.type === 'error') {
-            waiting.delete(message.id);
-            state.onAnswer();
-            while (waiting.size < WINDOW && !state.isOver()) {
-              sendOne();
-            }
-            if (waiting.size === 0) {
-              client.terminate();
-            }
-          }
-        });
-        client.ws.on('close', resolve);
-        while (waiting.size < WINDOW) {
-          sendOne();
-        }
-      });
-    } catch {
-      await pause(20); // there is no server at this moment
-    }
-    ledger.lose([...waiting.values()].flat().map(({ mark }) => mark));
-  }
-}
-
-/** A field's answer. After a field that must not be null there is no data: what came is not known. */
-function takeAnswer(parts, { data, errors = [] }) {
-  for (const { alias, mark } of parts) {
-    const error = errors.find(({ path }) => path?.[0] === alias);
-    if (error) {
-      ledger.refuse(mark, error.extensions.code);
-    } else if (data === null) {
-      ledger.lose([mark]);
-    } else {
-      ledger.answer(mark, data[alias]);
-      highestId = Math.max(highestId, mark.startsWith('mark') ? data[alias]?.id ?? 0 : 0);
-    }
-  }
-}
+const mutators = new Mutations(ledger, random, { window: WINDOW });
 
 const { writer, worker, everything } = deathsOf(below);
 const VICTIMS = { writer, worker, everything }; // in this order
@@ -192,7 +92,7 @@ async function oneRound(server, victim, count) {
       }
     },
   };
-  const mutating = Promise.all(Array.from({ length: CONNECTIONS }, () => mutate(server, state)));
+  const mutating = Promise.all(Array.from({ length: CONNECTIONS }, () => mutators.run(server, state)));
   let before = -1;
   const isDone = mutating.then(() => true);
   while (!(await Promise.race([isDone, pause(IDLE_MS, false)]))) {

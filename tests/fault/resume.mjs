@@ -19,8 +19,10 @@ import { until, within } from '../e2e/lib/until.mjs';
 import { deathsOf } from './lib/deaths.mjs';
 import { Ledger, randomFrom } from './lib/ledger.mjs';
 import { startBench, troubleIn } from './lib/programs.mjs';
+import { Publishers } from './lib/publishers.mjs';
 import { openReader, READER_KINDS } from './lib/readers.mjs';
 import { Follower, makePayloads, Stream } from './lib/streams.mjs';
+import { isHarmless, Visitor } from './lib/visitors.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -55,49 +57,12 @@ const PLAIN_TOPICS = ['room', 'alpha', 'beta'];
 const TOPICS = [...PLAIN_TOPICS, ROW_TOPIC];
 const READERS = isShort ? 12 : 36;
 const FAULTS = isShort ? 4 : 60;
-const WINDOW = 4; // publishes of one connection that wait for their answer
-const PUBLISH_EVERY_MS = 5;
 
 let counter = 0;
 const newMessage = () => `${++counter}:${'x'.repeat(below(400))}`;
 
 /** A row topic's events are the rows. */
 const idOf = (topic, data) => (topic === ROW_TOPIC ? data.content : data);
-
-/** Publishes to a plain topic over connection after connection; what broke off the log decides. */
-async function publishPlain(server, topic, ledger, state) {
-  while (!state.isOver) {
-    const waiting = [];
-    const client = openReader('line', server, [], {
-      onItem({ message }) {
-        if (message.type === 'shutdown') {
-          return;
-        }
-        const id = waiting.shift();
-        if (message.status === 'published') {
-          ledger.acknowledge(id, topic, message.seq);
-          state.last.set(topic, Math.max(state.last.get(topic) ?? 0, message.seq));
-        } else if (message.code !== 'unavailable') {
-          ledger.problems.push(`instead of an acknowledgement: ${JSON.stringify(message)}`);
-        }
-      },
-    });
-    let isClosed = false;
-    client.closed.then(() => (isClosed = true));
-    while (!isClosed && !state.isOver) {
-      while (waiting.length < WINDOW) {
-        const message = newMessage();
-        ledger.send(message, topic);
-        waiting.push(message);
-        client.socket.write(`${JSON.stringify({ action: 'publish', topic, message })}\n`);
-      }
-      await pause(PUBLISH_EVERY_MS);
-    }
-    await until(() => waiting.length === 0 || isClosed, { what: 'the last answers, or the end' });
-    client.terminate();
-    await pause(RETRY_MS);
-  }
-}
 
 async function publishRows(server, ledger, state) {
   while (!state.isOver) {
@@ -112,135 +77,26 @@ async function publishRows(server, ledger, state) {
   }
 }
 
-/** What a client in the middle of a drain is told, and what GraphQL sends besides. */
-const isHarmless = (message) => message.type === 'shutdown' || message.type === 'ping';
-
-/** Somebody who comes and goes, with a place in each of its topics. */
-class Visitor {
-  visits = 0;
-  epoch = null;
-
-  constructor(server, kind, topics, ledger, state) {
-    Object.assign(this, { server, kind, topics, ledger, state });
-    // seqs: what it has been given, over all its visits; from: where it began.
-    this.places = new Map(topics.map((topic) => [topic, { token: null, from: null, seqs: [] }]));
+/** How much is taken of the next visit: nothing, some of the replay, or up to what is live. */
+function planVisit(last) {
+  const dice = random();
+  const count = below(dice < 0.6 ? 20 : 300);
+  const lifeMs = below(30);
+  if (dice < 0.1) {
+    return { lifeMs };
   }
-
-  problem(topic, text) {
-    const { token } = this.places.get(topic);
-    this.ledger.problems.push(`${this.kind} of ${topic}, visit ${this.visits}, at ${token?.seq}: ${text}`);
-  }
-
-  /** Decides how much is taken of the next visit: nothing, some of the replay, or up to what is live. */
-  #plan() {
-    const dice = random();
-    const count = below(dice < 0.6 ? 20 : 300);
-    const lifeMs = below(30);
-    if (dice < 0.1) {
-      return { lifeMs, count: Infinity };
-    }
-    return { count, goal: dice > 0.85 ? new Map(this.state.last) : undefined };
-  }
-
-  #take({ topic, seq, data }) {
-    const place = this.places.get(topic);
-    if (seq <= place.token.seq) {
-      this.problem(topic, `seq ${seq}`);
-    }
-    this.ledger.deliver(idOf(topic, data), topic, seq);
-    place.seqs.push(seq);
-    place.token = { epoch: this.epoch, seq };
-  }
-
-  #start({ topic, seq, epoch, recovered }) {
-    const place = this.places.get(topic);
-    if (place.token && (seq !== place.token.seq || epoch !== this.epoch || recovered === false)) {
-      this.problem(topic, `resumed at ${seq} of ${epoch}, recovered ${recovered}; it was of ${this.epoch}`);
-    }
-    this.epoch = epoch;
-    place.token ??= { epoch, seq };
-    place.from ??= seq;
-  }
-
-  /** Where to resume: of a topic that it has never reached, nowhere. */
-  get #token() {
-    const tokens = new Map();
-    this.places.forEach(({ token }, topic) => token && tokens.set(topic, token));
-    return this.topics.length > 1 ? tokens : this.places.get(this.topics[0]).token;
-  }
-
-  #hasReached(goal) {
-    return this.topics.every((topic) => this.places.get(topic).token?.seq >= (goal.get(topic) ?? 0));
-  }
-
-  /** One connection, until it has had what was planned or is cut off by others. */
-  async visit({ lifeMs, count, goal = new Map() } = this.#plan()) {
-    let left = count;
-    let started = 0;
-    const reader = openReader(this.kind, this.server, this.topics, {
-      token: this.#token,
-      onItem: (item) => {
-        if (item.type === 'event') {
-          this.#take(item);
-          left--;
-        } else if (item.type === 'start') {
-          this.#start(item);
-          this.visits += ++started === 1;
-        } else if (item.type === 'gap' || !isHarmless(item.message)) {
-          this.problem(this.topics[0], `was told ${JSON.stringify(item)}`);
-        }
-        if (left <= 0 && this.#hasReached(goal)) {
-          reader.terminate();
-        }
-      },
-    });
-    const timer = lifeMs === undefined ? undefined : setTimeout(() => reader.terminate(), lifeMs);
-    await reader.closed;
-    clearTimeout(timer);
-  }
-
-  async run() {
-    while (!this.state.isOver) {
-      const before = this.visits;
-      await this.visit();
-      this.state.visits += this.visits - before;
-      if (this.visits === before) {
-        await pause(RETRY_MS); // there is no server at this moment, or it drains
-      }
-    }
-  }
-
-  /** Takes everything up to the last seq of each topic. */
-  async finish(goal) {
-    while (!this.#hasReached(goal) && this.ledger.problems.length === 0) {
-      await this.visit({ count: 0, goal });
-    }
-  }
-
-  get given() {
-    return this.topics.reduce((sum, topic) => sum + this.places.get(topic).seqs.length, 0);
-  }
-
-  /** It has had each of its topics' events behind its beginning, and no other. */
-  check(logged) {
-    for (const [topic, { from, seqs }] of this.places) {
-      const expected = logged.get(topic).filter((seq) => seq > from);
-      const at = expected.findIndex((seq, i) => seq !== seqs[i]);
-      if (at >= 0 || expected.length !== seqs.length) {
-        this.problem(topic, `${seqs.length} events instead of ${expected.length}: ` +
-          `number ${at} is seq ${seqs[at]} instead of ${expected[at]}`);
-      }
-    }
-  }
+  return { count, goal: dice > 0.85 ? new Map(last) : undefined };
 }
 
 /** Every protocol in its turn; each third of those that can have several topics on a connection has all. */
-function makeVisitor(i, server, ledger, state) {
+function makeVisitor(i, server, ledger) {
   const kind = READER_KINDS[i % READER_KINDS.length];
   const turn = Math.floor(i / READER_KINDS.length);
   const canHaveAll = kind === 'broker' || kind === 'line';
   const one = kind === 'room' ? 'room' : TOPICS[turn % TOPICS.length];
-  return new Visitor(server, kind, canHaveAll && turn % 3 === 1 ? TOPICS : [one], ledger, state);
+  const onEvent = ({ topic, seq, data }) => ledger.deliver(idOf(topic, data), topic, seq);
+  const topics = canHaveAll && turn % 3 === 1 ? TOPICS : [one];
+  return new Visitor(server, kind, topics, { onEvent, problems: ledger.problems });
 }
 
 const FAULT_KINDS = {
@@ -289,12 +145,19 @@ async function visitAndResume(problems) {
   });
   const state = { isOver: false, visits: 0, faults: {}, last: new Map() };
   try {
+    const publishers = new Publishers(server, ledger, {
+      newMessage,
+      onAcknowledged: (topic, seq) =>
+        state.last.set(topic, Math.max(state.last.get(topic) ?? 0, seq)),
+    });
     const publishing = [
-      ...PLAIN_TOPICS.map((topic) => publishPlain(server, topic, ledger, state)),
+      ...PLAIN_TOPICS.map((topic) => publishers.run('line', () => topic)),
       publishRows(server, ledger, state),
     ];
-    const visitors = Array.from({ length: READERS }, (_, i) => makeVisitor(i, server, ledger, state));
-    const visiting = visitors.map((visitor) => visitor.run());
+    const visitors = Array.from({ length: READERS }, (_, i) => makeVisitor(i, server, ledger));
+    const visiting = visitors.map((visitor) =>
+      visitor.run(state, () => planVisit(state.last)),
+    );
     const faults = injectFaults(server, state).catch((error) => problems.push(error.stack));
     let before = -1;
     let deadline = 0;
@@ -308,6 +171,7 @@ async function visitAndResume(problems) {
       await pause(50);
     }
     state.isOver = true;
+    publishers.isOver = true;
     await faults;
     await Promise.all(publishing);
     server.terminateClients();

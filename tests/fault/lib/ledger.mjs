@@ -18,6 +18,7 @@ export class Ledger {
   acknowledged = new Map(); // id -> seq; null: not told
   delivered = new Map(); // seq -> id
   logged = new Map(); // seq -> id
+  #refused = new Set(); // ids
   #seqOf = new Map(); // id -> seq, as the log says
   #lastChecked = new Map(); // topic -> seq
   problems = [];
@@ -34,7 +35,26 @@ export class Ledger {
     if (this.sent.get(id) !== topic) {
       this.#problem(`acknowledged on ${topic}, but never sent there: ${id}`);
     }
+    if (this.acknowledged.has(id)) {
+      this.#problem(`acknowledged twice, as ${this.acknowledged.get(id)} and ${seq}: ${id}`);
+    }
     this.acknowledged.set(id, seq);
+  }
+
+  /** Answered by an error that says: not published. */
+  refuse(id) {
+    this.#refused.add(id);
+  }
+
+  /** seqs: of one connection's publishes in the order of its requests; none where there was no answer. */
+  checkOrder(seqs) {
+    let last = 0;
+    seqs.forEach((seq, i) => {
+      if (seq <= last) {
+        this.#problem(`request ${i} of a connection is seq ${seq}, one before it ${last}`);
+      }
+      last = seq;
+    });
   }
 
   deliver(id, topic, seq) {
@@ -52,6 +72,9 @@ export class Ledger {
     const { seq, data: id } = event;
     if (this.sent.get(id) !== topic) {
       this.#problem(`logged on ${topic}, but never sent there: seq ${seq}, ${id}`);
+    }
+    if (this.#refused.has(id)) {
+      this.#problem(`refused, but logged as seq ${seq}: ${id}`);
     }
     if (this.#seqOf.has(id)) {
       this.#problem(`logged twice: ${id} as ${this.#seqOf.get(id)} and ${seq}`);
@@ -89,8 +112,8 @@ export class Ledger {
     this.#lastChecked.clear();
   }
 
-  /** Everything that was promised is in the log as promised, and seq has no hole. */
-  check() {
+  /** Everything that was promised is in the log as promised, and seq has no hole. others: seqs of other topics. */
+  check(others = new Set()) {
     for (const [id, seq] of this.acknowledged) {
       if (seq === null ? !this.#seqOf.has(id) : this.#seqOf.get(id) !== seq) {
         this.#problem(`acknowledged as ${seq}, in the log as ${this.#seqOf.get(id)}: ${id}`);
@@ -101,9 +124,10 @@ export class Ledger {
         this.#problem(`delivered as ${seq}: ${id}, but the log has ${this.logged.get(seq)}`);
       }
     }
-    for (let seq = SCHEMA_SEQ + 1; seq <= SCHEMA_SEQ + this.logged.size; seq++) {
-      if (!this.logged.has(seq)) {
-        this.#problem(`no seq ${seq} in a log of ${this.logged.size}`);
+    const all = this.logged.size + others.size;
+    for (let seq = SCHEMA_SEQ + 1; seq <= SCHEMA_SEQ + all; seq++) {
+      if (this.logged.has(seq) === others.has(seq)) {
+        this.#problem(`seq ${seq} is there ${others.has(seq) ? 'twice' : 'never'} in a log of ${all}`);
         break;
       }
     }

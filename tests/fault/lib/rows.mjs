@@ -36,6 +36,7 @@ async function rowsOf(server, field, fields, variables = '') {
 export class RowLedger {
   // Mark -> {kind, state, row, seq}: what a mutation was to do. A mark stands in what it writes, once.
   #sent = new Map();
+  #delivered = new Map(); // topic -> Map of seq -> data
   problems = [];
   answered = 0;
   refused = 0;
@@ -65,6 +66,29 @@ export class RowLedger {
     for (const mark of marks) {
       const sent = this.#sent.get(mark);
       sent.state = sent.state === 'sent' ? 'unknown' : sent.state;
+    }
+  }
+
+  /** A subscriber of the topic was given this. */
+  deliver(topic, seq, data) {
+    const ofTopic = this.#delivered.get(topic) ?? new Map();
+    this.#delivered.set(topic, ofTopic);
+    if (ofTopic.has(seq) && !isDeepStrictEqual(ofTopic.get(seq), data)) {
+      this.#problem(`${topic}: seq ${seq} delivered with two payloads`);
+    }
+    ofTopic.set(seq, data);
+  }
+
+  /** What was delivered is what the log has. */
+  #sameDelivered(events) {
+    for (const [topic, ofTopic] of this.#delivered) {
+      const logged = new Map(events[topic].map(({ seq, data }) => [seq, data]));
+      for (const [seq, data] of ofTopic) {
+        if (!isDeepStrictEqual(logged.get(seq), data)) {
+          this.#problem(`${topic}: seq ${seq} was delivered as ${JSON.stringify(data)}, ` +
+            `but the log has ${JSON.stringify(logged.get(seq))}`);
+        }
+      }
     }
   }
 
@@ -152,7 +176,7 @@ export class RowLedger {
     }
   }
 
-  /** Reads all there is and judges it. Returns the events, by their kind. */
+  /** Reads all there is and judges it. Returns the events by their kind, and the seqs of all of them. */
   async check(server) {
     const seen = new Map();
     const seqs = new Set();
@@ -200,11 +224,12 @@ export class RowLedger {
       seqs.add(seq);
       this.#claim(data, 'publish', seq, { seq: String(seq) }, seen);
     }
+    this.#sameDelivered({ messages: created, 'message_updates:all': updated, plain });
     for (const [mark, { state, kind }] of this.#sent) {
       if (state === 'answered' && !seen.has(mark)) {
         this.#problem(`answered, but it is not there: ${kind} of ${mark}`);
       }
     }
-    return { created, updated, comments, plain };
+    return { created, updated, comments, plain, seqs };
   }
 }
