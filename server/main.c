@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bus/standard_fds.h"
@@ -36,6 +37,7 @@ static int serve(const struct config *config, struct model *model, int argc, cha
 {
     int status;
 
+    tzset(); /* gmtime_r reads the zone's file the first time: no worker shall wait for that */
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format);
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warning(LOG_START_WARNING, "%s", config->warnings.items[i]);

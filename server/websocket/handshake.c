@@ -83,6 +83,13 @@ int websocket_check(struct http_exchange *exchange)
     return 1;
 }
 
+void handshake_prepare(void)
+{
+    unsigned char digest[SHA_DIGEST_LENGTH];
+
+    (void)SHA1((const unsigned char *)GUID, sizeof GUID - 1, digest); /* returns digest */
+}
+
 char *handshake_headers(const struct http_request *request, const char *protocol)
 {
     static const char format[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -11,6 +11,12 @@
 struct http_request;
 
 /*
+ * To be called once, before anybody is served: OpenSSL reads its configuration when it is first used,
+ * and no client shall wait for that.
+ */
+void handshake_prepare(void);
+
+/*
  * The header lines of the 101 that accepts a checked request, as http_upgrade wants them; to be
  * freed. NULL: no memory. @protocol: the subprotocol chosen, or NULL.
  */

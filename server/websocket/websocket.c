@@ -540,6 +540,7 @@ int websocket_set_open(struct timer_wheel *timers, const struct websocket_option
     if (getrandom(&set->random, sizeof set->random, GRND_NONBLOCK) != (ssize_t)sizeof set->random ||
         set->random == 0)
         set->random = UINT64_C(0x9E3779B97F4A7C15); /* pings of several workers may coincide then */
+    handshake_prepare();
     *ret_set = set;
     return 0;
 }
