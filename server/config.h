@@ -63,6 +63,7 @@ struct config {
     struct text_list hosts;
     struct text_list cors_origins;
     bool echo;
+    bool h2_websockets;
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */
     bool log_connections;

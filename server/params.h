@@ -115,6 +115,9 @@
     X(CLIENTS, "handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", \
       "for a request's head, or a GraphQL client's connection_init", \
       "Three times that for a body, or a reader, that comes to a halt.") \
+    X(CLIENTS, "h2-websockets",     0,   SWITCH, h2_websockets,         "on",       0, 0, true, "", \
+      "WebSockets over HTTP/2 (RFC 8441)", \
+      "Browsers then open WebSockets over the HTTP/2 connection that they have.") \
     X(LIMITS, "max-message",       0,   SIZE, max_message,             "1M",       1, GIB, true, "SIZE", \
       "largest message or body of a client", \
       "A publish is also bounded by a quarter of --ring-size.") \

@@ -101,6 +101,7 @@ static void set_limits(struct worker *worker)
         .head_bytes_max = (uint32_t)config->max_head,
         .body_bytes_max = (uint32_t)config->max_message,
         .rate_bytes_min = HTTP_RATE_BYTES_MIN,
+        .allows_connect = config->h2_websockets,
         .head_timeout_ns = (int64_t)config->handshake_timeout,
         .body_timeout_ns = HTTP_PATIENCE * (int64_t)config->handshake_timeout,
         .idle_timeout_ns = IDLE_TIMEOUT_NS,

@@ -52,6 +52,7 @@ FOREIGN = {
     "lmdb.h": ["store"],
     "wslay/": ["server/websocket"],
     "http_parser.h": ["server/http"],
+    "nghttp2/": ["server/http"],
     "ini.h": ["server/*"],
     "systemd/": ["server/*"],
     "xxhash.h": ["bus", "store"],

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev
-    libhttp-parser-dev libinih-dev libjson-c-dev liblmdb-dev libssl-dev libsystemd-dev libwslay-dev
+    libhttp-parser-dev libinih-dev libjson-c-dev liblmdb-dev libnghttp2-dev libssl-dev libsystemd-dev libwslay-dev
     libxxhash-dev uthash-dev)
 PACKAGES_TEST=(libcmocka-dev)
 PACKAGES_E2E=(chromium curl man-db mandoc zsh libseccomp2 strace)

@@ -14,6 +14,7 @@ enum {
 
 enum state {
     STATE_LENGTH, /* of a body with Content-Length */
+    STATE_OPEN,
     STATE_SIZE,
     STATE_EXTENSION,
     STATE_SIZE_LF,
@@ -40,6 +41,11 @@ void body_begin_length(struct body *body, uint64_t content_length, const struct 
 void body_begin_chunked(struct body *body, const struct body_limits *limits)
 {
     *body = (struct body){.limits = *limits, .state = STATE_SIZE};
+}
+
+void body_begin_open(struct body *body, const struct body_limits *limits)
+{
+    *body = (struct body){.limits = *limits, .state = STATE_OPEN};
 }
 
 void body_done(struct body *body)
@@ -177,6 +183,7 @@ static int step(struct body *body, uint8_t c)
     case STATE_LAST_LF:
         return expect(c, '\n', STATE_DONE);
     case STATE_LENGTH:
+    case STATE_OPEN:
     case STATE_DATA:
     case STATE_DONE:
     default:
@@ -192,6 +199,11 @@ enum body_result body_feed(struct body *body, const uint8_t *bytes, size_t size,
 
     if (body->state == STATE_LENGTH && body->left > body->limits.bytes_max - body->size)
         result = BODY_TOO_LARGE;
+    if (body->state == STATE_OPEN) {
+        body->left = size;
+        if (size > 0)
+            result = take_data(body, bytes, size, &used);
+    }
     while (used < size && body->state != STATE_DONE && result == BODY_MORE) {
         size_t taken = 1;
 

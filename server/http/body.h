@@ -51,6 +51,8 @@ struct body {
 void body_begin_length(struct body *body, uint64_t content_length,
                        const struct body_limits *limits);
 void body_begin_chunked(struct body *body, const struct body_limits *limits);
+/* One whose end its maker knows (HTTP/2): never BODY_DONE. */
+void body_begin_open(struct body *body, const struct body_limits *limits);
 /* Frees it; for one that is all zero, too. */
 void body_done(struct body *body);
 

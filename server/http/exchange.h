@@ -1,11 +1,13 @@
 /*
- * server/http/exchange.h - what an exchange is made of, for those that make them (http1.c now,
- * HTTP/2 later). Users of the HTTP layer see http.h only.
+ * server/http/exchange.h - what an exchange is made of, for those that make them (http1.c,
+ * http2_message.c). Users of the HTTP layer see http.h only.
  */
 #ifndef SERVER_HTTP_EXCHANGE_H
 #define SERVER_HTTP_EXCHANGE_H
 
 #include "server/http/http.h"
+
+#define HTTP_RETRY_AFTER "Retry-After: 2\r\n"
 
 /* respond, begin_stream and upgrade end the exchange. */
 struct http_exchange_operations {

@@ -164,11 +164,16 @@ static bool name_is(struct http_text name, const char *lower_case)
     return name.size == strlen(lower_case) && strncasecmp(name.bytes, lower_case, name.size) == 0;
 }
 
+bool head_is_authority(struct http_text text)
+{
+    return text.size > 0 && authority_length(text) == text.size;
+}
+
 static bool note_host(struct fields *fields, struct http_text value)
 {
     fields->host_count++;
     fields->reason = "malformed Host";
-    return value.size > 0 && authority_length(value) == value.size;
+    return head_is_authority(value);
 }
 
 /* The fields that say where the request goes and where it ends. */

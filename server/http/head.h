@@ -46,6 +46,9 @@ enum head_result head_find(const char *bytes, size_t size, size_t head_bytes_max
 enum head_result head_check(const char *bytes, size_t head_bytes, struct head_framing *ret_framing,
                             const char **ret_reason);
 
+/* host[:port] (RFC 9110 section 7.2), and nothing else. */
+bool head_is_authority(struct http_text text);
+
 struct head_target {
     struct http_text path; /* `*` for the asterisk form */
     struct http_text query;

@@ -8,7 +8,7 @@
  * Gone     when the client goes before the answer, on_gone of the exchange is called and the
  *          exchange is invalid after it; http_respond frees the exchange.
  * Memory   strings of a request are borrowed until it is answered.
- * Seam     HTTP/2 will bring exchanges with operations of its own; users see no difference.
+ * Versions HTTP/1.1 and HTTP/2 have exchanges with operations of their own; users see no difference.
  */
 #ifndef SERVER_HTTP_HTTP_H
 #define SERVER_HTTP_HTTP_H
@@ -29,6 +29,7 @@ enum http_method {
     HTTP_METHOD_HEAD,
     HTTP_METHOD_POST,
     HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_CONNECT, /* with `protocol` only */
     HTTP_METHOD_OTHER,
 };
 
@@ -50,8 +51,9 @@ struct http_header {
 
 struct http_request {
     enum http_method method;
-    struct http_text path;  /* raw, as sent, without the query */
-    struct http_text query; /* behind the `?`; may be empty */
+    struct http_text path;     /* raw, as sent, without the query */
+    struct http_text query;    /* behind the `?`; may be empty */
+    struct http_text protocol; /* of an extended CONNECT: "websocket" (RFC 8441); else empty */
     struct http_header headers[HTTP_HEADERS_MAX];
     size_t header_count;
     const uint8_t *body;
@@ -70,6 +72,7 @@ struct http_limits {
     uint32_t body_bytes_max;
     uint32_t handshakes_max; /* connections that wait for a request's head; 0: without a bound */
     uint32_t rate_bytes_min; /* per second; 0: nothing puts the two timeouts off */
+    bool allows_connect;     /* WebSockets over HTTP/2 */
     int64_t head_timeout_ns; /* handshake_timeout: from the first byte to the end of the head */
     int64_t body_timeout_ns;
     int64_t idle_timeout_ns; /* keep-alive */
@@ -107,7 +110,9 @@ struct http_server {
     struct http_connection *connections; /* without those in `waiting` */
     struct http_connection *waiting;
     uint32_t waiting_count;
-    uint32_t timer_kind; /* plus 1; 0: not registered yet */
+    uint32_t timer_kind; /* plus 1; 0: not registered yet. So are the others. */
+    uint32_t http2_timer_kind;
+    uint32_t stream_timer_kind;
 };
 
 /* A drain has begun: sets is_closing, and tells those who can be told. */
@@ -181,7 +186,7 @@ void http_respond_error(struct http_exchange *exchange, int status, const char *
  */
 struct stream *http_begin_stream(struct http_exchange *exchange, const char *content_type,
                                  const char *headers);
-/* 101 with @headers; the stream is the caller's, who sets itself as its user. */
+/* 101 (HTTP/2: 200) with @headers; the stream is the caller's, who sets itself as its user. */
 struct stream *http_upgrade(struct http_exchange *exchange, const char *headers);
 
 #endif

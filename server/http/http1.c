@@ -29,12 +29,11 @@
 #include "server/http/connection.h"
 #include "server/http/exchange.h"
 #include "server/http/head_parse.h"
+#include "server/http/http2.h"
 #include "server/http/response.h"
 #include "server/net/budget.h"
 #include "server/net/stream.h"
 #include "server/net/timer.h"
-
-#define RETRY_AFTER "Retry-After: 2\r\n"
 
 enum state {
     STATE_IDLE,
@@ -162,7 +161,7 @@ static void refuse(struct http1 *connection, int status, const char *code, const
     struct response_head head = {
         .status = status,
         .connection = RESPONSE_CONNECTION_CLOSE,
-        .headers = status == 503 ? RETRY_AFTER : NULL,
+        .headers = status == 503 ? HTTP_RETRY_AFTER : NULL,
         .has_length = true,
     };
     char *body = http_error_body(code, message, &head.body_bytes);
@@ -246,6 +245,31 @@ static void respond(struct http_exchange *base, const struct http_response *resp
     }
     free_exchange(connection);
     begin_idle(connection);
+}
+
+/*
+ * Another version is spoken: the connection is another object's from now on, which gets all that
+ * has come. Returns as on_data.
+ */
+static size_t hand_over(struct http1 *connection)
+{
+    if (http2_take_over(&connection->base, connection->stream) != 0) {
+        stream_abort(connection->stream); /* no memory: there is nothing it would understand */
+        return 0;
+    }
+    timer_stop(&connection->timer);
+    free(connection);
+    return 0;
+}
+
+/* Whether the first bytes are HTTP/2: by ALPN (RFC 9113 section 3.2), or, without TLS, as they are. */
+static int is_http2(const struct http1 *connection, const uint8_t *bytes, size_t size)
+{
+    const struct stream_security *security = stream_security(connection->stream);
+
+    if (security->is_secure)
+        return strcmp(security->alpn, "h2") == 0;
+    return security->is_plain_on_tls ? 0 : http2_is_preface(bytes, size);
 }
 
 /* Hands the stream over; what has arrived behind the request is given to the new user. */
@@ -365,6 +389,7 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     exchange->base.operations = &operations;
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;
+    exchange->base.request.protocol = (struct http_text){0};
     exchange->base.request.is_secure = stream_security(connection->stream)->is_secure;
     exchange->connection = connection;
     exchange->body = (struct body){0};
@@ -525,6 +550,14 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
     struct http1 *connection = user;
     size_t used = 0;
 
+    if (!connection->is_used) {
+        int verdict = is_http2(connection, bytes, size);
+
+        if (verdict == 1)
+            return hand_over(connection);
+        if (verdict != 0)
+            return 0; /* the preface has begun; or nothing is left to be done */
+    }
     connection->is_busy = true;
     while (used < size && wants_input(connection)) {
         size_t taken;

@@ -62,7 +62,7 @@ bool response_has_body(int status)
 }
 
 /* IMF-fixdate, made once a second. The wall clock is used for this header and nothing else. */
-static const char *date_now(void)
+const char *response_date(void)
 {
     static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -132,7 +132,7 @@ void response_write_head(struct stream *stream, const struct response_head *head
     end = put_text(end, " ");
     end = put_text(end, reason_of(head->status));
     end = put_text(end, "\r\nDate: ");
-    end = put_text(end, date_now());
+    end = put_text(end, response_date());
     end = put_text(end, "\r\nServer: sluice\r\n");
     end = put_body_lines(end, head);
     if (head->connection == RESPONSE_CONNECTION_CLOSE)

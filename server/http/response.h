@@ -25,6 +25,8 @@ struct response_head {
     size_t body_bytes; /* if has_length */
 };
 
+/* The Date of now, terminated; stays until the next call. */
+const char *response_date(void);
 /* Queues status line, Date, Server and the rest, with the empty line. */
 void response_write_head(struct stream *stream, const struct response_head *head);
 /* Queues the body: a copy, or a share of the arena that it lies in. */

@@ -191,6 +191,40 @@ int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *
     return outq_push(queue, arena_writer_commit(writer, size));
 }
 
+/* The @index-th range, cut to what is left of *bytes, which it is taken from. */
+static struct range take_range(const struct outq *queue, unsigned index, size_t *bytes)
+{
+    struct range range = *range_at(queue, index);
+
+    if (*bytes < range.length)
+        range.length = (uint32_t)*bytes;
+    *bytes -= range.length;
+    return range;
+}
+
+int outq_push_front_of(struct outq *queue, const struct outq *from, size_t bytes)
+{
+    CHECK(bytes <= from->bytes);
+    for (unsigned i = 0; bytes > 0; i++) {
+        int rc = outq_push(queue, take_range(from, i, &bytes));
+
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+void outq_copy_front_of(const struct outq *from, uint8_t *out, size_t bytes)
+{
+    CHECK(bytes <= from->bytes);
+    for (unsigned i = 0; bytes > 0; i++) {
+        struct range range = take_range(from, i, &bytes);
+
+        memcpy(out, range.arena->bytes + range.offset, range.length);
+        out += range.length;
+    }
+}
+
 int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count)
 {
     int count = queue->count < iov_count ? queue->count : iov_count;

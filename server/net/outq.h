@@ -49,6 +49,10 @@ int outq_push_spliced(struct outq *queue, const struct range *pieces, unsigned p
                       struct range splice);
 /* Copies @bytes into @writer's arena and queues them: single replies, control frames. */
 int outq_push_copy(struct outq *queue, struct arena_writer *writer, const void *bytes, size_t size);
+/* Queues what stands at the front of @from, @bytes of it, and leaves @from as it is. As outq_push. */
+int outq_push_front_of(struct outq *queue, const struct outq *from, size_t bytes);
+/* The same, to memory. */
+void outq_copy_front_of(const struct outq *from, uint8_t *out, size_t bytes);
 /* Fills up to @iov_count entries from the front; returns how many. */
 int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count);
 /* @bytes from the front have been sent. */

@@ -1,5 +1,7 @@
 #include "server/net/stream.h"
 
+#include <string.h>
+
 #include "server/net/arena.h"
 
 /* What stream_write copies to; its arenas are shared by all streams of the process. */
@@ -58,6 +60,35 @@ void stream_push_spliced(struct stream *stream, const struct range *pieces, unsi
         return;
     }
     stream_dirty(stream);
+}
+
+void stream_move(struct stream *stream, struct stream *from, size_t size)
+{
+    if (is_open(stream)) {
+        if (outq_push_front_of(&stream->out, &from->out, size) != 0)
+            stream_abort(stream);
+        else
+            stream_dirty(stream);
+    }
+    outq_consume(&from->out, size);
+}
+
+void stream_move_copy(struct stream *stream, const void *head, size_t head_bytes,
+                      struct stream *from, size_t size)
+{
+    uint8_t *room = is_open(stream) ? arena_writer_reserve(&copies, head_bytes + size) : NULL;
+
+    if (room != NULL) {
+        memcpy(room, head, head_bytes);
+        outq_copy_front_of(&from->out, room + head_bytes, size);
+        if (outq_push(&stream->out, arena_writer_commit(&copies, head_bytes + size)) != 0)
+            stream_abort(stream);
+        else
+            stream_dirty(stream);
+    } else {
+        stream_abort(stream);
+    }
+    outq_consume(&from->out, size);
 }
 
 void stream_copies_clear(void)

@@ -17,6 +17,9 @@
  *          flushed with one writev of up to STREAM_IOV_MAX ranges (more while the socket takes
  *          them, bounded per turn). on_drained is called after a flush that leaves at most
  *          drained_bytes pinned, if an earlier one left more (or wants_drained was set by hand).
+ * Call     stream_call asks for on_flush, which comes before the next flush, at the end of this turn or
+ *          of the next, whether the peer takes anything or not: for users that carry other streams and
+ *          decide late what to send (HTTP/2).
  * Stalled  while output waits, in the queue or in the socket, the peer has to take some of it now
  *          and then: one that takes nothing for STREAM_STALLED_LOOKS looks, STREAM_LOOK_NS apart
  *          (five minutes), costs its queue for nothing, and the stream is aborted; one whose
@@ -93,11 +96,13 @@ struct stream_handlers {
      * protocol's way. NULL, or still not finishing after it: the stream is aborted.
      */
     void (*on_no_room)(void *user);
+    void (*on_flush)(void *user); /* before each flush; may be NULL */
     void (*on_close)(void *user, enum stream_close_reason reason);
 };
 
 struct stream_operations {
     void (*dirty)(struct stream *stream); /* flush at the end of this turn */
+    void (*call)(struct stream *stream);  /* the same, even if the peer takes nothing */
     void (*pause)(struct stream *stream, bool is_paused);
     void (*finish)(struct stream *stream);
     void (*abort)(struct stream *stream);
@@ -141,6 +146,12 @@ static inline void stream_dirty(struct stream *stream)
 {
     if (!stream->is_dirty)
         stream->operations->dirty(stream);
+}
+
+/* Not on streams that HTTP/2 carries. */
+static inline void stream_call(struct stream *stream)
+{
+    stream->operations->call(stream);
 }
 
 static inline void stream_pause(struct stream *stream)
@@ -209,6 +220,13 @@ void stream_push(struct stream *stream, struct range range);
 /* Queues shared ranges with @splice between each two of them likewise. */
 void stream_push_spliced(struct stream *stream, const struct range *pieces, unsigned piece_count,
                          struct range splice);
+/*
+ * Moves the front of @from's output, @size bytes, to @stream likewise; stream_move_copy: behind @head,
+ * as one copy in one piece. They count as sent by @from.
+ */
+void stream_move(struct stream *stream, struct stream *from, size_t size);
+void stream_move_copy(struct stream *stream, const void *head, size_t head_bytes,
+                      struct stream *from, size_t size);
 /* Lets go of the arena that stream_write is filling: tests, and a worker that ends. */
 void stream_copies_clear(void);
 

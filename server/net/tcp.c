@@ -284,9 +284,13 @@ static void judge_drained(struct tcp_stream *tcp)
 
 static void flush(struct tcp_stream *tcp)
 {
-    struct outq *queue = &tcp->stream.out;
+    struct stream *stream = &tcp->stream;
+    struct outq *queue = &stream->out;
 
-    send_queue(tcp);
+    if (!stream->is_finishing && stream->handlers != NULL && stream->handlers->on_flush != NULL)
+        stream->handlers->on_flush(stream->user);
+    if (!stream->is_closed)
+        send_queue(tcp);
     if (tcp->stream.is_closed)
         return;
     tcp->set->counts.queued_bytes += (uint64_t)queue->bytes - tcp->counted_bytes;
@@ -329,6 +333,12 @@ static void tcp_dirty(struct stream *stream)
         add_dirty(tcp);
 }
 
+static void tcp_call(struct stream *stream)
+{
+    if (!stream->is_closed)
+        add_dirty(tcp_of(stream));
+}
+
 static void tcp_pause(struct stream *stream, bool is_paused)
 {
     struct tcp_stream *tcp = tcp_of(stream);
@@ -368,6 +378,7 @@ static void tcp_abort(struct stream *stream)
 
 static const struct stream_operations tcp_operations = {
     .dirty = tcp_dirty,
+    .call = tcp_call,
     .pause = tcp_pause,
     .finish = tcp_finish,
     .abort = tcp_abort,

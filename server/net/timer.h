@@ -26,7 +26,7 @@ struct timer {
 
 enum {
     TIMER_TICK_NS = 100 * 1000 * 1000,
-    TIMER_KINDS_MAX = 16,
+    TIMER_KINDS_MAX = 32,
     TIMER_FIRE_MAX = 4096,
 };
 

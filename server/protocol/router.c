@@ -119,8 +119,22 @@ static void refuse(struct service *service, struct http_exchange *exchange,
         answer_error(service, exchange, refusal, message, headers);
 }
 
-static bool is_allowed(const struct route *route, enum http_method method)
+/* /graphql serves both: with the header that asks for it a GET is an upgrade, and so is a CONNECT. */
+static bool is_websocket(const struct route *route, const struct http_request *request)
 {
+    if ((route->flags & IS_WEBSOCKET) != 0 || route->kind != ROUTE_GRAPHQL)
+        return (route->flags & IS_WEBSOCKET) != 0;
+    return request->method == HTTP_METHOD_CONNECT ||
+           (request->method == HTTP_METHOD_GET &&
+            http_header_has_token(request, "upgrade", "websocket"));
+}
+
+static bool is_allowed(const struct route *route, const struct http_request *request)
+{
+    enum http_method method = request->method;
+
+    if (method == HTTP_METHOD_CONNECT)
+        return is_websocket(route, request);
     return method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD ||
            (method == HTTP_METHOD_POST && (route->flags & TAKES_POST) != 0);
 }
@@ -139,14 +153,6 @@ static void serve_asset(struct service *service, struct http_exchange *exchange)
 
     answer_headers(service, exchange, NULL, lines);
     asset_respond(exchange, asset_find(http_request(exchange)->path), lines);
-}
-
-/* /graphql serves both: with the header that asks for it, a GET is an upgrade. */
-static bool is_websocket(const struct route *route, const struct http_request *request)
-{
-    return (route->flags & IS_WEBSOCKET) != 0 ||
-           (route->kind == ROUTE_GRAPHQL && request->method == HTTP_METHOD_GET &&
-            http_header_has_token(request, "upgrade", "websocket"));
 }
 
 static bool is_event_stream(const struct route *route, const struct http_request *request)
@@ -273,7 +279,7 @@ void router_on_request(void *user, struct http_exchange *exchange)
         answer_error(service, exchange, ANSWER_NOT_FOUND, "there is nothing at this path", NULL);
     } else if (request->method == HTTP_METHOD_OPTIONS) {
         answer_options(service, exchange, route);
-    } else if (!is_allowed(route, request->method)) {
+    } else if (!is_allowed(route, request)) {
         answer_wrong_method(service, exchange, route);
     } else if (is_foreign(service, exchange, route)) {
         refuse(service, exchange, ANSWER_FORBIDDEN,

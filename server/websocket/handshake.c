@@ -57,12 +57,25 @@ static const struct http_text *single_header(const struct http_request *request,
     return found;
 }
 
+/* 1, or -EINVAL: refused. */
+static int check_version(struct http_exchange *exchange)
+{
+    const struct http_text *version =
+        single_header(http_request(exchange), "sec-websocket-version");
+
+    if (version != NULL && http_text_equals(*version, "13"))
+        return 1;
+    return refuse(exchange, 426, "Sec-WebSocket-Version must be 13",
+                  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+}
+
 int websocket_check(struct http_exchange *exchange)
 {
     const struct http_request *request = http_request(exchange);
-    const struct http_text *version;
     const struct http_text *key;
 
+    if (request->method == HTTP_METHOD_CONNECT)
+        return check_version(exchange);
     if (!http_header_has_token(request, "upgrade", "websocket"))
         return 0;
     if (request->method != HTTP_METHOD_GET)
@@ -73,10 +86,8 @@ int websocket_check(struct http_exchange *exchange)
         return refuse(exchange, 400, "a WebSocket handshake has no body", NULL);
     if (!http_header_has_token(request, "connection", "upgrade"))
         return refuse(exchange, 400, "Connection must name Upgrade", NULL);
-    version = single_header(request, "sec-websocket-version");
-    if (version == NULL || !http_text_equals(*version, "13"))
-        return refuse(exchange, 426, "Sec-WebSocket-Version must be 13",
-                      "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+    if (check_version(exchange) < 0)
+        return -EINVAL;
     key = single_header(request, "sec-websocket-key");
     if (key == NULL || !key_is_valid(key))
         return refuse(exchange, 400, "Sec-WebSocket-Key must be 16 bytes in base64", NULL);
@@ -90,22 +101,30 @@ void handshake_prepare(void)
     (void)SHA1((const unsigned char *)GUID, sizeof GUID - 1, digest); /* returns digest */
 }
 
-char *handshake_headers(const struct http_request *request, const char *protocol)
+static void accept_key(const struct http_request *request, unsigned char ret_accept[ACCEPT_BYTES])
 {
-    static const char format[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                                 "Sec-WebSocket-Accept: %s\r\n%s%s%s";
     const struct http_text *key = http_header(request, "sec-websocket-key");
     unsigned char text[KEY_BYTES + sizeof GUID - 1];
     unsigned char digest[SHA_DIGEST_LENGTH];
-    unsigned char accept[ACCEPT_BYTES];
-    char *headers;
 
     memcpy(text, key->bytes, KEY_BYTES);
     memcpy(text + KEY_BYTES, GUID, sizeof GUID - 1);
-    (void)SHA1(text, sizeof text, digest);                /* returns digest */
-    (void)EVP_EncodeBlock(accept, digest, sizeof digest); /* always ACCEPT_BYTES - 1 */
-    if (asprintf(&headers, format, (const char *)accept,
-                 protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
+    (void)SHA1(text, sizeof text, digest);                    /* returns digest */
+    (void)EVP_EncodeBlock(ret_accept, digest, sizeof digest); /* always ACCEPT_BYTES - 1 */
+}
+
+char *handshake_headers(const struct http_request *request, const char *protocol)
+{
+    static const char upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Accept: ";
+    bool is_upgrade = request->method != HTTP_METHOD_CONNECT;
+    unsigned char accept[ACCEPT_BYTES] = "";
+    char *headers;
+
+    if (is_upgrade)
+        accept_key(request, accept);
+    if (asprintf(&headers, "%s%s%s%s%s%s", is_upgrade ? upgrade : "", (const char *)accept,
+                 is_upgrade ? "\r\n" : "", protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
                  protocol != NULL ? protocol : "", protocol != NULL ? "\r\n" : "") < 0)
         return NULL;
     return headers;

@@ -1,5 +1,6 @@
 /*
- * server/websocket/handshake.h - the opening handshake over HTTP/1.1 (RFC 6455 section 4.2).
+ * server/websocket/handshake.h - the opening handshake over HTTP/1.1 (RFC 6455 section 4.2)
+ * and HTTP/2 (RFC 8441 section 5).
  *
  * websocket_check of websocket.h lives here, too.
  */
@@ -17,7 +18,7 @@ struct http_request;
 void handshake_prepare(void);
 
 /*
- * The header lines of the 101 that accepts a checked request, as http_upgrade wants them; to be
+ * The header lines of the 101, or 200, that accepts a checked request, as http_upgrade wants them; to be
  * freed. NULL: no memory. @protocol: the subprotocol chosen, or NULL.
  */
 char *handshake_headers(const struct http_request *request, const char *protocol);

@@ -67,6 +67,7 @@ void fake_stream_init(struct fake_stream *fake)
 {
     static const struct stream_operations operations = {
         .dirty = on_dirty,
+        .call = on_dirty,
         .pause = on_pause,
         .finish = on_finish,
         .abort = on_abort,
@@ -170,6 +171,10 @@ static void flush(struct fake_stream *fake)
     struct stream *stream = &fake->stream;
 
     stream->is_dirty = false;
+    if (!stream->is_finishing && stream->handlers->on_flush != NULL)
+        stream->handlers->on_flush(stream->user);
+    if (stream->is_closed)
+        return;
     while (!fake->is_stuck && !outq_is_empty(&stream->out)) {
         struct iovec iov;
 

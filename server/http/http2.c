@@ -1,0 +1,790 @@
+/*
+ * The connection: nghttp2's callbacks, what is sent when, and what is too much.
+ *
+ * nghttp2 is fed from on_data and asked for output from on_flush only, so that what one turn brings
+ * leaves together. Its own bounds (acknowledgements that wait, SETTINGS entries, CONTINUATIONs) stay in force
+ * behind those of http2.h; the one for RST_STREAM is ours, as it would not say why.
+ */
+#include "server/http/http2.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "bus/check.h"
+#include "server/http/http2_internal.h"
+
+#define SECOND_NS      INT64_C(1000000000)
+#define CHEAP_NS       (SECOND_NS / HTTP2_CHEAP_PER_S)
+#define CHEAP_BURST_NS (HTTP2_CHEAP_BURST * CHEAP_NS)
+#define NOTICE_OPAQUE  "drain..." /* of the PING behind the first GOAWAY */
+
+enum {
+    SLICE_BYTES = 2048, /* fed at a time: few enough frames for HTTP2_OUTBOUND_MAX to hold */
+    FRAME_HEAD_BYTES = 9,
+    GOAWAY_BYTES = 8,
+    COPIED_BYTES_MAX = 1024, /* of a DATA frame: cheaper than two ranges more */
+    PINNED_BYTES_MAX = 2 * HTTP2_OUT_BYTES,
+    UPDATES_PER_DATA = 2, /* the stream's and the connection's */
+    UPDATE_CREDIT_MAX = 10 * 1000,
+    RESETS_UNBOUND = 1000 * 1000,
+};
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+static_assert(sizeof preface - 1 == HTTP2_PREFACE_BYTES, "RFC 9113 section 3.4");
+
+static struct http2 *http2_of(struct http_connection *base)
+{
+    return (struct http2 *)(void *)base;
+}
+
+static struct http2_stream *stream_of(struct http2 *connection, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(connection->session, id);
+}
+
+void http2_start_timer(struct http2 *connection, struct timer *timer, int64_t delay_ns)
+{
+    timer_start(connection->base.server->timers, timer, delay_ns);
+}
+
+void http2_call(struct http2 *connection)
+{
+    if (!connection->below->is_closed)
+        stream_call(connection->below);
+}
+
+void http2_need(struct http2_stream *stream)
+{
+    struct http2 *connection = stream->connection;
+
+    if (!stream->is_ready) {
+        stream->is_ready = true;
+        stream->ready_next = NULL;
+        if (connection->ready == NULL)
+            connection->ready = stream;
+        else
+            connection->ready_last->ready_next = stream;
+        connection->ready_last = stream;
+    }
+    http2_call(connection);
+}
+
+void http2_reset(struct http2_stream *stream, uint32_t error_code)
+{
+    struct http2 *connection = stream->connection;
+
+    if (stream->is_gone)
+        return;
+    if (nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id, error_code) !=
+        0)
+        stream_abort(connection->below); /* no memory */
+    http2_call(connection);
+}
+
+/* --- the end of a connection ---------------------------------------------------------------------- */
+
+/* Nothing more is to be heard of it. */
+static void finish(struct http2 *connection)
+{
+    connection->is_over = true;
+    timer_stop(&connection->timer);
+    stream_finish(connection->below);
+}
+
+/*
+ * A connection error (section 5.4.1). nghttp2 may be beyond speaking: the GOAWAY is written here. The
+ * streams end with the connection.
+ */
+static void fail(struct http2 *connection, uint32_t error_code)
+{
+    uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(connection->session);
+    const uint8_t frame[FRAME_HEAD_BYTES + GOAWAY_BYTES] = {
+        0,
+        0,
+        GOAWAY_BYTES,
+        NGHTTP2_GOAWAY,
+        0,
+        0,
+        0,
+        0,
+        0,
+        (uint8_t)(last >> 24),
+        (uint8_t)(last >> 16),
+        (uint8_t)(last >> 8),
+        (uint8_t)last,
+        (uint8_t)(error_code >> 24),
+        (uint8_t)(error_code >> 16),
+        (uint8_t)(error_code >> 8),
+        (uint8_t)error_code,
+    };
+
+    http_connection_tell(&connection->base, HTTP_MALFORMED);
+    stream_write(connection->below, frame, sizeof frame);
+    finish(connection);
+}
+
+static uint32_t error_code_of(const struct http2 *connection, ssize_t result)
+{
+    if (connection->failure != 0)
+        return connection->failure;
+    switch (result) {
+    case NGHTTP2_ERR_FLOODED:
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+    case NGHTTP2_ERR_TOO_MANY_SETTINGS:
+        return NGHTTP2_ENHANCE_YOUR_CALM;
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+        return NGHTTP2_PROTOCOL_ERROR;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+/* For nghttp2's callbacks: ends the connection with this code. */
+static int fail_later(struct http2 *connection, uint32_t error_code)
+{
+    connection->failure = error_code;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static void start_idle_timer(struct http2 *connection)
+{
+    const struct http_limits *limits = connection->base.server->limits;
+
+    http2_start_timer(connection, &connection->timer,
+                      connection->is_used ? limits->idle_timeout_ns : limits->head_timeout_ns);
+}
+
+/* --- streams come and go -------------------------------------------------------------------------- */
+
+static void add_stream(struct http2 *connection, struct http2_stream *stream)
+{
+    DL_APPEND(connection->streams, stream);
+    connection->stream_count++;
+    http_connection_set_waiting(&connection->base, false);
+    timer_stop(&connection->timer);
+}
+
+static void report_close(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    if (stream->is_reported)
+        return;
+    stream->is_reported = true;
+    if (stream->exchange != NULL)
+        http2_message_gone(stream);
+    if (base->handlers != NULL)
+        base->handlers->on_close(base->user, (enum stream_close_reason)stream->reason);
+}
+
+/* It is in no list but `streams`, or the connection is going. */
+static void remove_stream(struct http2_stream *stream)
+{
+    struct http2 *connection = stream->connection;
+
+    DL_DELETE(connection->streams, stream);
+    connection->stream_count--;
+    http2_stream_free(stream);
+    if (connection->stream_count > 0 || connection->is_over)
+        return;
+    http_connection_set_waiting(&connection->base, true);
+    start_idle_timer(connection);
+}
+
+/* --- what is too much ----------------------------------------------------------------------------- */
+
+static int64_t now_ns(void)
+{
+    struct timespec now = {0};
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+/* A frame that costs the client next to nothing. */
+static int take_cheap(struct http2 *connection)
+{
+    int64_t now = now_ns();
+
+    if (connection->cheap_full_ns < now)
+        connection->cheap_full_ns = now;
+    connection->cheap_full_ns += CHEAP_NS;
+    if (connection->cheap_full_ns - now > CHEAP_BURST_NS)
+        return fail_later(connection, NGHTTP2_ENHANCE_YOUR_CALM);
+    return 0;
+}
+
+static int take_update(struct http2 *connection)
+{
+    if (connection->update_credit == 0)
+        return take_cheap(connection);
+    connection->update_credit--;
+    return 0;
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    struct http2 *connection = user;
+
+    (void)session;
+    switch (head->type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+        return 0;
+    case NGHTTP2_DATA:
+        return head->length > 0 || (head->flags & NGHTTP2_FLAG_END_STREAM) != 0
+                   ? 0
+                   : take_cheap(connection);
+    case NGHTTP2_WINDOW_UPDATE:
+        return take_update(connection);
+    default:
+        return take_cheap(connection);
+    }
+}
+
+/* --- requests ------------------------------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    /* In turns, whatever the client says: a stream that always has more must not starve the others. */
+    static const nghttp2_extpri in_turns = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+    struct http2 *connection = user;
+    struct http2_stream *stream;
+
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0; /* trailers */
+    stream = http2_stream_new(connection, frame->hd.stream_id);
+    if (stream == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (!http2_message_begin(stream) ||
+        nghttp2_session_set_stream_user_data(session, stream->id, stream) != 0) {
+        if (stream->exchange != NULL)
+            http2_message_gone(stream);
+        http2_stream_free(stream);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    (void)nghttp2_session_change_extpri_stream_priority(session, stream->id, &in_turns, 1);
+    add_stream(connection, stream);
+    http2_start_timer(connection, &stream->timer, connection->base.server->limits->head_timeout_ns);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
+                     void *user)
+{
+    struct http2 *connection = user;
+    struct http2_stream *stream = stream_of(connection, frame->hd.stream_id);
+    uint32_t error_code;
+
+    (void)session;
+    (void)flags;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST || stream == NULL)
+        return 0;
+    error_code = http2_message_field(stream, (struct http_text){(const char *)name, name_bytes},
+                                     (struct http_text){(const char *)value, value_bytes});
+    return error_code == 0 ? 0 : fail_later(connection, error_code);
+}
+
+/* Malformed (section 8.2.1); nghttp2 would overlook the field. */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_bytes, const uint8_t *value,
+                             size_t value_bytes, uint8_t flags, void *user)
+{
+    (void)name;
+    (void)name_bytes;
+    (void)value;
+    (void)value_bytes;
+    (void)flags;
+    (void)user;
+    if (nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                  NGHTTP2_PROTOCOL_ERROR) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* Its stream is reset, or the connection ends: nghttp2 sees to it. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *user)
+{
+    struct http2 *connection = user;
+
+    (void)session;
+    (void)frame;
+    (void)error;
+    http_connection_tell(&connection->base, HTTP_MALFORMED);
+    return 0;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
+                         size_t size, void *user)
+{
+    struct http2_stream *stream = stream_of(user, id);
+
+    (void)flags;
+    (void)nghttp2_session_consume_connection(session, size); /* without memory: it stalls */
+    if (stream == NULL)
+        return 0;
+    if (stream->state == HTTP2_BODY)
+        http2_message_data(stream, bytes, size);
+    else
+        http2_stream_receive(stream, bytes, size);
+    return 0;
+}
+
+static void take_end(struct http2_stream *stream)
+{
+    stream->has_ended = true;
+    http2_message_end(stream);
+    http2_stream_give(stream);
+}
+
+/* The PING that went with the first GOAWAY has come back: whatever was on its way has arrived. */
+static int on_pong(struct http2 *connection, const nghttp2_ping *ping)
+{
+    if (!connection->is_noticed ||
+        memcmp(ping->opaque_data, NOTICE_OPAQUE, sizeof ping->opaque_data) != 0)
+        return 0;
+    return nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
+                                 nghttp2_session_get_last_proc_stream_id(connection->session),
+                                 NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *connection = user;
+    struct http2_stream *stream = stream_of(connection, frame->hd.stream_id);
+
+    (void)session;
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+        return on_pong(connection, &frame->ping);
+    if (stream == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
+        return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        http2_message_head(stream);
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        take_end(stream);
+    return 0;
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2_stream *stream = stream_of(user, frame->hd.stream_id);
+
+    (void)session;
+    if (stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+        (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+        http2_stream_shut(stream);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user)
+{
+    struct http2_stream *stream = stream_of(user, id);
+
+    (void)session;
+    (void)error_code;
+    if (stream == NULL)
+        return 0;
+    stream->is_gone = true;
+    http2_stream_close(stream, stream->is_shut && stream->has_ended ? STREAM_CLOSED_BY_US
+                                                                    : STREAM_CLOSED_BY_PEER);
+    http2_need(stream);
+    return 0;
+}
+
+/* --- output --------------------------------------------------------------------------------------- */
+
+static bool has_room(const struct http2 *connection)
+{
+    const struct outq *out = &connection->below->out;
+
+    return out->bytes < HTTP2_OUT_BYTES && !outq_is_over(out, PINNED_BYTES_MAX);
+}
+
+static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                         uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct http2_stream *stream = source->ptr;
+    const struct outq *out = &stream->stream.out;
+    size_t size = out->bytes < length ? out->bytes : length;
+
+    (void)session;
+    (void)id;
+    (void)buf;
+    if (!has_room(user))
+        return NGHTTP2_ERR_PAUSE;
+    if (size == 0 && !stream->stream.is_finishing) {
+        stream->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (size == out->bytes && stream->stream.is_finishing)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)size;
+}
+
+nghttp2_data_provider http2_data(struct http2_stream *stream)
+{
+    return (nghttp2_data_provider){.source = {.ptr = stream}, .read_callback = read_data};
+}
+
+/* A DATA frame, without padding: none is asked for. */
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+                     size_t length, nghttp2_data_source *source, void *user)
+{
+    struct http2 *connection = user;
+    struct http2_stream *stream = source->ptr;
+
+    (void)session;
+    (void)frame;
+    if (length <= COPIED_BYTES_MAX)
+        stream_move_copy(connection->below, head, FRAME_HEAD_BYTES, &stream->stream, length);
+    else {
+        stream_write(connection->below, head, FRAME_HEAD_BYTES);
+        stream_move(connection->below, &stream->stream, length);
+    }
+    connection->update_credit += UPDATES_PER_DATA;
+    if (connection->update_credit > UPDATE_CREDIT_MAX)
+        connection->update_credit = UPDATE_CREDIT_MAX;
+    http2_need(stream); /* to be judged */
+    return connection->below->is_closed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* What nghttp2 has to say, as far as there is room. */
+static void send_frames(struct http2 *connection)
+{
+    while (!connection->below->is_closed && has_room(connection)) {
+        const uint8_t *bytes;
+        ssize_t size = nghttp2_session_mem_send(connection->session, &bytes);
+
+        if (size < 0) {
+            stream_abort(connection->below); /* no memory */
+            return;
+        }
+        if (size == 0)
+            break;
+        stream_write(connection->below, bytes, (size_t)size);
+    }
+    if (nghttp2_session_want_write(connection->session) && !has_room(connection))
+        connection->below->wants_drained = true;
+}
+
+static struct http2_stream *take_ready(struct http2 *connection)
+{
+    struct http2_stream *first = connection->ready;
+
+    connection->ready = NULL;
+    connection->ready_last = NULL;
+    return first;
+}
+
+/* Before sending: what has been put off until no callback is being run. */
+static void prepare(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    if (base->is_closed)
+        return;
+    http2_stream_give(stream);
+    if (base->is_dirty && stream->is_deferred &&
+        (!outq_is_empty(&base->out) || base->is_finishing)) {
+        stream->is_deferred = false;
+        if (nghttp2_session_resume_data(stream->connection->session, stream->id) != 0)
+            stream_abort(base); /* no memory */
+    }
+    base->is_dirty = false;
+}
+
+static void settle(struct http2_stream *stream)
+{
+    if (stream->stream.is_closed)
+        report_close(stream);
+    else
+        http2_stream_judge(stream);
+    if (stream->stream.is_dirty)
+        http2_need(stream); /* since it was prepared */
+    if (stream->stream.is_closed && stream->is_gone && !stream->is_ready)
+        remove_stream(stream);
+}
+
+/*
+ * What prepare and settle make ready again has its turn in the next flush. Those that become ready
+ * while frames are sent are settled at once: they stand in the second list.
+ */
+static void on_flush(void *user)
+{
+    struct http2 *connection = user;
+    struct http2_stream *ready = connection->ready;
+
+    for (struct http2_stream *stream = ready; stream != NULL; stream = stream->ready_next)
+        prepare(stream);
+    send_frames(connection);
+    for (struct http2_stream *stream = take_ready(connection); stream != NULL;) {
+        struct http2_stream *next = stream->ready_next;
+
+        stream->is_ready = false;
+        settle(stream);
+        stream = next;
+    }
+    if (!connection->is_over && !connection->below->is_closed &&
+        !nghttp2_session_want_read(connection->session) &&
+        !nghttp2_session_want_write(connection->session))
+        finish(connection);
+}
+
+/* --- the stream's user ---------------------------------------------------------------------------- */
+
+static bool is_stuck(const struct http2 *connection)
+{
+    return nghttp2_session_get_outbound_queue_size(connection->session) > HTTP2_OUTBOUND_MAX;
+}
+
+static size_t on_data(void *user, const uint8_t *bytes, size_t size)
+{
+    struct http2 *connection = user;
+    size_t used = 0;
+
+    while (used < size && !connection->is_over && !connection->below->is_closed) {
+        size_t slice = size - used < SLICE_BYTES ? size - used : SLICE_BYTES;
+        ssize_t result;
+
+        if (is_stuck(connection)) {
+            stream_pause(connection->below); /* until what waits has been sent */
+            break;
+        }
+        result = nghttp2_session_mem_recv(connection->session, bytes + used, slice);
+        if (result < 0) {
+            fail(connection, error_code_of(connection, result));
+            break;
+        }
+        used += (size_t)result;
+    }
+    http2_call(connection);
+    return connection->is_over ? size : used;
+}
+
+/* Nothing more comes: what has been asked is answered no longer. */
+static void on_end(void *user)
+{
+    finish(user);
+}
+
+static void on_drained(void *user)
+{
+    struct http2 *connection = user;
+
+    if (connection->below->is_paused && !is_stuck(connection))
+        stream_resume(connection->below);
+    http2_call(connection);
+}
+
+static void on_close(void *user, enum stream_close_reason reason)
+{
+    struct http2 *connection = user;
+    struct http2_stream *stream;
+
+    connection->is_over = true;
+    DL_FOREACH(connection->streams, stream)
+    {
+        http2_stream_close(stream, reason);
+        report_close(stream);
+    }
+    while (connection->streams != NULL)
+        remove_stream(connection->streams);
+    timer_stop(&connection->timer);
+    http_connection_remove(&connection->base);
+    nghttp2_session_del(connection->session);
+    free(connection);
+}
+
+static const struct stream_handlers stream_handlers = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_flush = on_flush,
+    .on_close = on_close,
+};
+
+/* --- patience ------------------------------------------------------------------------------------- */
+
+static void on_timer(struct timer *timer)
+{
+    struct http2 *connection =
+        (struct http2 *)(void *)((char *)timer - offsetof(struct http2, timer));
+
+    (void)nghttp2_session_terminate_session(connection->session, NGHTTP2_NO_ERROR);
+    http2_call(connection);
+}
+
+static void on_stream_timer(struct timer *timer)
+{
+    struct http2_stream *stream =
+        (struct http2_stream *)(void *)((char *)timer - offsetof(struct http2_stream, timer));
+
+    if (stream->state == HTTP2_OPEN)
+        http2_stream_look(stream);
+    else if (stream->state == HTTP2_BODY)
+        http2_message_late(stream);
+    else
+        fail(stream->connection, NGHTTP2_ENHANCE_YOUR_CALM); /* it holds up all streams */
+}
+
+/* --- connections ---------------------------------------------------------------------------------- */
+
+static void evict(struct http_connection *base)
+{
+    struct http2 *connection = http2_of(base);
+
+    (void)nghttp2_session_terminate_session(connection->session, NGHTTP2_NO_ERROR);
+    send_frames(connection);
+    http_connection_set_waiting(base, false);
+    finish(connection);
+}
+
+static void close_idle(struct http_connection *base)
+{
+    struct http2 *connection = http2_of(base);
+
+    if (connection->stream_count > 0 || !connection->is_used || connection->is_over)
+        return;
+    (void)nghttp2_session_terminate_session(connection->session, NGHTTP2_NO_ERROR);
+    http2_call(connection);
+}
+
+static void begin_closing(struct http_connection *base)
+{
+    struct http2 *connection = http2_of(base);
+
+    if (connection->is_noticed || connection->is_over)
+        return;
+    connection->is_noticed = true;
+    if (nghttp2_submit_shutdown_notice(connection->session) != 0 ||
+        nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE,
+                            (const uint8_t *)NOTICE_OPAQUE) != 0)
+        stream_abort(connection->below); /* no memory */
+    http2_call(connection);
+}
+
+static int set_callbacks(nghttp2_session_callbacks **ret_callbacks)
+{
+    nghttp2_session_callbacks *callbacks;
+
+    if (nghttp2_session_callbacks_new(&callbacks) != 0)
+        return -ENOMEM;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    *ret_callbacks = callbacks;
+    return 0;
+}
+
+static int open_session(struct http2 *connection)
+{
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+    int rc = set_callbacks(&callbacks);
+
+    if (rc != 0)
+        return rc;
+    if (nghttp2_option_new(&option) != 0) {
+        nghttp2_session_callbacks_del(callbacks);
+        return -ENOMEM;
+    }
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_UNBOUND, RESETS_UNBOUND);
+    if (nghttp2_session_server_new2(&connection->session, callbacks, connection, option) != 0)
+        rc = -ENOMEM;
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return rc;
+}
+
+/* Our part of the preface (section 3.4). */
+static int submit_settings(struct http2 *connection)
+{
+    const struct http_limits *limits = connection->base.server->limits;
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->head_bytes_max},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, limits->allows_connect},
+    };
+
+    if (nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, settings,
+                                sizeof settings / sizeof settings[0]) != 0)
+        return -ENOMEM;
+    if (nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, 0,
+                                              HTTP2_CONNECTION_WINDOW_BYTES) != 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static void register_timers(struct http_server *server)
+{
+    if (server->http2_timer_kind != 0)
+        return;
+    server->http2_timer_kind = timer_wheel_register(server->timers, on_timer) + 1;
+    server->stream_timer_kind = timer_wheel_register(server->timers, on_stream_timer) + 1;
+}
+
+int http2_take_over(struct http_connection *old, struct stream *stream)
+{
+    static const struct http_connection_operations connection_operations = {
+        .evict = evict,
+        .close_idle = close_idle,
+        .begin_closing = begin_closing,
+    };
+    struct http2 *connection = calloc(1, sizeof *connection);
+    int rc;
+
+    if (connection == NULL)
+        return -ENOMEM;
+    register_timers(old->server);
+    connection->base.server = old->server;
+    connection->below = stream;
+    timer_init(&connection->timer, old->server->http2_timer_kind - 1);
+    rc = open_session(connection);
+    if (rc != 0)
+        goto fail;
+    rc = submit_settings(connection);
+    if (rc != 0)
+        goto fail;
+    http_connection_inherit(&connection->base, old, &connection_operations);
+    stream_set_user(stream, &stream_handlers, connection);
+    stream->hold_bytes_max = 0; /* all that comes is consumed, unless it is paused */
+    start_idle_timer(connection);
+    if (connection->base.server->is_closing)
+        begin_closing(&connection->base);
+    stream_resume(stream);
+    http2_call(connection);
+    return 0;
+
+fail:
+    nghttp2_session_del(connection->session);
+    free(connection);
+    return rc;
+}
+
+int http2_is_preface(const uint8_t *bytes, size_t size)
+{
+    size_t known = size < HTTP2_PREFACE_BYTES ? size : HTTP2_PREFACE_BYTES;
+
+    if (memcmp(bytes, preface, known) != 0)
+        return 0;
+    return known == HTTP2_PREFACE_BYTES ? 1 : -EAGAIN;
+}

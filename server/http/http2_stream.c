@@ -1,0 +1,308 @@
+/*
+ * One HTTP/2 stream as a struct stream. Looks and patience are those of server/net/tcp.c: what is
+ * said in stream.h holds for streams of either kind.
+ */
+#include <stdlib.h>
+
+#include "bus/check.h"
+#include "server/http/http2_internal.h"
+#include "server/net/budget.h"
+
+/* --- output ------------------------------------------------------------------------------------- */
+
+static void dirty(struct stream *base)
+{
+    struct http2_stream *stream = http2_stream_of(base);
+
+    if (base->is_closed)
+        return;
+    base->is_dirty = true;
+    http2_need(stream);
+}
+
+static void watch_taking(struct http2_stream *stream)
+{
+    stream->mark = (uint32_t)stream->stream.out.sent_bytes;
+    http2_start_timer(stream->connection, &stream->timer,
+                      stream->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
+}
+
+void http2_stream_judge(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    if (base->is_closed || stream->state != HTTP2_OPEN)
+        return;
+    if (!outq_is_empty(&base->out) && !timer_is_running(&stream->timer))
+        watch_taking(stream);
+    if (outq_pinned_bytes(&base->out) > base->drained_bytes) {
+        base->wants_drained = true;
+        return;
+    }
+    if (!base->wants_drained)
+        return;
+    base->wants_drained = false;
+    if (!base->is_finishing && base->handlers->on_drained != NULL)
+        base->handlers->on_drained(base->user);
+}
+
+static void give_up(struct http2_stream *stream)
+{
+    http2_reset(stream, NGHTTP2_CANCEL);
+    http2_stream_close(stream, STREAM_CLOSED_STALLED);
+}
+
+static void look_at_finishing(struct http2_stream *stream, uint32_t taken_bytes)
+{
+    stream->looks++;
+    if (stream->is_shut) { /* the peer's end has not come */
+        http2_reset(stream, NGHTTP2_NO_ERROR);
+        http2_stream_close(stream, STREAM_CLOSED_BY_US);
+    } else if (taken_bytes >= STREAM_FINISH_BYTES_MIN && stream->looks < STREAM_FINISH_LOOKS_MAX) {
+        watch_taking(stream);
+    } else {
+        give_up(stream);
+    }
+}
+
+void http2_stream_look(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+    uint32_t taken_bytes = (uint32_t)base->out.sent_bytes - stream->mark;
+
+    if (base->is_finishing) {
+        look_at_finishing(stream, taken_bytes);
+        return;
+    }
+    stream->looks = taken_bytes == 0 ? stream->looks + 1 : 0;
+    if (outq_is_empty(&base->out))
+        stream->looks = 0; /* the next flush that leaves some begins to watch again */
+    else if (stream->looks >= STREAM_STALLED_LOOKS)
+        give_up(stream);
+    else
+        watch_taking(stream);
+}
+
+/* --- input -------------------------------------------------------------------------------------- */
+
+/* The user has had so much: its peer may send as much again. */
+static void consume(struct http2_stream *stream, size_t size)
+{
+    if (!stream->is_gone && size > 0)
+        (void)nghttp2_session_consume_stream(stream->connection->session, stream->id, size);
+    /* No memory for a WINDOW_UPDATE: the stream will stall, and be given up. */
+}
+
+static void drop_held(struct http2_stream *stream)
+{
+    size_t size = held_bytes(stream->held);
+
+    held_drop(&stream->held, stream->connection->base.server->budget);
+    consume(stream, size);
+}
+
+static void turn_away(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    if (base->handlers->on_no_room != NULL)
+        base->handlers->on_no_room(base->user);
+    if (!base->is_finishing)
+        stream_abort(base);
+}
+
+/* Returns how much its user has consumed: all of it, once it wants no more. */
+static size_t give(struct http2_stream *stream, const uint8_t *bytes, size_t size)
+{
+    struct stream *base = &stream->stream;
+    size_t consumed;
+
+    stream->is_giving = true;
+    consumed = base->handlers->on_data(base->user, bytes, size);
+    stream->is_giving = false;
+    CHECK(consumed <= size);
+    return stream_is_ended(base) ? size : consumed;
+}
+
+static void tell_end(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    stream->is_end_told = true;
+    if (base->handlers->on_end != NULL)
+        base->handlers->on_end(base->user);
+    else
+        stream_finish(base);
+}
+
+void http2_stream_give(struct http2_stream *stream)
+{
+    struct stream *base = &stream->stream;
+
+    if (stream->state != HTTP2_OPEN || stream_is_ended(base) || base->is_paused)
+        return;
+    if (stream->held != NULL) {
+        size_t consumed = give(stream, stream->held->bytes, stream->held->size);
+
+        held_consume(&stream->held, stream->connection->base.server->budget, consumed);
+        consume(stream, consumed);
+    }
+    if (stream->has_ended && !stream->is_end_told && !stream_is_ended(base) && !base->is_paused)
+        tell_end(stream);
+}
+
+void http2_stream_receive(struct http2_stream *stream, const uint8_t *bytes, size_t size)
+{
+    struct stream *base = &stream->stream;
+    struct budget *budget = stream->connection->base.server->budget;
+    size_t consumed = 0;
+
+    base->bytes_in += size;
+    if (stream_is_ended(base)) {
+        consume(stream, size); /* nobody wants it any more */
+        return;
+    }
+    if (stream->held == NULL && !base->is_paused && stream->state == HTTP2_OPEN)
+        consumed = give(stream, bytes, size);
+    consume(stream, consumed);
+    if (consumed == size)
+        return;
+    if (held_append(&stream->held, budget, bytes + consumed, size - consumed) != 0)
+        turn_away(stream);
+    else if (consumed == 0)
+        http2_stream_give(stream); /* behind what was held before */
+}
+
+/* --- ending ------------------------------------------------------------------------------------- */
+
+void http2_stream_close(struct http2_stream *stream, enum stream_close_reason reason)
+{
+    struct stream *base = &stream->stream;
+
+    if (base->is_closed)
+        return;
+    base->is_closed = true;
+    base->is_dirty = false;
+    stream->reason = (uint8_t)reason;
+    timer_stop(&stream->timer);
+    outq_done(&base->out);
+    if (!stream->is_giving)
+        drop_held(stream); /* else on_data is reading it */
+    http2_need(stream);
+}
+
+void http2_stream_shut(struct http2_stream *stream)
+{
+    stream->is_shut = true;
+    if (stream->stream.is_closed || stream->has_ended)
+        return; /* nghttp2 closes it */
+    if (stream->stream.handlers == NULL)
+        http2_reset(stream, NGHTTP2_NO_ERROR); /* answered before it was whole: section 8.1 */
+    else
+        http2_start_timer(stream->connection, &stream->timer, STREAM_LINGER_NS);
+}
+
+static void finish(struct stream *base)
+{
+    struct http2_stream *stream = http2_stream_of(base);
+
+    if (base->is_closed || base->is_finishing)
+        return;
+    base->is_finishing = true;
+    base->is_paused = false;
+    if (!stream->is_giving)
+        drop_held(stream);
+    stream->looks = 0;
+    watch_taking(stream);
+    dirty(base);
+}
+
+static void abort_stream(struct stream *base)
+{
+    struct http2_stream *stream = http2_stream_of(base);
+
+    if (base->is_closed)
+        return;
+    http2_reset(stream, NGHTTP2_CANCEL);
+    http2_stream_close(stream, STREAM_CLOSED_BY_US);
+}
+
+static void pause_stream(struct stream *base, bool is_paused)
+{
+    struct http2_stream *stream = http2_stream_of(base);
+
+    if (stream_is_ended(base))
+        return;
+    base->is_paused = is_paused;
+    if (!is_paused)
+        http2_need(stream);
+}
+
+/* --- what is known of the peer -------------------------------------------------------------------- */
+
+/* Of the whole connection: its system takes what it takes, whichever stream it belongs to. */
+static uint64_t delivered_bytes(const struct stream *base)
+{
+    return stream_delivered_bytes(http2_stream_of(base)->connection->below);
+}
+
+static enum stream_peer peer_state(const struct stream *base)
+{
+    enum stream_peer below = stream_peer(http2_stream_of(base)->connection->below);
+
+    if (outq_is_empty(&base->out) || below == STREAM_PEER_IS_SILENT)
+        return below;
+    return STREAM_PEER_LAGS;
+}
+
+static void peer_text(const struct stream *base, char *buf, size_t buf_bytes)
+{
+    stream_peer_text(http2_stream_of(base)->connection->below, buf, buf_bytes);
+}
+
+static const struct stream_security *security(const struct stream *base)
+{
+    return stream_security(http2_stream_of(base)->connection->below);
+}
+
+/* --- their life ----------------------------------------------------------------------------------- */
+
+static const struct stream_operations operations = {
+    .dirty = dirty,
+    .pause = pause_stream,
+    .finish = finish,
+    .abort = abort_stream,
+    .delivered_bytes = delivered_bytes,
+    .peer = peer_state,
+    .peer_text = peer_text,
+    .security = security,
+};
+
+struct http2_stream *http2_stream_new(struct http2 *connection, int32_t id)
+{
+    struct http2_stream *stream = calloc(1, sizeof *stream);
+
+    if (stream == NULL)
+        return NULL;
+    stream_init(&stream->stream, &operations);
+    stream->connection = connection;
+    stream->id = id;
+    timer_init(&stream->timer, connection->base.server->stream_timer_kind - 1);
+    return stream;
+}
+
+void http2_stream_open(struct http2_stream *stream)
+{
+    stream->state = HTTP2_OPEN;
+    timer_stop(&stream->timer);
+    http2_need(stream);
+}
+
+void http2_stream_free(struct http2_stream *stream)
+{
+    CHECK(stream->exchange == NULL);
+    timer_stop(&stream->timer);
+    outq_done(&stream->stream.out);
+    held_drop(&stream->held, stream->connection->base.server->budget);
+    free(stream);
+}
