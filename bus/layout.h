@@ -54,7 +54,7 @@ struct bus_process_slot {
     _Atomic int32_t pid;         /* W: master; 0: nobody. R: all */
     _Atomic uint32_t generation; /* W: master, one more at every fork into this slot. R: all */
     _Atomic uint32_t mark;       /* enum slot_mark. W: owner; R: master */
-    _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master */
+    _Atomic uint64_t turn_count; /* of its loop. W: owner; R: master, workers */
     /* Everything up to it is delivered / committed; it may be more. W: owner; R: all, retention */
     _Atomic uint64_t cursor_seq;
     /* The COMMAND that is being executed; 0: none. W: the writer; R: the next one, after its death */

@@ -5,7 +5,8 @@
  *
  * Whoever begins to look away rings the bell of the others, who may themselves be looking away
  * because of counts that have changed since: the one with the fewest connections is never above the
- * average, so at least one accepts.
+ * average, so at least one accepts. Whoever stands still accepts nobody, until the master replaces it:
+ * it does not count.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -38,6 +39,8 @@ enum {
     HANDSHAKES_DIVISOR = 4,
     HANDSHAKES_MIN = 64,
 };
+/* Between two looks at who turns; each does once a second, when it has nothing else to do. */
+#define LOOK_NS INT64_C(2000000000)
 
 /* --- newcomers ------------------------------------------------------------------------------------ */
 
@@ -271,12 +274,36 @@ static bool is_only_one_full(const struct worker *worker, const struct share *sh
            share->total < worker->accept.admissions.own_max * share->worker_count;
 }
 
+static void look_at_others(struct worker *worker, int64_t now_ns)
+{
+    struct worker_accept *accept = &worker->accept;
+
+    if (now_ns < accept->look_due_ns)
+        return;
+    accept->look_due_ns = now_ns + LOOK_NS;
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
+        uint64_t turn_count = bus_slot_turn_count(worker->bus, slot);
+
+        accept->is_still[slot] = turn_count == accept->turn_counts[slot];
+        accept->turn_counts[slot] = turn_count;
+    }
+}
+
+/* It did not turn between the last two looks, and has not since. */
+static bool stands_still(const struct worker *worker, unsigned slot)
+{
+    const struct worker_accept *accept = &worker->accept;
+
+    return slot != worker->slot && accept->is_still[slot] &&
+           bus_slot_turn_count(worker->bus, slot) == accept->turn_counts[slot];
+}
+
 static struct share measure(const struct worker *worker)
 {
     struct share share = {.own = stat_get(worker->bus, worker->slot, STAT_CONNECTIONS)};
 
     for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        if (!bus_slot_is_active(worker->bus, slot))
+        if (!bus_slot_is_active(worker->bus, slot) || stands_still(worker, slot))
             continue;
         share.worker_count++;
         share.total += stat_get(worker->bus, slot, STAT_CONNECTIONS);
@@ -295,8 +322,12 @@ static void ring_others(const struct worker *worker, const struct share *share)
 
 void accept_balance(struct worker *worker)
 {
-    struct share share = measure(worker);
-    bool is_declining = is_above_share(&share, share.own) || is_only_one_full(worker, &share);
+    struct share share;
+    bool is_declining;
+
+    look_at_others(worker, loop_now_ns(worker->loop));
+    share = measure(worker);
+    is_declining = is_above_share(&share, share.own) || is_only_one_full(worker, &share);
 
     if (is_declining == worker->accept.is_declining)
         return;

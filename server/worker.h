@@ -33,7 +33,10 @@ struct heritage;
 struct worker_accept {
     struct tcp_listener **listeners; /* HTTP first, then raw TCP */
     size_t listener_count;
-    bool is_declining; /* more than its share: the others shall accept */
+    bool is_declining;                    /* more than its share: the others shall accept */
+    uint64_t turn_counts[BUS_SLOT_COUNT]; /* of all workers, at the last look */
+    bool is_still[BUS_SLOT_COUNT];        /* had not turned then since the look before */
+    int64_t look_due_ns;
     struct admissions admissions;
 };
 

@@ -241,6 +241,19 @@ test('a worker whose loop stands still is replaced', async ({ start }) => {
   assert.ok(!isAlive(worker));
 });
 
+test('while a worker stands still, the others serve whoever comes', async ({ start }) => {
+  const server = await start({ workers: 3 });
+  await server.onEachWorker(() => server.broker());
+  const worker = server.workers()[0];
+  kill(worker, 'SIGSTOP');
+  for (let i = 0; i < 20; i++) {
+    const client = await server.broker();
+    assert.equal((await client.ping()).status, 'pong');
+  }
+  assert.ok(isAlive(worker), 'they had to wait until it was replaced');
+  kill(worker, 'SIGCONT');
+});
+
 test('a writer whose loop stands still is replaced', async ({ start }) => {
   const server = await start();
   const client = await server.broker();
