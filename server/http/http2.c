@@ -11,16 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "bus/check.h"
 #include "server/http/http2_internal.h"
-
-#define SECOND_NS      INT64_C(1000000000)
-#define CHEAP_NS       (SECOND_NS / HTTP2_CHEAP_PER_S)
-#define CHEAP_BURST_NS (HTTP2_CHEAP_BURST * CHEAP_NS)
-#define NOTICE_OPAQUE  "drain..." /* of the PING behind the first GOAWAY */
 
 enum {
     SLICE_BYTES = 2048, /* fed at a time: few enough frames for HTTP2_OUTBOUND_MAX to hold */
@@ -40,11 +34,6 @@ static_assert(sizeof preface - 1 == HTTP2_PREFACE_BYTES, "RFC 9113 section 3.4")
 static struct http2 *http2_of(struct http_connection *base)
 {
     return (struct http2 *)(void *)base;
-}
-
-static struct http2_stream *stream_of(struct http2 *connection, int32_t id)
-{
-    return nghttp2_session_get_stream_user_data(connection->session, id);
 }
 
 void http2_start_timer(struct http2 *connection, struct timer *timer, int64_t delay_ns)
@@ -144,13 +133,6 @@ static uint32_t error_code_of(const struct http2 *connection, ssize_t result)
     }
 }
 
-/* For nghttp2's callbacks: ends the connection with this code. */
-static int fail_later(struct http2 *connection, uint32_t error_code)
-{
-    connection->failure = error_code;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
 static void start_idle_timer(struct http2 *connection)
 {
     const struct http_limits *limits = connection->base.server->limits;
@@ -160,14 +142,6 @@ static void start_idle_timer(struct http2 *connection)
 }
 
 /* --- streams come and go -------------------------------------------------------------------------- */
-
-static void add_stream(struct http2 *connection, struct http2_stream *stream)
-{
-    DL_APPEND(connection->streams, stream);
-    connection->stream_count++;
-    http_connection_set_waiting(&connection->base, false);
-    timer_stop(&connection->timer);
-}
 
 static void report_close(struct http2_stream *stream)
 {
@@ -194,208 +168,6 @@ static void remove_stream(struct http2_stream *stream)
         return;
     http_connection_set_waiting(&connection->base, true);
     start_idle_timer(connection);
-}
-
-/* --- what is too much ----------------------------------------------------------------------------- */
-
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
-}
-
-/* A frame that costs the client next to nothing. */
-static int take_cheap(struct http2 *connection)
-{
-    int64_t now = now_ns();
-
-    if (connection->cheap_full_ns < now)
-        connection->cheap_full_ns = now;
-    connection->cheap_full_ns += CHEAP_NS;
-    if (connection->cheap_full_ns - now > CHEAP_BURST_NS)
-        return fail_later(connection, NGHTTP2_ENHANCE_YOUR_CALM);
-    return 0;
-}
-
-static int take_update(struct http2 *connection)
-{
-    if (connection->update_credit == 0)
-        return take_cheap(connection);
-    connection->update_credit--;
-    return 0;
-}
-
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
-{
-    struct http2 *connection = user;
-
-    (void)session;
-    switch (head->type) {
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION:
-        return 0;
-    case NGHTTP2_DATA:
-        return head->length > 0 || (head->flags & NGHTTP2_FLAG_END_STREAM) != 0
-                   ? 0
-                   : take_cheap(connection);
-    case NGHTTP2_WINDOW_UPDATE:
-        return take_update(connection);
-    default:
-        return take_cheap(connection);
-    }
-}
-
-/* --- requests ------------------------------------------------------------------------------------- */
-
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    /* In turns, whatever the client says: a stream that always has more must not starve the others. */
-    static const nghttp2_extpri in_turns = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    struct http2 *connection = user;
-    struct http2_stream *stream;
-
-    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-        return 0; /* trailers */
-    stream = http2_stream_new(connection, frame->hd.stream_id);
-    if (stream == NULL)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (!http2_message_begin(stream) ||
-        nghttp2_session_set_stream_user_data(session, stream->id, stream) != 0) {
-        if (stream->exchange != NULL)
-            http2_message_gone(stream);
-        http2_stream_free(stream);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    (void)nghttp2_session_change_extpri_stream_priority(session, stream->id, &in_turns, 1);
-    add_stream(connection, stream);
-    http2_start_timer(connection, &stream->timer, connection->base.server->limits->head_timeout_ns);
-    return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
-                     void *user)
-{
-    struct http2 *connection = user;
-    struct http2_stream *stream = stream_of(connection, frame->hd.stream_id);
-    uint32_t error_code;
-
-    (void)session;
-    (void)flags;
-    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST || stream == NULL)
-        return 0;
-    error_code = http2_message_field(stream, (struct http_text){(const char *)name, name_bytes},
-                                     (struct http_text){(const char *)value, value_bytes});
-    return error_code == 0 ? 0 : fail_later(connection, error_code);
-}
-
-/* Malformed (section 8.2.1); nghttp2 would overlook the field. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
-                             const uint8_t *name, size_t name_bytes, const uint8_t *value,
-                             size_t value_bytes, uint8_t flags, void *user)
-{
-    (void)name;
-    (void)name_bytes;
-    (void)value;
-    (void)value_bytes;
-    (void)flags;
-    (void)user;
-    if (nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                  NGHTTP2_PROTOCOL_ERROR) != 0)
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-/* Its stream is reset, or the connection ends: nghttp2 sees to it. */
-static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
-                            void *user)
-{
-    struct http2 *connection = user;
-
-    (void)session;
-    (void)frame;
-    (void)error;
-    http_connection_tell(&connection->base, HTTP_MALFORMED);
-    return 0;
-}
-
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
-                         size_t size, void *user)
-{
-    struct http2_stream *stream = stream_of(user, id);
-
-    (void)flags;
-    (void)nghttp2_session_consume_connection(session, size); /* without memory: it stalls */
-    if (stream == NULL)
-        return 0;
-    if (stream->state == HTTP2_BODY)
-        http2_message_data(stream, bytes, size);
-    else
-        http2_stream_receive(stream, bytes, size);
-    return 0;
-}
-
-static void take_end(struct http2_stream *stream)
-{
-    stream->has_ended = true;
-    http2_message_end(stream);
-    http2_stream_give(stream);
-}
-
-/* The PING that went with the first GOAWAY has come back: whatever was on its way has arrived. */
-static int on_pong(struct http2 *connection, const nghttp2_ping *ping)
-{
-    if (!connection->is_noticed ||
-        memcmp(ping->opaque_data, NOTICE_OPAQUE, sizeof ping->opaque_data) != 0)
-        return 0;
-    return nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
-                                 nghttp2_session_get_last_proc_stream_id(connection->session),
-                                 NGHTTP2_NO_ERROR, NULL, 0);
-}
-
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    struct http2 *connection = user;
-    struct http2_stream *stream = stream_of(connection, frame->hd.stream_id);
-
-    (void)session;
-    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
-        return on_pong(connection, &frame->ping);
-    if (stream == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
-        return 0;
-    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        http2_message_head(stream);
-    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
-        take_end(stream);
-    return 0;
-}
-
-static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    struct http2_stream *stream = stream_of(user, frame->hd.stream_id);
-
-    (void)session;
-    if (stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-        (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
-        http2_stream_shut(stream);
-    return 0;
-}
-
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user)
-{
-    struct http2_stream *stream = stream_of(user, id);
-
-    (void)session;
-    (void)error_code;
-    if (stream == NULL)
-        return 0;
-    stream->is_gone = true;
-    http2_stream_close(stream, stream->is_shut && stream->has_ended ? STREAM_CLOSED_BY_US
-                                                                    : STREAM_CLOSED_BY_PEER);
-    http2_need(stream);
-    return 0;
 }
 
 /* --- output --------------------------------------------------------------------------------------- */
@@ -473,6 +245,17 @@ static void send_frames(struct http2 *connection)
     }
     if (nghttp2_session_want_write(connection->session) && !has_room(connection))
         connection->below->wants_drained = true;
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2_stream *stream = http2_find(user, frame->hd.stream_id);
+
+    (void)session;
+    if (stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+        (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+        http2_stream_shut(stream);
+    return 0;
 }
 
 static struct http2_stream *take_ready(struct http2 *connection)
@@ -666,7 +449,7 @@ static void begin_closing(struct http_connection *base)
     connection->is_noticed = true;
     if (nghttp2_submit_shutdown_notice(connection->session) != 0 ||
         nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE,
-                            (const uint8_t *)NOTICE_OPAQUE) != 0)
+                            (const uint8_t *)HTTP2_NOTICE) != 0)
         stream_abort(connection->below); /* no memory */
     http2_call(connection);
 }
@@ -677,15 +460,8 @@ static int set_callbacks(nghttp2_session_callbacks **ret_callbacks)
 
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return -ENOMEM;
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    http2_set_receiving(callbacks);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
     *ret_callbacks = callbacks;
     return 0;

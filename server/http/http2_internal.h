@@ -1,5 +1,5 @@
 /*
- * server/http/http2_internal.h - what http2.c, http2_stream.c and http2_message.c share; nobody else
+ * server/http/http2_internal.h - what http2*.c share; nobody else
  * includes it.
  *
  * Life     a struct http2_stream lives from the first byte of a request's head until nghttp2 has closed the
@@ -23,6 +23,8 @@
 #include "server/net/held.h"
 #include "server/net/stream.h"
 #include "server/net/timer.h"
+
+#define HTTP2_NOTICE "drain..." /* opaque data of the PING behind the first GOAWAY */
 
 enum http2_state {
     HTTP2_HEAD,
@@ -95,6 +97,12 @@ static inline struct http2_stream *http2_stream_of(const struct stream *stream)
     return (struct http2_stream *)(uintptr_t)stream;
 }
 
+/* NULL: unknown, or being refused. */
+static inline struct http2_stream *http2_find(struct http2 *connection, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(connection->session, id);
+}
+
 /* --- http2.c --- */
 /* It is looked at in the next flush, which comes by the end of this turn or of the next. */
 void http2_need(struct http2_stream *stream);
@@ -102,6 +110,9 @@ void http2_need(struct http2_stream *stream);
 void http2_call(struct http2 *connection);
 void http2_reset(struct http2_stream *stream, uint32_t error_code);
 void http2_start_timer(struct http2 *connection, struct timer *timer, int64_t delay_ns);
+
+/* --- http2_receive.c --- */
+void http2_set_receiving(nghttp2_session_callbacks *callbacks);
 
 /* --- http2_stream.c --- */
 /* NULL: no memory. */
