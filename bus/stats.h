@@ -100,6 +100,9 @@ enum {
     X(STAT_CLIENTS, 1, GAUGE, NONE, COUNT, false, "", "All of the next row, for those who ask often") \
     X(STAT_CLIENTS_OF, STAT_PROTOCOL_CLIENTS, GAUGE, PROTOCOL, COUNT, true, "clients", "Clients: WebSockets, event streams, raw TCP connections") \
     X(STAT_CONNECTIONS, 1, GAUGE, NONE, COUNT, true, "connections", "Open sockets, idle HTTP ones too; not those being refused") \
+    X(STAT_BUSY, 1, GAUGE, NONE, COUNT, false, "", "HTTP connections with a request under way, for the drain") \
+    X(STAT_LEFT_CLEAN, 1, COUNTER, NONE, COUNT, false, "", "Clients that have left in a drain") \
+    X(STAT_LEFT_FORCED, 1, COUNTER, NONE, COUNT, false, "", "Clients that were cut off in a drain") \
     X(STAT_SUBSCRIPTIONS, 1, GAUGE, NONE, COUNT, true, "subscriptions", "Subscriptions, live and lagging") \
     X(STAT_LAGGING, 1, GAUGE, NONE, COUNT, true, "lagging_subscriptions", "Subscriptions that are fed from the log") \
     X(STAT_QUEUED_BYTES, 1, GAUGE, NONE, BYTES, true, "queued_bytes", "Bytes in output queues") \

@@ -36,6 +36,12 @@ static void log_closing(enum log_event event, const char *why, uint64_t clients)
                "shutdown: %s, %" PRIu64 " connections left are closed", why, clients);
 }
 
+/* Clients, and whoever else has a request under way. */
+static uint64_t count_left(const struct bus *bus)
+{
+    return stat_sum(bus, STAT_CLIENTS) + stat_sum(bus, STAT_BUSY);
+}
+
 void drain_begin(struct drain *drain, struct bus *bus, const struct config *config, int64_t now_ns)
 {
     CHECK(drain->begun_ns == 0);
@@ -46,7 +52,7 @@ void drain_begin(struct drain *drain, struct bus *bus, const struct config *conf
         .report_ns = now_ns + DRAIN_REPORT_NS,
         .is_accepting = config->drain_accept > 0,
     };
-    log_begun(stat_sum(bus, STAT_CLIENTS), seconds((int64_t)config->drain_timeout));
+    log_begun(count_left(bus), seconds((int64_t)config->drain_timeout));
     bus_set_phase(bus, BUS_DRAINING, drain->deadline_ns);
 }
 
@@ -60,7 +66,7 @@ void drain_cut_short(struct drain *drain, struct bus *bus, int64_t now_ns)
 {
     if (drain->closing_until_ns != 0)
         return;
-    log_closing(LOG_SHUTDOWN_HURRIED, "asked again", stat_sum(bus, STAT_CLIENTS));
+    log_closing(LOG_SHUTDOWN_HURRIED, "asked again", count_left(bus));
     close_all(drain, bus, now_ns);
 }
 
@@ -84,7 +90,7 @@ static void report(struct drain *drain, uint64_t left, int64_t now_ns)
 
 bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
 {
-    uint64_t left = stat_sum(bus, STAT_CLIENTS);
+    uint64_t left = count_left(bus);
 
     if (drain->closing_until_ns != 0)
         return left == 0 || now_ns >= drain->closing_until_ns;
@@ -100,6 +106,35 @@ bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns)
     if (now_ns >= drain->report_ns)
         report(drain, left, now_ns);
     return false;
+}
+
+void drain_lose(struct drain *drain, const struct bus *bus, const char *child, uint64_t lost)
+{
+    uint64_t left = stat_sum(bus, STAT_CLIENTS);
+    const struct log_field fields[] = {
+        log_told(log_text(LOG_FIELD_CHILD, child)),
+        log_told(log_u64(LOG_FIELD_LOST, lost)),
+        log_told(log_u64(LOG_FIELD_CONNECTIONS, left)),
+    };
+
+    drain->lost += lost;
+    if (lost > 0)
+        log_fields(LOG_LEVEL_WARNING, LOG_SHUTDOWN_LOST, fields, 3,
+                   "%" PRIu64 " clients were lost with %s, %" PRIu64 " remain", lost, child, left);
+}
+
+void drain_log_left(const struct drain *drain, const struct bus *bus)
+{
+    uint64_t clean = stat_sum(bus, STAT_LEFT_CLEAN);
+    uint64_t forced = stat_sum(bus, STAT_LEFT_FORCED) + drain->lost;
+    const struct log_field fields[] = {
+        log_told(log_u64(LOG_FIELD_CLEAN, clean)),
+        log_told(log_u64(LOG_FIELD_FORCED, forced)),
+    };
+
+    log_fields(LOG_LEVEL_INFO, LOG_SHUTDOWN_LEFT, fields, 2,
+               "shutdown: all clients are gone, %" PRIu64 " clean, %" PRIu64 " forced", clean,
+               forced);
 }
 
 int64_t drain_due_ns(const struct drain *drain)

@@ -25,6 +25,7 @@ struct drain {
     int64_t deadline_ns;
     int64_t report_ns;
     int64_t closing_until_ns; /* 0: not closing yet */
+    uint64_t lost;            /* clients of workers that have died in it */
     bool is_accepting;        /* drain_accept is not over */
 };
 
@@ -32,6 +33,13 @@ struct drain {
 void drain_begin(struct drain *drain, struct bus *bus, const struct config *config, int64_t now_ns);
 /* Ends the wait as the deadline would: a second signal. */
 void drain_cut_short(struct drain *drain, struct bus *bus, int64_t now_ns);
+/*
+ * @child, a worker by its name, has died in the drain, and @lost clients with it; its slot counts
+ * none any more. Logs it, if there were any.
+ */
+void drain_lose(struct drain *drain, const struct bus *bus, const char *child, uint64_t lost);
+/* The workers have ended: logs how their clients have left. */
+void drain_log_left(const struct drain *drain, const struct bus *bus);
 /* True when nobody is left to wait for. */
 bool drain_step(struct drain *drain, struct bus *bus, int64_t now_ns);
 /* When drain_step has something to do of its own accord, at the latest. */

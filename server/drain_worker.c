@@ -37,12 +37,16 @@ static void log_remaining(uint64_t count)
 
 void drain_on_left(void *user, const struct client *client)
 {
-    const struct worker *worker = user;
+    struct worker *worker = user;
 
     if (worker->config->log_connections)
         client_log_left(worker->index, client);
-    if (worker->drain.phase >= BUS_DRAINING)
-        log_remaining(stat_sum(worker->bus, STAT_CLIENTS));
+    if (bus_phase(worker->bus) < BUS_DRAINING)
+        return;
+    stat_add(worker->bus, worker->slot, client->was_cut ? STAT_LEFT_FORCED : STAT_LEFT_CLEAN, 1);
+    if (worker->drain.walk == DRAIN_WALK_SPREAD && !client->is_dismissed)
+        worker->drain.spread_gone++;
+    log_remaining(stat_sum(worker->bus, STAT_CLIENTS));
 }
 
 /* --- walks --------------------------------------------------------------------------------------- */
@@ -51,15 +55,16 @@ static void warn_client(void *user, struct client *client)
 {
     const struct worker *worker = user;
 
-    if (client->warned != 0)
+    if (client->is_warned)
         return;
-    client->warned = 1;
+    client->is_warned = true;
     client->operations->warn(client, service_remaining_seconds(&worker->service));
 }
 
 static void close_client(void *user, struct client *client)
 {
     (void)user;
+    client->is_dismissed = true;
     client->operations->close(client);
 }
 
@@ -79,39 +84,52 @@ void drain_worker_end(struct worker *worker)
 
 static void begin_spread(struct worker *worker)
 {
-    worker->drain.spread_begun_ns = clock_boottime_ns();
     worker->drain.spread_count = worker->service.clients.count;
-    worker->drain.spread_closed = 0;
+    worker->drain.spread_gone = 0;
     begin_walk(worker, DRAIN_WALK_SPREAD);
 }
 
-/* How many of them should have been closed by now; all, once the time is over. */
+/* When this worker's closings come between those of the others: 0 to 1. */
+static double spread_phase(const struct worker *worker)
+{
+    return ((double)worker->index + 0.5) / (double)worker->config->workers;
+}
+
+/* How many of them should be gone by now; all, once the time is over. */
 static size_t spread_due(const struct worker *worker)
 {
     int64_t spread_ns = (int64_t)worker->config->drain_spread;
-    int64_t elapsed_ns = clock_boottime_ns() - worker->drain.spread_begun_ns;
+    int64_t elapsed_ns = clock_boottime_ns() - worker->drain.accept_until_ns;
     size_t count = worker->drain.spread_count;
 
     if (elapsed_ns >= spread_ns)
         return count;
-    /* The first goes at once, the last at the end. */
-    return (size_t)((double)count * ((double)elapsed_ns / (double)spread_ns));
+    return (size_t)((double)count * ((double)elapsed_ns / (double)spread_ns) +
+                    spread_phase(worker));
+}
+
+/* When the next one is due. */
+static int64_t spread_next_ns(const struct worker *worker)
+{
+    const struct worker_drain *drain = &worker->drain;
+    double turn = (double)(drain->spread_gone + 1) - spread_phase(worker);
+
+    return drain->accept_until_ns +
+           (int64_t)((double)worker->config->drain_spread * (turn / (double)drain->spread_count));
 }
 
 static bool step_spread(struct worker *worker)
 {
     struct worker_drain *drain = &worker->drain;
     size_t due = spread_due(worker);
-    size_t step = due - drain->spread_closed;
+    size_t step = due > drain->spread_gone ? due - drain->spread_gone : 0;
 
     step = step > DRAIN_STEP ? DRAIN_STEP : step;
-    if (step == 0 && drain->spread_closed < drain->spread_count)
+    if (step == 0 && drain->spread_gone < drain->spread_count)
         return false;
-    if (step == 0 || clients_walk(&drain->place, step, close_client, worker) != 0) {
+    drain->spread_gone += step;
+    if (step == 0 || clients_walk(&drain->place, step, close_client, worker) != 0)
         begin_walk(worker, DRAIN_WALK_CLOSE); /* who has come meanwhile */
-        return true;
-    }
-    drain->spread_closed += step;
     return true;
 }
 
@@ -132,9 +150,24 @@ static bool step_walk(struct worker *worker)
 
 /* --- phases --------------------------------------------------------------------------------------- */
 
+/*
+ * When newcomers are refused. From when the drain began for all: a worker that is started in the
+ * middle of it has no time of its own.
+ */
+static int64_t accept_until_ns(const struct worker *worker)
+{
+    const struct config *config = worker->config;
+
+    return bus_drain_deadline_ns(worker->bus) - (int64_t)config->drain_timeout +
+           (int64_t)config->drain_accept;
+}
+
 void drain_worker_notice(struct worker *worker)
 {
-    if (bus_phase(worker->bus) < BUS_DRAINING || worker->config->drain_accept > 0)
+    enum bus_phase phase = bus_phase(worker->bus);
+
+    if (phase < BUS_DRAINING ||
+        (phase == BUS_DRAINING && clock_boottime_ns() < accept_until_ns(worker)))
         return;
     worker->service.is_refusing = true;
     http_begin_closing(&worker->http);
@@ -161,8 +194,8 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
     case BUS_RUNNING:
         break;
     case BUS_DRAINING:
-        drain->accept_until_ns = now_ns + (int64_t)worker->config->drain_accept;
-        drain->client_count = worker->service.clients.count;
+        drain->accept_until_ns = accept_until_ns(worker);
+        drain->left_count = SIZE_MAX; /* the master has looked at what there was before this turn */
         begin_walk(worker, DRAIN_WALK_WARN);
         break;
     case BUS_CLOSING:
@@ -181,14 +214,19 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
     }
 }
 
+static uint32_t count_busy(const struct worker *worker)
+{
+    return worker->http.busy_count + worker->http_full.busy_count;
+}
+
 /* The master ends the drain when nobody is left. */
 static void tell_master(struct worker *worker)
 {
-    size_t count = worker->service.clients.count;
+    size_t count = worker->service.clients.count + count_busy(worker);
 
-    if (count < worker->drain.client_count)
+    if (count < worker->drain.left_count)
         wake_slot(worker->bus, BUS_SLOT_MASTER);
-    worker->drain.client_count = count;
+    worker->drain.left_count = count;
 }
 
 static void begin_due(struct worker *worker)
@@ -215,14 +253,17 @@ static void begin_due(struct worker *worker)
 bool drain_worker_turn(struct worker *worker)
 {
     enum bus_phase phase = bus_phase(worker->bus);
+    bool is_new = phase != worker->drain.phase;
 
-    if (phase != worker->drain.phase)
+    stat_set(worker->bus, worker->slot, STAT_BUSY, count_busy(worker)); /* before it can be told */
+    if (is_new)
         enter_phase(worker, phase);
     if (phase < BUS_DRAINING)
         return false;
     begin_due(worker);
     tell_master(worker);
-    return step_walk(worker);
+    /* What was published before it is delivered before anybody is told to go. */
+    return is_new || step_walk(worker);
 }
 
 int64_t drain_worker_sleep_ns(const struct worker *worker)
@@ -236,12 +277,9 @@ int64_t drain_worker_sleep_ns(const struct worker *worker)
     if (drain->phase == BUS_STOPPING)
         sleep_ns = drain->stop_by_ns - now_ns;
     if (drain->walk == DRAIN_WALK_SPREAD && drain->spread_count > 0) {
-        int64_t spread_ns = (int64_t)worker->config->drain_spread;
-        int64_t next_ns = drain->spread_begun_ns +
-                          (int64_t)((double)spread_ns * ((double)(drain->spread_closed + 1) /
-                                                         (double)drain->spread_count));
+        int64_t spread_ns = spread_next_ns(worker) - now_ns;
 
-        sleep_ns = next_ns - now_ns < sleep_ns ? next_ns - now_ns : sleep_ns;
+        sleep_ns = spread_ns < sleep_ns ? spread_ns : sleep_ns;
     }
     return sleep_ns > 0 ? sleep_ns : 0;
 }

@@ -3,6 +3,10 @@
  *
  * It follows the phase in the ring's header (bus/slots.h); drain_master.h sets it. Clients are
  * visited in steps of DRAIN_STEP per turn, so that those who work on are not held up.
+ * Spread   all workers' times run from the drain's begin, as the ring tells it, so that one which is
+ *          started in the middle is no younger; and each closes its clients at a phase of its own,
+ *          so that those of several do not go in pairs. Who leaves by himself counts as closed: the
+ *          others keep their turn.
  * Units    ns of CLOCK_BOOTTIME.
  * Callers  worker.c, once per turn, after the flush.
  */
@@ -36,12 +40,11 @@ struct worker_drain {
     enum bus_phase phase; /* as last seen */
     enum drain_walk walk;
     struct clients_walk place; /* where it stands */
-    int64_t accept_until_ns;
-    int64_t spread_begun_ns;
+    int64_t accept_until_ns;   /* then the spread begins, too */
     int64_t stop_by_ns;
     size_t spread_count; /* clients when it began */
-    size_t spread_closed;
-    size_t client_count; /* as the master was last told of */
+    size_t spread_gone;  /* of them: closed by it, or gone before */
+    size_t left_count;   /* clients and busy connections, as the master was last told */
     bool has_refused;    /* drain_accept is over, and who was there has been told */
     bool has_spread;     /* the closing over drain_spread has begun */
     bool has_newcomers;  /* some came since, and have not been warned */

@@ -27,9 +27,11 @@
     X(LOG_CLIENT_LEFT,       "client_left",         BOUNDED, "client protocol name peer seconds messages_in messages_out bytes_in bytes_out reason close_code", "a client has gone") \
     X(LOG_SHUTDOWN_BEGUN,    "shutdown_begun",      EVERY,   "connections deadline_seconds", "a drain begins") \
     X(LOG_SHUTDOWN_CLIENT,   "shutdown_client",     EVERY,   "connections", "a client has left in a drain") \
+    X(LOG_SHUTDOWN_LOST,     "shutdown_lost",       EVERY,   "child lost connections", "clients were lost with their worker in a drain") \
     X(LOG_SHUTDOWN_PROGRESS, "shutdown_progress",   EVERY,   "connections elapsed_seconds remaining_seconds", "how the drain stands, every 10 s") \
     X(LOG_SHUTDOWN_HURRIED,  "shutdown_hurried",    EVERY,   "connections", "asked again: whoever is left is closed") \
     X(LOG_SHUTDOWN_DEADLINE, "shutdown_deadline",   EVERY,   "connections", "the time is over: whoever is left is closed") \
+    X(LOG_SHUTDOWN_LEFT,     "shutdown_left",       EVERY,   "clean forced", "all clients of a drain are gone") \
     X(LOG_SHUTDOWN_DONE,     "shutdown_done",       EVERY,   "", "everything is committed") \
     X(LOG_SHUTDOWN_UNCOMMITTED, "shutdown_uncommitted", EVERY, "", "the ring keeps what could not be committed") \
     X(LOG_STORE_CREATED,     "store_created",       BOUNDED, "data", "a new, empty store begins") \
@@ -52,6 +54,7 @@
     X(LOG_FIELD_BYTES_OUT,         "bytes_out",         "sent on it, likewise") \
     X(LOG_FIELD_CHILD,             "child",             "the process that it is about: worker 0, store writer") \
     X(LOG_FIELD_CHILD_PID,         "child_pid",         "its pid") \
+    X(LOG_FIELD_CLEAN,             "clean",             "clients that left in a drain by themselves, or when they were asked to") \
     X(LOG_FIELD_CLIENT,            "client",            "a client's id for sluicectl kick: its worker, and a number never used again there") \
     X(LOG_FIELD_CLOSE_CODE,        "close_code",        "of a WebSocket's close frame, if there was one with a code") \
     X(LOG_FIELD_CONNECTIONS,       "connections",       "clients of the whole server that are left") \
@@ -61,6 +64,8 @@
     X(LOG_FIELD_DISK_FREE_BYTES,   "disk_free_bytes",   "on the store's file system") \
     X(LOG_FIELD_ELAPSED_SECONDS,   "elapsed_seconds",   "since the drain began") \
     X(LOG_FIELD_EPOCH,             "epoch",             "the log's, as clients see it") \
+    X(LOG_FIELD_FORCED,            "forced",            "clients that were cut off in a drain, or lost with their worker") \
+    X(LOG_FIELD_LOST,              "lost",              "clients that went with a process") \
     X(LOG_FIELD_MAP_BYTES,         "map_bytes",         "the store's largest size") \
     X(LOG_FIELD_MAP_USED_BYTES,    "map_used_bytes",    "what of it is in use") \
     X(LOG_FIELD_MESSAGES_IN,       "messages_in",       "messages that the client has sent") \

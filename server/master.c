@@ -14,6 +14,7 @@
 #include "bus/hash_counts.h"
 #include "bus/role.h"
 #include "bus/shm.h"
+#include "bus/stats.h"
 #include "bus/test_point.h"
 #include "bus/wake.h"
 #include "server/clock.h"
@@ -167,6 +168,8 @@ static void bury(struct master *master, struct child *child, int status)
     struct bus *bus = master->heritage.bus;
     pid_t pid = child->pid;
     bool is_expected = child->state == CHILD_RETIRING;
+    uint64_t client_count = stat_get(bus, child->slot, STAT_CLIENTS);
+    char name[NAME_BYTES];
 
     TEST_POINT(BURIAL_REAPED);
     child->pid = 0;
@@ -183,6 +186,10 @@ static void bury(struct master *master, struct child *child, int status)
                                 .is_expected = is_expected,
                                 .is_hopeless = is_hopeless(master, status),
                             });
+    if (bus_phase(bus) >= BUS_DRAINING) {
+        child_name(child, name, sizeof name);
+        drain_lose(&master->drain, bus, name, client_count);
+    }
     judge_death(master, child, status);
 }
 
@@ -330,6 +337,14 @@ static void step_draining(struct master *master)
         stop(master);
 }
 
+static void step_stopping(struct master *master)
+{
+    if (has_processes(master))
+        return;
+    drain_log_left(&master->drain, master->heritage.bus);
+    master->stage = MASTER_COMMITTING;
+}
+
 /* Retires the writer once it runs: one that rests must first come back to commit the rest. */
 static void step_committing(struct master *master)
 {
@@ -383,8 +398,7 @@ static void step(struct master *master)
         step_draining(master);
         break;
     case MASTER_STOPPING:
-        if (!has_processes(master))
-            master->stage = MASTER_COMMITTING;
+        step_stopping(master);
         break;
     case MASTER_COMMITTING:
         step_committing(master);
@@ -414,6 +428,8 @@ static void request_stop(struct master *master)
     switch (master->stage) {
     case MASTER_RECOVERING:
     case MASTER_RENEWING:
+        if (!master->is_ending)
+            log_info(LOG_SHUTDOWN_BEGUN, "shutdown: asked to end before the store was recovered");
         master->is_ending = true;
         break;
     case MASTER_OPENING:
@@ -465,30 +481,42 @@ static void on_wake(struct loop_source *source, uint32_t events)
     wake_done(master->heritage.bus, BUS_SLOT_MASTER);
 }
 
-static int open_signals(struct master *master)
+/* From now on they wait for open_signals: the start is never cut off in the middle. */
+static void hold_signals(sigset_t *ret_set)
 {
     static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
-    sigset_t set;
 
-    (void)sigemptyset(&set);
+    (void)sigemptyset(ret_set);
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
-        (void)sigaddset(&set, wanted[i]);
-    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail */
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return -errno;
-    master->signal_source.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        (void)sigaddset(ret_set, wanted[i]);
+    (void)signal(SIGPIPE, SIG_IGN);              /* cannot fail */
+    (void)sigprocmask(SIG_BLOCK, ret_set, NULL); /* likewise */
+}
+
+/* A start that has failed: whether nobody wants it any more. */
+static bool is_stop_held(void)
+{
+    sigset_t held;
+
+    return sigpending(&held) == 0 &&
+           (sigismember(&held, SIGTERM) == 1 || sigismember(&held, SIGINT) == 1);
+}
+
+static int open_signals(struct master *master, const sigset_t *set)
+{
+    master->signal_source.fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (master->signal_source.fd < 0)
         return -errno;
     master->signal_source.on_event = on_signal;
     return loop_watch(master->loop, &master->signal_source, EPOLLIN);
 }
 
-static int open_master(struct master *master)
+static int open_master(struct master *master, const sigset_t *signals)
 {
     int rc = loop_open(&master->loop);
 
     if (rc == 0)
-        rc = open_signals(master);
+        rc = open_signals(master, signals);
     if (rc != 0)
         return rc;
     master->wake_source.fd = wake_fd(master->heritage.bus, BUS_SLOT_MASTER);
@@ -576,15 +604,17 @@ static void end_children(struct master *master)
 int master_main(const struct config *config, struct model *model)
 {
     struct master master = {.stage = MASTER_RECOVERING, .signal_source = {.fd = -1}};
+    sigset_t signals;
     int rc;
 
+    hold_signals(&signals);
     role_set(ROLE_MASTER);
     title_set("sluice: master");
     log_set_process("master");
     notify_open(&master.notify);
     rc = heritage_open(config, model, &master.heritage);
     if (rc == 0) {
-        rc = open_master(&master);
+        rc = open_master(&master, &signals);
         if (rc != 0)
             log_error(LOG_START_FAILED, "cannot start: %s", strerror(-rc));
     }
@@ -598,5 +628,7 @@ int master_main(const struct config *config, struct model *model)
     loop_close(master.loop);
     notify_close(&master.notify);
     heritage_close(&master.heritage);
-    return rc == 0 ? master.exit_status : EXIT_FAILED;
+    if (rc != 0)
+        return is_stop_held() ? EXIT_DONE : EXIT_FAILED;
+    return master.exit_status;
 }

@@ -110,6 +110,7 @@ struct http_server {
     struct http_connection *connections; /* without those in `waiting` */
     struct http_connection *waiting;
     uint32_t waiting_count;
+    uint32_t busy_count; /* requests under way on connections opened before a drain began */
     uint32_t timer_kind; /* plus 1; 0: not registered yet. So are the others. */
     uint32_t http2_timer_kind;
     uint32_t stream_timer_kind;

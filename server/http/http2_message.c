@@ -42,6 +42,7 @@ static void free_exchange(struct http2_stream *stream)
     struct exchange2 *exchange = stream->exchange;
 
     stream->exchange = NULL;
+    http_connection_count_busy(&stream->connection->base, false);
     body_done(&exchange->body);
     budget_give(server_of(stream)->budget, exchange->charged_bytes);
     free(exchange->head);
@@ -70,6 +71,7 @@ bool http2_message_begin(struct http2_stream *stream)
            sizeof *exchange - offsetof(struct exchange2, stream));
     exchange->stream = stream;
     stream->exchange = exchange;
+    http_connection_count_busy(&stream->connection->base, true);
     return true;
 }
 

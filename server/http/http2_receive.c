@@ -212,7 +212,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
     if (stream == NULL)
         return 0;
     stream->is_gone = true;
-    http2_stream_close(stream, stream->is_shut && stream->has_ended ? STREAM_CLOSED_BY_US
+    http2_stream_close(stream, stream->is_shut && stream->has_ended ? STREAM_CLOSED_BY_BOTH
                                                                     : STREAM_CLOSED_BY_PEER);
     http2_need(stream);
     return 0;

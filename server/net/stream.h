@@ -62,7 +62,8 @@ enum {
 
 enum stream_close_reason {
     STREAM_CLOSED_BY_PEER, /* end of input after which we closed, or reset, or out of reach */
-    STREAM_CLOSED_BY_US,
+    STREAM_CLOSED_BY_US,   /* aborted, or finished and the peer's end has not come */
+    STREAM_CLOSED_BY_BOTH, /* finished, and the peer's end has come */
     STREAM_CLOSED_STALLED, /* the peer took too little of what waited for it, or nothing */
     STREAM_CLOSED_ERROR,   /* its errno: tcp_error */
 };

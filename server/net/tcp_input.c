@@ -103,7 +103,7 @@ static void on_input_end(struct tcp_stream *tcp)
     tcp->has_ended = true;
     tcp->is_readable = false;
     if (tcp->is_shut)
-        tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
+        tcp_close(tcp, STREAM_CLOSED_BY_BOTH, 0);
     else if (stream->is_finishing)
         return; /* closed when the rest has been sent */
     else if (stream->handlers->on_end != NULL)

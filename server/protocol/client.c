@@ -99,6 +99,7 @@ void client_give_reason(struct client *client, enum stat_close_reason reason)
 
 void client_give_stream_reason(struct client *client, enum stream_close_reason reason)
 {
+    client->was_cut = reason != STREAM_CLOSED_BY_PEER && reason != STREAM_CLOSED_BY_BOTH;
     switch (reason) {
     case STREAM_CLOSED_BY_PEER:
         client_give_reason(client, STAT_CLOSED_GONE);
@@ -106,6 +107,7 @@ void client_give_stream_reason(struct client *client, enum stream_close_reason r
     case STREAM_CLOSED_STALLED:
         client_give_reason(client, STAT_CLOSED_STALLED);
         break;
+    case STREAM_CLOSED_BY_BOTH:
     case STREAM_CLOSED_BY_US: /* whoever closes it otherwise says why */
     case STREAM_CLOSED_ERROR:
     default:

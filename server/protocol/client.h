@@ -64,13 +64,15 @@ struct client_operations {
 struct client {
     const struct client_operations *operations;
     struct client *next;
-    struct client **link; /* what points at this client */
-    int64_t joined_ns;    /* CLOCK_MONOTONIC */
-    uint64_t messages_in; /* its protocol counts */
-    uint32_t number;      /* of this worker's clients and those of workers before it, from 1 */
-    uint16_t close_code;  /* of its WebSocket's end; 0: there was none */
-    uint8_t warned;       /* the drain that has warned it: 0 none */
-    uint8_t reason : 7;   /* enum stat_close_reason */
+    struct client **link;  /* what points at this client */
+    int64_t joined_ns;     /* CLOCK_MONOTONIC */
+    uint64_t messages_in;  /* its protocol counts */
+    uint32_t number;       /* of this worker's clients and those of workers before it, from 1 */
+    uint16_t close_code;   /* of its WebSocket's end; 0: there was none */
+    bool is_warned : 1;    /* the drain has told it */
+    bool is_dismissed : 1; /* the drain has asked it to go */
+    bool was_cut : 1;      /* its connection was ended by us: no answer to our goodbye had come */
+    uint8_t reason : 7;    /* enum stat_close_reason */
     bool has_reason : 1;
 };
 
@@ -104,7 +106,7 @@ void client_leave(struct clients *clients, struct client *client);
 void client_describe(const struct client *client, struct client_view *ret_view);
 /* Why it is about to leave; the first that is said counts. Unsaid: STAT_CLOSED_GONE. */
 void client_give_reason(struct client *client, enum stat_close_reason reason);
-/* The same from on_close of a client without a WebSocket. */
+/* The same, and whether it was cut, from on_close of a client without a WebSocket. */
 void client_give_stream_reason(struct client *client, enum stream_close_reason reason);
 /* For `describe`: what its stream tells. */
 void client_view_stream(struct client_view *view, const struct stream *stream);

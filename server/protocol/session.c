@@ -48,6 +48,7 @@ void session_closed(struct session *session, enum websocket_end end, int code)
         [WEBSOCKET_END_NONE] = STAT_CLOSED_ERROR,
         [WEBSOCKET_END_BY_PEER] = STAT_CLOSED_CLIENT,
         [WEBSOCKET_END_BY_USER] = STAT_CLOSED_ERROR, /* session_close_because has said another */
+        [WEBSOCKET_END_UNANSWERED] = STAT_CLOSED_ERROR,
         [WEBSOCKET_END_LOST] = STAT_CLOSED_GONE,
         [WEBSOCKET_END_PING_TIMEOUT] = STAT_CLOSED_PING_TIMEOUT,
         [WEBSOCKET_END_STALLED] = STAT_CLOSED_STALLED,
@@ -58,6 +59,9 @@ void session_closed(struct session *session, enum websocket_end end, int code)
         [WEBSOCKET_END_FAILED] = STAT_CLOSED_ERROR,
     };
 
+    session->client.was_cut = end == WEBSOCKET_END_UNANSWERED ||
+                              end == WEBSOCKET_END_PING_TIMEOUT || end == WEBSOCKET_END_STALLED ||
+                              end == WEBSOCKET_END_FAILED;
     client_give_reason(&session->client, (enum stat_close_reason)reasons[end]);
     if (code != WEBSOCKET_NO_STATUS && code != WEBSOCKET_ABNORMAL)
         session->client.close_code = (uint16_t)code;

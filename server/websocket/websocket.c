@@ -424,6 +424,7 @@ static enum websocket_end end_of_stream(enum stream_close_reason reason)
         return WEBSOCKET_END_LOST;
     case STREAM_CLOSED_STALLED:
         return WEBSOCKET_END_STALLED;
+    case STREAM_CLOSED_BY_BOTH:
     case STREAM_CLOSED_BY_US:
     case STREAM_CLOSED_ERROR:
     default:
@@ -437,6 +438,8 @@ static void on_close(void *user, enum stream_close_reason reason)
     int code = websocket->state == STATE_DONE ? websocket->close_code : WEBSOCKET_ABNORMAL;
 
     note_end(websocket, end_of_stream(reason));
+    if (websocket->state == STATE_CLOSING && reason != STREAM_CLOSED_BY_PEER)
+        websocket->end = WEBSOCKET_END_UNANSWERED;
     timer_stop(&websocket->timer);
     give_back_message(websocket);
     websocket->set->open_count--;

@@ -59,7 +59,8 @@ enum {
 enum websocket_end {
     WEBSOCKET_END_NONE,         /* still open */
     WEBSOCKET_END_BY_PEER,      /* its close frame */
-    WEBSOCKET_END_BY_USER,      /* websocket_close */
+    WEBSOCKET_END_BY_USER,      /* websocket_close, and the peer has answered or gone */
+    WEBSOCKET_END_UNANSWERED,   /* websocket_close, and in time neither has come */
     WEBSOCKET_END_LOST,         /* the connection ended or broke without a close frame */
     WEBSOCKET_END_PING_TIMEOUT, /* no sign of life in time */
     WEBSOCKET_END_STALLED,      /* it took nothing of its output: STREAM_CLOSED_STALLED */

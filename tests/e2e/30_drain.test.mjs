@@ -1,9 +1,33 @@
 // SIGTERM and SIGINT: clients are warned, newcomers refused, work goes on (DESIGN section 7).
+import { OPCODE, frame } from './lib/frames.mjs';
+import { graphqlEvents, MESSAGE_ADDED, OLD_WS, TRANSPORT_WS } from './lib/graphql.mjs';
+import { startRaw } from './lib/line.mjs';
+import { isAlive, kill } from './lib/processes.mjs';
 import { assertError } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
 
 const isShutdown = { type: 'shutdown', message: 'Server is shutting down' };
+
+/** How the log says that the clients have left: [clean, forced]. */
+function howTheyLeft(server) {
+  const lines = [...server.stderr.matchAll(/all clients are gone, (\d+) clean, (\d+) forced/g)];
+  assert.equal(lines.length, 1, server.recentLog());
+  return [Number(lines[0][1]), Number(lines[0][2])];
+}
+
+/** A broker client on each worker, and no other client. */
+async function oneOnEachWorker(server) {
+  const clients = await server.onEachWorker(() => server.broker());
+  for (const client of server.clients) {
+    if (!clients.includes(client)) {
+      client.terminate();
+    }
+  }
+  const isAlone = async () => (await server.health()).active_connections === clients.length;
+  await until(isAlone, { what: 'the end of all others' });
+  return clients;
+}
 
 async function untilDraining(server) {
   await until(async () => (await server.request('GET', '/health')).status === 503, {
@@ -76,12 +100,22 @@ test('newcomers are refused, each in its protocol', async ({ start }) => {
     const late = await server.socket(target);
     assert.equal(await late.closeCode(), 1001, target);
   }
+  for (const protocol of [TRANSPORT_WS, OLD_WS]) {
+    const late = await server.socket('/graphql', { protocols: [protocol] });
+    assert.equal(await late.closeCode(), 1001, protocol);
+  }
 
   // EventSource gives up for good on anything but 200.
-  const stream = await server.events('/topics/news');
-  assert.equal(stream.status, 200);
-  assert.match((await stream.next()).retry, /^\d+$/);
-  await stream.ended;
+  for (const open of [
+    () => server.events('/topics/news'),
+    () => graphqlEvents(server, MESSAGE_ADDED),
+  ]) {
+    const stream = await open();
+    assert.equal(stream.status, 200);
+    assert.match((await stream.next()).retry, /^\d+$/);
+    await stream.ended;
+    assert.deepEqual(stream.queue, []);
+  }
 
   for (const [method, target] of [
     ['GET', '/topics'],
@@ -144,6 +178,55 @@ test('connections opened before are served; an idle one holds nothing up', async
   assert.equal(await server.end(), 0);
 });
 
+test('a request under way is answered, though no client is left to wait for', async ({ start }) => {
+  const server = await start();
+  const body = '"published at the very end"';
+  const busy = await server.raw();
+  busy.write(
+    `POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  assert.equal((await busy.response()).status, 100);
+  server.signal('SIGTERM');
+  await server.logged(/shutdown: draining 1 connections/);
+  await untilDraining(server);
+  busy.write(body);
+  const answer = await busy.response();
+  assert.equal(answer.status, 201);
+  assert.equal(answer.headers.connection, 'close');
+  assert.equal(await busy.rest(), '');
+  assert.equal(await server.end(), 0);
+  await server.restart();
+  assert.equal((await server.history('news')).events[0].data, JSON.parse(body));
+});
+
+test('a request that never becomes whole holds the drain up no longer than a second signal', async ({
+  start,
+}) => {
+  const server = await start();
+  const busy = await server.raw();
+  busy.write('POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n');
+  await busy.response();
+  server.signal('SIGTERM');
+  await server.logged(/shutdown: draining 1 connections/);
+  server.signal('SIGTERM');
+  await server.logged(/asked again, 1 connections left/);
+  assert.equal(await server.end(), 0);
+});
+
+test('a message in fragments that began before the drain is taken in it', async ({ start }) => {
+  const server = await start();
+  const [sender, other] = [await server.room('sender'), await server.room('other')];
+  sender.socket.write(frame(OPCODE.TEXT, 'begun before, ', { fin: false }));
+  server.signal('SIGTERM');
+  await other.next(isShutdown);
+  sender.socket.write(frame(OPCODE.CONTINUATION, 'finished in it'));
+  assert.equal((await other.next({ type: 'message' })).data, 'begun before, finished in it');
+  server.signal('SIGTERM');
+  assert.equal(await sender.closeCode(), 1001);
+  assert.equal(await server.end(), 0);
+});
+
 test('what was published before and in a drain is there afterwards, in the same epoch', async ({
   start,
 }) => {
@@ -196,6 +279,54 @@ test('at the deadline a client that does not answer the close is cut off', async
   client.socket.pause();
   server.signal('SIGTERM');
   assert.equal(await server.end(), 0);
+});
+
+test('the log counts who went when asked, and who had to be cut off', async ({ start }) => {
+  const { server, connect } = await startRaw(start, { workers: 2, args: ['--drain-timeout', '2s'] });
+  const goodbye = await server.broker();
+  const answering = [await server.room(), await server.broker(), await server.socket('/graphql', {
+    protocols: [TRANSPORT_WS],
+  })];
+  const [line, stream] = [connect(), await server.events('/topics/news')];
+  const silent = [await server.room(), await server.broker()];
+  line.send({ action: 'ping' });
+  await line.next({ status: 'pong' });
+  silent.forEach(({ socket }) => socket.pause());
+  server.signal('SIGTERM');
+  await server.logged(/shutdown: draining 8 connections/);
+  await goodbye.close();
+  await server.logged(/warning.*deadline reached, 7 connections left are closed/);
+  for (const client of answering) {
+    assert.equal(await client.closeCode(), 1001);
+  }
+  assert.equal((await line.next({ type: 'shutdown', remaining_seconds: 0 })).message, isShutdown.message);
+  await line.end();
+  await stream.ended;
+  assert.equal(await server.end(), 0);
+  assert.deepEqual(howTheyLeft(server), [6, 2]);
+});
+
+test('one who reads again in time has all that waited for it, then the close frame', async ({
+  start,
+}) => {
+  const server = await start({ args: ['--max-queue', '4M', '--drain-timeout', '1s'] });
+  const [slow, publisher] = [await server.broker(), await server.broker()];
+  await slow.subscribe('news');
+  slow.socket.pause();
+  const count = 60; // of 100 KB: more than the system takes
+  for (let i = 0; i < count; i++) {
+    await publisher.publish('news', `${i}:${'x'.repeat(100_000)}`);
+  }
+  server.signal('SIGTERM');
+  assert.equal(await publisher.closeCode(), 1001);
+  slow.socket.resume();
+  assert.equal(await slow.closeCode(), 1001);
+  const numbers = slow.queue.filter(({ type }) => type === 'message').map(({ data }) => parseInt(data, 10));
+  const before = numbers.length; // those that were not queued yet are the log's to give
+  assert.deepEqual(numbers, Array.from({ length: before }, (_, i) => i));
+  assert.ok(before > 30, `only ${before} of them`);
+  assert.equal(await server.end(), 0);
+  assert.deepEqual(howTheyLeft(server), [2, 0]);
 });
 
 test('a second signal cuts the wait short', async ({ start }) => {
@@ -268,6 +399,94 @@ test('drain_accept goes on serving newcomers while /health already says 503', as
   server.signal('SIGTERM');
   assert.equal(await late.closeCode(), 1001);
   assert.equal(await server.end(), 0);
+});
+
+test('the workers take turns at closing, and do not all close at once', async ({ start }) => {
+  const server = await start({ workers: 2, args: ['--drain-spread', '6s'] });
+  const clients = await oneOnEachWorker(server);
+  server.signal('SIGTERM');
+  const first = await Promise.race(clients.map((client) => client.closed.then(() => client)));
+  const other = clients.find((client) => client !== first);
+  assert.equal((await other.ping()).status, 'pong');
+  assert.equal(await other.closeCode(), 1001);
+  assert.equal(await server.end(), 0);
+});
+
+test('a second signal ends drain_spread', async ({ start }) => {
+  const server = await start({ workers: 2, args: ['--drain-spread', '1h', '--drain-timeout', '2h'] });
+  const clients = [await server.broker(), await server.room()];
+  server.signal('SIGTERM');
+  await clients[0].next(isShutdown);
+  server.signal('SIGINT');
+  assert.deepEqual(await Promise.all(clients.map((client) => client.closeCode())), [1001, 1001]);
+  assert.equal(await server.end(), 0);
+});
+
+test('a worker that dies in a drain takes only its clients, which are counted as lost', async ({
+  start,
+}) => {
+  const server = await start({ workers: 2 });
+  const clients = await oneOnEachWorker(server);
+  server.signal('SIGTERM');
+  await clients[1].next(isShutdown);
+  kill(server.workers()[0]);
+  await server.logged(/1 clients were lost with worker 0, 1 remain/);
+  assert.equal((await clients[1].ping()).status, 'pong');
+  await clients[1].close();
+  assert.equal(await server.end(), 0);
+  assert.deepEqual(howTheyLeft(server), [1, 1]);
+});
+
+test('a worker that starts in the middle of a drain refuses newcomers as the others do', async ({
+  start,
+}) => {
+  const server = await start({ workers: 2, args: ['--drain-accept', '3s'] });
+  const holder = await server.onWorker(0, () => server.broker());
+  server.signal('SIGTERM');
+  await holder.next(isShutdown, { timeout: 30_000 });
+  await until(async () => (await server.request('GET', '/topics')).status === 503, {
+    what: 'the end of drain_accept',
+  });
+  const old = server.workers()[1];
+  kill(old);
+  await until(() => server.workers().length === 2 && !isAlive(old), { what: 'another worker' });
+  for (let i = 0; i < 12; i++) {
+    const late = await server.broker();
+    assert.equal(await late.closeCode(), 1001, `newcomer ${i}`);
+  }
+  await holder.close();
+  assert.equal(await server.end(), 0);
+});
+
+test('a writer that dies in a drain comes back and commits the rest', async ({ start }) => {
+  const server = await start();
+  const client = await server.broker();
+  const { epoch } = await client.ping();
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  const writer = server.writer();
+  kill(writer);
+  const { seq } = await client.publish('news', 'without a writer');
+  await client.close();
+  assert.equal(await server.end(), 0);
+  await server.restart();
+  const page = await server.history('news');
+  assert.deepEqual([page.epoch, page.events[0].seq], [epoch, seq]);
+});
+
+test('a master that dies in a drain takes all with it, and the next start has everything', async ({
+  start,
+}) => {
+  const server = await start();
+  const client = await server.broker();
+  const { epoch } = await client.ping();
+  server.signal('SIGTERM');
+  await client.next(isShutdown);
+  const { seq } = await client.publish('news', 'in the drain');
+  await server.kill();
+  await server.restart();
+  const page = await server.history('news');
+  assert.deepEqual([page.epoch, page.events[0].seq], [epoch, seq]);
 });
 
 test('a drain under publishing loses nothing that was acknowledged', async ({ start }) => {

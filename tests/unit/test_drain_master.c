@@ -62,6 +62,31 @@ static void without_clients_it_is_over_at_once(void **state)
     assert_true(drain_step(&drain, f->bus, BEGUN));
 }
 
+static void it_waits_for_a_request_under_way_as_for_a_client(void **state)
+{
+    struct fixture *f = *state;
+    struct drain drain = {0};
+
+    clients_leave(f, 3);
+    stat_set(f->bus, worker, STAT_BUSY, 1);
+    drain_begin(&drain, f->bus, &config, BEGUN);
+    assert_false(drain_step(&drain, f->bus, BEGUN));
+    stat_set(f->bus, worker, STAT_BUSY, 0);
+    assert_true(drain_step(&drain, f->bus, BEGUN + 1));
+}
+
+static void clients_that_went_with_their_worker_are_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct drain drain = {0};
+
+    drain_begin(&drain, f->bus, &config, BEGUN);
+    bus_slot_vacate(f->bus, worker);
+    drain_lose(&drain, f->bus, "worker 0", 3);
+    assert_int_equal(drain.lost, 3);
+    assert_true(drain_step(&drain, f->bus, BEGUN + 1));
+}
+
 static void without_clients_it_still_accepts_for_as_long_as_was_asked(void **state)
 {
     struct fixture *f = *state;
@@ -155,6 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_drain_waits_until_the_last_client_has_left),
         TEST(without_clients_it_is_over_at_once),
+        TEST(it_waits_for_a_request_under_way_as_for_a_client),
+        TEST(clients_that_went_with_their_worker_are_not_waited_for),
         TEST(without_clients_it_still_accepts_for_as_long_as_was_asked),
         TEST(once_that_is_over_it_sleeps_until_the_next_report),
         TEST(at_the_deadline_everybody_is_closed_and_has_five_seconds),

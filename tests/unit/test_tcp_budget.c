@@ -190,7 +190,7 @@ static void input_that_cannot_be_kept_is_answered_by_its_user(void **state)
     assert_int_equal(recv(f->peer, &(char){0}, 1, 0), 0);
     close_peer(f);
     TURN_UNTIL(f, f->user.close_count == 1);
-    assert_int_equal(f->user.reason, STREAM_CLOSED_BY_US);
+    assert_int_equal(f->user.reason, STREAM_CLOSED_BY_BOTH);
 }
 
 static void a_user_that_does_not_finish_then_is_cut(void **state)

@@ -39,7 +39,7 @@ static void finish_sends_the_rest_and_waits_for_the_peers_end(void **state)
     assert_int_equal(f->user.close_count, 0);
     close_peer(f);
     TURN_UNTIL(f, f->user.close_count == 1);
-    assert_int_equal(f->user.reason, STREAM_CLOSED_BY_US);
+    assert_int_equal(f->user.reason, STREAM_CLOSED_BY_BOTH);
     assert_int_equal(f->user.end_count, 0);
     assert_int_equal(tcp_counts(f->set)->open_count, 0);
 }

@@ -61,7 +61,7 @@ static void a_close_of_ours_is_the_user_s_end_whatever_becomes_of_it(void **stat
     websocket_close(f->websocket, WEBSOCKET_GOING_AWAY, NULL);
     fake_stream_run(&f->fake);
     pass(f, 6 * SECOND); /* no answer */
-    expect(WEBSOCKET_END_BY_USER, WEBSOCKET_ABNORMAL);
+    expect(WEBSOCKET_END_UNANSWERED, WEBSOCKET_ABNORMAL);
     reopen(f);
     websocket_close(f->websocket, WEBSOCKET_GOING_AWAY, NULL);
     feed_text(f, 0x70 | FRAME_TEXT, "bad");
