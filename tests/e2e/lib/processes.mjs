@@ -28,12 +28,16 @@ export function isAlive(process) {
   return lookAt(process.pid)?.startTime === process.startTime;
 }
 
-export function childrenOf(pid) {
+function allProcesses() {
   return fs
     .readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => lookAt(Number(name)))
-    .filter((process) => process?.ppid === pid);
+    .filter((process) => process !== null);
+}
+
+export function childrenOf(pid) {
+  return allProcesses().filter(({ ppid }) => ppid === pid);
 }
 
 export function kill(process, signal = 'SIGKILL') {
@@ -85,16 +89,31 @@ export function bytesBetween(onePort, otherPort) {
     .reduce((sum, { waiting }) => sum + waiting, 0);
 }
 
+/** Whether one of a process's descriptors is of something whose name is wanted. */
+function holds({ pid }, isWanted) {
+  return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return isWanted(fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
+    } catch {
+      return false; // closed since the folder was read
+    }
+  });
+}
+
 /** Which of the processes hold the server's ends of these connections. */
 export function holdersOf(processes, serverPort, clientPort) {
   const wanted = new Set(inodesOf(serverPort, clientPort).map((inode) => `socket:[${inode}]`));
-  return processes.filter(({ pid }) =>
-    fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
-      try {
-        return wanted.has(fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
-      } catch {
-        return false; // closed since the folder was read
-      }
-    }),
-  );
+  return processes.filter((process) => holds(process, (name) => wanted.has(name)));
+}
+
+/** Whoever has one of these directories, or something in it, open, but this process. */
+export function holdersOfFiles(directories) {
+  const isIn = (name) => directories.some((directory) => name.startsWith(directory));
+  return allProcesses().filter((process) => {
+    try {
+      return process.pid !== globalThis.process.pid && holds(process, isIn);
+    } catch {
+      return false; // gone meanwhile, or not ours to look into
+    }
+  });
 }

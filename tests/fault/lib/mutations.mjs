@@ -11,7 +11,7 @@ export class Mutations {
   #highestId = 0;
   #deleted = new Set();
 
-  /** window: mutations of a connection that wait for their answer; the next follows an answer after so many ms. */
+  /** window: mutations of a connection that wait for their answers; everyMs: after one, until the next. */
   constructor(ledger, random, { window = 8, everyMs = 0 } = {}) {
     Object.assign(this, { ledger, random, window, everyMs });
   }
