@@ -58,6 +58,7 @@ FOREIGN = {
     "xxhash.h": ["bus", "store"],
     "curl/": ["tools"],
     "json-c/": ["tools"],
+    "openssl/ssl.h": ["server/net"],
     "sys/epoll.h": ["server/net", "server/*", "tools"],
 }
 

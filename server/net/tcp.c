@@ -13,11 +13,11 @@
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
 
-static_assert(sizeof(struct tcp_stream) <= 232, "an idle connection is small");
+static_assert(sizeof(struct tcp_stream) <= 240, "an idle connection is small");
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
-static void add_dirty(struct tcp_stream *tcp)
+void tcp_add_dirty(struct tcp_stream *tcp)
 {
     struct tcp_list *list = &tcp->set->dirty;
 
@@ -34,7 +34,7 @@ static void add_dirty(struct tcp_stream *tcp)
 
 void tcp_add_work(struct tcp_stream *tcp)
 {
-    struct tcp_list *list = &tcp->set->work;
+    struct tcp_list *list = tcp_is_greeting(tcp) ? &tcp->set->handshakes : &tcp->set->work;
 
     if (tcp->is_working)
         return;
@@ -58,8 +58,8 @@ void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int erro
     if (tcp->stream.is_closed)
         return;
     tcp->stream.is_closed = true;
-    tcp->reason = (uint8_t)reason;
-    tcp->error = (uint16_t)error;
+    tcp->reason = (uint8_t)(tcp->is_turned_off ? STREAM_CLOSED_BY_PEER : reason);
+    tcp->error = (uint16_t)(tcp->is_turned_off ? EPROTO : error);
     timer_stop(&tcp->timer);
     loop_forget(set->loop, &tcp->source);
     (void)close(tcp->source.fd); /* what is lost with it is lost anyway */
@@ -110,7 +110,7 @@ static void linger(struct tcp_stream *tcp)
 /* Everything has been sent: shuts the write side and waits for the peer to do the same. */
 static void shut(struct tcp_stream *tcp)
 {
-    if (tcp->is_shut)
+    if (tcp->is_shut || (tcp->tls != NULL && !tcp_tls_shut(tcp)))
         return;
     tcp->is_shut = true;
     if (tcp->has_ended || shutdown(tcp->source.fd, SHUT_WR) != 0) {
@@ -172,7 +172,9 @@ static void on_taking_timer(struct timer *timer)
     enum stream_peer peer = tcp_peer_state(&tcp->stream);
     uint32_t taken_bytes = (uint32_t)tcp_delivered_bytes(&tcp->stream) - tcp->delivered_mark;
 
-    if (tcp->stream.is_finishing)
+    if (tcp_is_greeting(tcp) && !tcp->stream.is_finishing)
+        tcp_greeting_late(tcp);
+    else if (tcp->stream.is_finishing)
         look_at_finishing(tcp, peer, taken_bytes);
     else
         look_at_open(tcp, peer, taken_bytes);
@@ -190,6 +192,27 @@ static int socket_error(int fd)
     return error;
 }
 
+/* What has waited for room goes on: output, the word that it ends, or TLS that could not answer. */
+static void begin_writing(struct tcp_stream *tcp)
+{
+    tcp->is_writable = true;
+    if (tcp->reads_when_writable) {
+        tcp->reads_when_writable = false;
+        tcp->is_readable = true;
+    }
+    if (!outq_is_empty(&tcp->stream.out) || tcp->stream.is_finishing)
+        tcp_add_dirty(tcp);
+}
+
+static void begin_reading(struct tcp_stream *tcp)
+{
+    tcp->is_readable = true;
+    if (tcp->writes_when_readable) {
+        tcp->writes_when_readable = false;
+        tcp_add_dirty(tcp);
+    }
+}
+
 static void on_socket(struct loop_source *source, uint32_t events)
 {
     struct tcp_stream *tcp =
@@ -197,14 +220,11 @@ static void on_socket(struct loop_source *source, uint32_t events)
     struct stream *stream = &tcp->stream;
 
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        tcp->is_readable = true;
+        begin_reading(tcp);
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
         tcp->has_hung_up = true;
-    if ((events & EPOLLOUT) != 0 && !tcp->is_writable) {
-        tcp->is_writable = true;
-        if (!outq_is_empty(&stream->out))
-            add_dirty(tcp);
-    }
+    if ((events & EPOLLOUT) != 0 && !tcp->is_writable)
+        begin_writing(tcp);
     if ((events & EPOLLERR) != 0 && stream->is_paused) {
         /* A reset: nobody is there to be answered, whatever is waiting to be read. */
         tcp_close_for_error(tcp, socket_error(tcp->source.fd));
@@ -235,34 +255,48 @@ static void count_write(struct tcp_counts *counts, int range_count, size_t sent_
     counts->writes[STAT_WRITE_RANGES_BOUNDS + 1] += (uint64_t)range_count; /* the sum */
 }
 
+/* One write. Bytes, which may be fewer, or -errno; with -EAGAIN it cannot send now. */
+static ssize_t send_ranges(struct tcp_stream *tcp, struct iovec *iov, int count, size_t offered)
+{
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+    ssize_t sent;
+
+    if (tcp->tls != NULL)
+        return tcp_tls_send(tcp, iov, count);
+    do {
+        sent = sendmsg(tcp->source.fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0 && (size_t)sent < offered)
+        tcp->is_writable = false; /* full: epoll tells when it no longer is */
+    if (sent >= 0)
+        return sent;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        return -errno;
+    tcp->is_writable = false;
+    return -EAGAIN;
+}
+
 /* Sends while the socket takes everything, up to TCP_WRITE_BYTES. */
 static void send_queue(struct tcp_stream *tcp)
 {
     struct outq *queue = &tcp->stream.out;
     size_t budget = TCP_WRITE_BYTES;
 
-    while (!outq_is_empty(queue) && tcp->is_writable && budget > 0) {
+    while (!outq_is_empty(queue) && tcp_can_send(tcp) && budget > 0) {
         struct iovec iov[STREAM_IOV_MAX];
         size_t offered;
         int count = iovec_within(iov, outq_iovec(queue, iov, STREAM_IOV_MAX), budget, &offered);
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        ssize_t sent = sendmsg(tcp->source.fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = send_ranges(tcp, iov, count, offered);
 
+        if (sent == -EAGAIN)
+            return;
         if (sent < 0) {
-            if (errno == EINTR)
-                continue;
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                tcp_close_for_error(tcp, errno);
-                return;
-            }
-            tcp->is_writable = false;
+            tcp_close_for_error(tcp, (int)-sent);
             return;
         }
         outq_consume(queue, (size_t)sent);
         count_write(&tcp->set->counts, count, (size_t)sent);
         budget -= (size_t)sent < budget ? (size_t)sent : budget;
-        if ((size_t)sent < offered)
-            tcp->is_writable = false; /* full: epoll tells when it no longer is */
     }
 }
 
@@ -299,8 +333,8 @@ static void flush(struct tcp_stream *tcp)
         shut(tcp);
         return;
     }
-    if (!outq_is_empty(queue) && tcp->is_writable)
-        add_dirty(tcp); /* the budget is spent; more in the next turn */
+    if (!outq_is_empty(queue) && tcp_can_send(tcp))
+        tcp_add_dirty(tcp); /* the budget is spent; more in the next turn */
     if (!tcp->stream.is_finishing && !timer_is_running(&tcp->timer))
         watch_taking(tcp);
     judge_drained(tcp);
@@ -311,6 +345,7 @@ void tcp_flush(struct tcp_set *set)
     struct tcp_stream *tcp = set->dirty.first;
 
     set->turn_bytes = 0;
+    set->turn_handshakes = 0;
     set->dirty = (struct tcp_list){0};
     while (tcp != NULL) {
         struct tcp_stream *next = tcp->dirty_next;
@@ -329,14 +364,14 @@ static void tcp_dirty(struct stream *stream)
     struct tcp_stream *tcp = tcp_of(stream);
 
     /* A full socket is flushed when epoll says so, not once a turn. */
-    if (!stream->is_closed && tcp->is_writable)
-        add_dirty(tcp);
+    if (!stream->is_closed && tcp_can_send(tcp))
+        tcp_add_dirty(tcp);
 }
 
 static void tcp_call(struct stream *stream)
 {
     if (!stream->is_closed)
-        add_dirty(tcp_of(stream));
+        tcp_add_dirty(tcp_of(stream));
 }
 
 static void tcp_pause(struct stream *stream, bool is_paused)
@@ -371,6 +406,20 @@ static void tcp_finish(struct stream *stream)
         tcp_add_work(tcp);
 }
 
+void tcp_turn_off(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->stream;
+
+    tcp->is_turned_off = true;
+    outq_done(&stream->out);
+    tcp->set->counts.queued_bytes -= tcp->counted_bytes;
+    tcp->counted_bytes = 0;
+    if (stream->is_finishing)
+        shut(tcp);
+    else
+        tcp_finish(stream);
+}
+
 static void tcp_abort(struct stream *stream)
 {
     tcp_close(tcp_of(stream), STREAM_CLOSED_BY_US, 0);
@@ -385,6 +434,7 @@ static const struct stream_operations tcp_operations = {
     .delivered_bytes = tcp_delivered_bytes,
     .peer = tcp_peer_state,
     .peer_text = tcp_peer_text,
+    .security = tcp_security,
 };
 
 /* --- streams and their set -------------------------------------------------------------------- */
@@ -454,6 +504,7 @@ static void free_stream(struct tcp_stream *tcp)
 {
     DL_DELETE(tcp->set->closed, tcp);
     tcp_drop_held(tcp);
+    tls_free(tcp->tls);
     free(tcp);
 }
 
@@ -501,7 +552,8 @@ void tcp_set_close(struct tcp_set *set)
 
 bool tcp_has_work(const struct tcp_set *set)
 {
-    return set->dirty.first != NULL || set->work.first != NULL || set->unreported_count > 0;
+    return set->dirty.first != NULL || set->work.first != NULL || set->handshakes.first != NULL ||
+           set->unreported_count > 0;
 }
 
 void tcp_mark(struct stream *stream, unsigned mark)

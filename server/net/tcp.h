@@ -4,8 +4,12 @@
  * Set      struct tcp_set is one worker's: all its streams, the list of dirty ones, one shared read
  *          buffer. tcp_flush sends what is queued on every dirty stream, tcp_reap calls on_close of
  *          those that ended and frees them. Both are called by the worker between turns.
- * Memory   an idle connection costs sizeof(struct tcp_stream) (232 bytes at most) and nothing
- *          else: kept input, queues and parsers are borrowed while they are needed.
+ * Memory   an idle connection costs sizeof(struct tcp_stream) (240 bytes at most) and nothing
+ *          else: kept input, queues and parsers are borrowed while they are needed. TLS: tls.h.
+ * TLS      is inside: bytes are counted, and limits hold, as the user sees them. Each handshake is
+ *          bounded in time (tls_context.h); TCP_HANDSHAKES_MAX steps of any are taken in a turn, the
+ *          others wait for theirs. Somebody who speaks no TLS where it is expected gets a plain
+ *          stream that says so (stream_security).
  * Limits   at most TCP_READ_BYTES are read from one stream per turn, at most TCP_WRITE_BYTES
  *          written. Those that have more to be read than that take turns, up to TCP_WORK_MAX
  *          streams and TCP_TURN_BYTES in each, so that many fast senders make no turn long for the
@@ -30,6 +34,8 @@
 #include "server/net/stream.h"
 
 struct budget;
+struct tls_context;
+struct tls_outcome;
 struct tcp_set;
 struct tcp_listener;
 
@@ -40,6 +46,7 @@ enum {
     TCP_TURN_BYTES = 1024 * 1024,   /* read in a turn, then no stream is read once more ... */
     TCP_READ_LATE_BYTES = 4 * 1024, /* ... and of those that the loop tells of who has no more */
     TCP_ACCEPT_MAX = 64,
+    TCP_HANDSHAKES_MAX = 4, /* steps; a signature in one of them takes up to a millisecond */
     TCP_REAP_MAX = 1024,
     TCP_MARK_MAX = UINT8_MAX,
     TCP_ADDRESS_TEXT_MAX = 64, /* "[addr]:port", "unix" */
@@ -80,6 +87,15 @@ typedef void tcp_gone_function(void *user, const struct stream *stream, unsigned
 void tcp_set_on_gone(struct tcp_set *set, tcp_gone_function *on_gone, void *user);
 
 /*
+ * A stream without a byte yet speaks TLS from now on (@purpose: enum tls_purpose). 0 or -ENOMEM.
+ * on_tls is told once of each how its handshake went; it may look, and nothing else.
+ */
+int tcp_secure(struct stream *stream, struct tls_context *context, unsigned purpose);
+typedef void tcp_tls_function(void *user, const struct stream *stream,
+                              const struct tls_outcome *outcome);
+void tcp_set_on_tls(struct tcp_set *set, tcp_tls_function *on_tls, void *user);
+
+/*
  * A stream over a connected, non-blocking socket, which is the stream's from now on (not after an
  * error).
  */
@@ -88,6 +104,12 @@ int tcp_stream_open(struct tcp_set *set, int fd, struct stream **ret_stream);
 /* @fd: a listening, non-blocking socket that stays the caller's. */
 int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void *user,
                struct tcp_listener **ret_listener);
+/*
+ * Whom it accepts from now on speaks TLS, or with NULL does not: before the first, and whenever
+ * certificates are others (server/net/tls_context.h). Takes a reference of its own.
+ */
+void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *context,
+                          unsigned purpose);
 /* Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). */
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled);
 void tcp_listener_close(struct tcp_listener *listener);

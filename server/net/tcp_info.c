@@ -28,12 +28,19 @@ static uint64_t waiting_bytes(const struct tcp_stream *tcp)
 
 uint64_t tcp_delivered_bytes(const struct stream *stream)
 {
+    const struct tcp_stream *tcp = tcp_of(stream);
     uint64_t waiting;
+    uint64_t delivered;
 
     if (stream->is_closed)
         return stream->out.sent_bytes;
-    waiting = waiting_bytes(tcp_of(stream));
-    return waiting < stream->out.sent_bytes ? stream->out.sent_bytes - waiting : 0;
+    waiting = waiting_bytes(tcp);
+    delivered = waiting < stream->out.sent_bytes ? stream->out.sent_bytes - waiting : 0;
+    /*
+     * What waits are records, longer than the plaintext in them: that is subtracted too much, and
+     * more with each record. What was delivered once stays so.
+     */
+    return tcp->tls != NULL ? tls_raise_delivered(tcp->tls, delivered) : delivered;
 }
 
 /*

@@ -100,8 +100,10 @@ static void on_input_end(struct tcp_stream *tcp)
 {
     struct stream *stream = &tcp->stream;
 
-    tcp->has_ended = true;
     tcp->is_readable = false;
+    if (tcp->has_ended && !tcp->is_shut)
+        return; /* TLS has said it; now the socket does */
+    tcp->has_ended = true;
     if (tcp->is_shut)
         tcp_close(tcp, STREAM_CLOSED_BY_BOTH, 0);
     else if (stream->is_finishing)
@@ -135,43 +137,71 @@ static bool has_little(const struct tcp_stream *tcp)
 {
     int waiting = 0;
 
-    return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES;
+    return ioctl(tcp->source.fd, FIONREAD, &waiting) == 0 && waiting <= TCP_READ_LATE_BYTES &&
+           (tcp->tls == NULL || !tls_has_pending(tcp->tls));
+}
+
+/* Its records need not be opened: there is no TLS, or nobody wants any more of what is in them. */
+static bool is_raw(const struct tcp_stream *tcp)
+{
+    return tcp->tls == NULL || tcp->is_shut || tcp->is_turned_off || tcp->stream.is_finishing;
+}
+
+/* What has come, or -errno; brings is_readable up to date. */
+static ssize_t receive(struct tcp_stream *tcp, uint8_t *buf, size_t size, bool is_peek)
+{
+    ssize_t got;
+
+    if (!is_raw(tcp))
+        return tcp_tls_recv(tcp, buf, size, is_peek);
+    do {
+        got = recv(tcp->source.fd, buf, size, is_peek ? MSG_PEEK : 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return -errno;
+        tcp->is_readable = false;
+        return -EAGAIN;
+    }
+    /* A short read has emptied the socket; the peer's end may stand right behind it. */
+    if (got > 0 && (size_t)got < size && !tcp->has_hung_up)
+        tcp->is_readable = false;
+    return got;
 }
 
 /* Of what has been looked at. Its place in the read buffer is no longer needed. */
 static void take_out(struct tcp_stream *tcp, size_t size)
 {
     while (size > 0 && !tcp->stream.is_closed) {
-        ssize_t got = recv(tcp->source.fd, tcp->set->buffer, size, 0);
+        bool was_readable = tcp->is_readable;
+        ssize_t got = receive(tcp, tcp->set->buffer, size, false);
 
+        tcp->is_readable = was_readable;
         if (got > 0)
             size -= (size_t)got;
         else
-            tcp_close_for_error(tcp, got < 0 ? errno : ECONNRESET); /* it was there */
+            tcp_close_for_error(tcp, got < 0 ? (int)-got : ECONNRESET); /* it was there */
     }
 }
 
 /* One read: at most TCP_READ_BYTES. */
-static void read_input(struct tcp_stream *tcp)
+static void read_data(struct tcp_stream *tcp)
 {
     struct tcp_set *set = tcp->set;
     size_t front = held_bytes(tcp->held) <= JOINED_BYTES_MAX ? held_bytes(tcp->held) : 0;
     size_t room = sizeof set->buffer - front;
     bool is_short = !budget_has(set->budget, sizeof set->buffer);
-    ssize_t got = recv(tcp->source.fd, set->buffer + front, room, is_short ? MSG_PEEK : 0);
+    ssize_t got = receive(tcp, set->buffer + front, room, is_short);
     size_t taken;
 
-    if (got < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            tcp->is_readable = false;
-        else if (errno != EINTR)
-            tcp_close_for_error(tcp, errno);
+    if (got == -EPROTO && tcp->tls != NULL) {
+        tcp_turn_off(tcp);
+    } else if (got < 0) {
+        if (got != -EAGAIN)
+            tcp_close_for_error(tcp, (int)-got);
     } else if (got == 0) {
         on_input_end(tcp);
     } else {
-        /* A short read has emptied the socket; the peer's end may stand right behind it. */
-        if ((size_t)got < room && !tcp->has_hung_up)
-            tcp->is_readable = false;
         if (front > 0)
             memcpy(set->buffer, tcp->held->bytes, front);
         taken = give_input(tcp, front, (size_t)got, is_short);
@@ -183,27 +213,55 @@ static void read_input(struct tcp_stream *tcp)
         tcp->stream.bytes_in += (uint64_t)taken;
         set->turn_bytes += (size_t)got;
     }
+}
+
+static void read_input(struct tcp_stream *tcp)
+{
+    if (!tcp_is_greeting(tcp) || tcp_greet(tcp))
+        read_data(tcp);
     if (may_read(tcp))
         tcp_add_work(tcp);
 }
 
-static struct tcp_stream *take_work(struct tcp_set *set)
+static struct tcp_stream *take_first(struct tcp_list *list)
 {
-    struct tcp_stream *tcp = set->work.first;
+    struct tcp_stream *tcp = list->first;
 
-    set->work.first = tcp->work_next;
+    list->first = tcp->work_next;
     tcp->is_working = false;
     return tcp;
+}
+
+static bool is_out_of_handshakes(const struct tcp_set *set)
+{
+    return set->turn_handshakes >= TCP_HANDSHAKES_MAX;
+}
+
+/* Who is closed is only taken off the list, as below. */
+static void go_on_with_handshakes(struct tcp_set *set)
+{
+    const struct tcp_stream *last = set->handshakes.last;
+
+    while (set->handshakes.first != NULL && !is_out_of_handshakes(set)) {
+        struct tcp_stream *tcp = take_first(&set->handshakes);
+
+        if (may_read(tcp))
+            read_input(tcp);
+        if (tcp == last)
+            break;
+    }
 }
 
 /* Who adds itself again stands behind all others: its turn is a later one. */
 void tcp_on_work(struct loop_task *task)
 {
     struct tcp_set *set = (struct tcp_set *)(void *)((char *)task - offsetof(struct tcp_set, task));
-    const struct tcp_stream *last = set->work.last;
+    const struct tcp_stream *last;
 
+    go_on_with_handshakes(set);
+    last = set->work.last;
     for (int i = 0; i < TCP_WORK_MAX && set->work.first != NULL && !is_turn_full(set); i++) {
-        struct tcp_stream *tcp = take_work(set);
+        struct tcp_stream *tcp = take_first(&set->work);
 
         /* One that is closed is only taken off the list, so that tcp_reap can free it. */
         if (tcp->held != NULL && !tcp->stream.is_paused && !tcp->stream.is_closed)
@@ -213,7 +271,7 @@ void tcp_on_work(struct loop_task *task)
         if (tcp == last)
             break;
     }
-    if (set->work.first != NULL)
+    if (set->work.first != NULL || set->handshakes.first != NULL)
         loop_defer(set->loop, task);
 }
 
@@ -221,7 +279,8 @@ void tcp_hear(struct tcp_stream *tcp)
 {
     if (tcp->is_working || !may_read(tcp))
         return;
-    if (is_turn_full(tcp->set) && !has_little(tcp))
+    if (tcp_is_greeting(tcp) ? is_out_of_handshakes(tcp->set)
+                             : is_turn_full(tcp->set) && !has_little(tcp))
         tcp_add_work(tcp);
     else
         read_input(tcp);

@@ -9,6 +9,7 @@
 
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
+#include "server/net/tls_context.h"
 
 #define REST_NS INT64_C(100000000)
 
@@ -17,7 +18,9 @@ struct tcp_listener {
     struct tcp_set *set;
     tcp_accept_function *on_accept;
     void *user;
-    struct timer timer; /* runs while it rests */
+    struct timer timer;      /* runs while it rests */
+    struct tls_context *tls; /* NULL: plain */
+    unsigned tls_purpose;
     struct tcp_listener *prev;
     struct tcp_listener *next;
     bool is_enabled;
@@ -123,6 +126,12 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
             (void)close(fd); /* that is the answer */
             continue;
         }
+        if (listener->tls != NULL &&
+            tcp_secure(stream, listener->tls, listener->tls_purpose) != 0) {
+            set->counts.refused++;
+            stream_abort(stream);
+            continue;
+        }
         listener->on_accept(listener->user, stream);
         CHECK(stream->handlers != NULL || stream->is_finishing || stream->is_closed);
     }
@@ -175,6 +184,16 @@ int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void
     return 0;
 }
 
+void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *context,
+                          unsigned purpose)
+{
+    struct tls_context *old = listener->tls;
+
+    listener->tls = context == NULL ? NULL : tls_context_ref(context);
+    listener->tls_purpose = purpose;
+    tls_context_unref(old);
+}
+
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled)
 {
     listener->is_enabled = is_enabled;
@@ -188,5 +207,6 @@ void tcp_listener_close(struct tcp_listener *listener)
     timer_stop(&listener->timer);
     loop_forget(listener->set->loop, &listener->source);
     DL_DELETE(listener->set->listeners, listener);
+    tls_context_unref(listener->tls);
     free(listener);
 }
