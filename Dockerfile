@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="Sluice" \
       sluice.shm-size="larger than --ring-size: docker run --shm-size"
 RUN apt-get update -q && \
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-        libcurl4 libhttp-parser2.9 libinih1 libjson-c5 liblmdb0 libnghttp2-14 libssl3 libsystemd0 libwslay1 \
+        libcurl4 libhttp-parser2.9 libinih1 libjson-c5 liblmdb0 libnghttp2-14 libssl3 libsystemd0 libwslay1 zlib1g \
         libxxhash0 && \
     rm -rf /var/lib/apt/lists/* && \
     useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/sluice \

@@ -53,6 +53,7 @@ FOREIGN = {
     "wslay/": ["server/websocket"],
     "http_parser.h": ["server/http"],
     "nghttp2/": ["server/http"],
+    "zlib.h": ["server/websocket"],
     "ini.h": ["server/*"],
     "systemd/": ["server/*"],
     "xxhash.h": ["bus", "store"],

@@ -200,25 +200,39 @@ bool http_element_is(const struct http_element *element, const char *token)
     return equals_any_case(element->token, token);
 }
 
+bool http_parameter_next(struct http_text *rest, struct http_parameter *ret_parameter)
+{
+    struct http_text part;
+    const char *equals;
+
+    if (!next_part(rest, ';', &part))
+        return false;
+    equals = part.size > 0 ? memchr(part.bytes, '=', part.size) : NULL;
+    *ret_parameter = (struct http_parameter){.name = part, .has_value = equals != NULL};
+    if (equals == NULL)
+        return true;
+    ret_parameter->name.size = (size_t)(equals - part.bytes);
+    part.size -= ret_parameter->name.size + 1;
+    part.bytes = equals + 1;
+    if (part.size >= 2 && part.bytes[0] == '"' && part.bytes[part.size - 1] == '"') {
+        part.bytes++;
+        part.size -= 2;
+    }
+    ret_parameter->value = part;
+    return true;
+}
+
 bool http_element_parameter(const struct http_element *element, const char *name,
                             struct http_text *ret_value)
 {
     struct http_text rest = element->parameters;
-    size_t name_bytes = strlen(name);
-    struct http_text part;
+    struct http_parameter parameter;
 
-    while (next_part(&rest, ';', &part)) {
-        if (part.size <= name_bytes || part.bytes[name_bytes] != '=' ||
-            strncasecmp(part.bytes, name, name_bytes) != 0)
-            continue;
-        part.bytes += name_bytes + 1;
-        part.size -= name_bytes + 1;
-        if (part.size >= 2 && part.bytes[0] == '"' && part.bytes[part.size - 1] == '"') {
-            part.bytes++;
-            part.size -= 2;
+    while (http_parameter_next(&rest, &parameter)) {
+        if (parameter.has_value && equals_any_case(parameter.name, name)) {
+            *ret_value = parameter.value;
+            return true;
         }
-        *ret_value = part;
-        return true;
     }
     return false;
 }

@@ -146,6 +146,13 @@ bool http_element_is(const struct http_element *element, const char *token); /* 
 /* The value of a parameter (name in any case), without quotes around it; false: absent. */
 bool http_element_parameter(const struct http_element *element, const char *name,
                             struct http_text *ret_value);
+struct http_parameter {
+    struct http_text name;
+    struct http_text value; /* without quotes around it */
+    bool has_value;
+};
+/* Takes the next one off the front of an element's parameters; false: nothing is left. */
+bool http_parameter_next(struct http_text *parameters, struct http_parameter *ret_parameter);
 /* 0 to HTTP_QUALITY_MAX, which it is when nothing is said. */
 int http_element_quality(const struct http_element *element);
 
