@@ -4,10 +4,11 @@
 //
 // N (2,000) deaths of a worker, of several, of the writer, of both kinds, of the master, of everything and
 // of everything but the master; each is killed (-9), or stopped (SIGSTOP) for a while, or stopped and then
-// killed. In every lap of 200 deaths, which has a server of its own (2 to 5 workers, a small ring or a
-// large one, now and then `--durability committed`), one more stands still until its master replaces it, or
-// until the ring is full. Meanwhile publishers of every protocol publish, mutations change rows, and
-// subscribers of every protocol come back from where they were whenever they are cut off.
+// killed. The new start that follows a master's end is killed now and then, too, at any moment of it. In
+// every lap of 200 deaths, which has a server of its own (2 to 5 workers, a small ring or a large one, now
+// and then `--durability committed`), one more stands still until its master replaces it, or until the ring
+// is full. Meanwhile publishers of every protocol publish, mutations change rows, and subscribers of every
+// protocol come back from where they were whenever they are cut off.
 //
 // Held against the log, by a checker that knows nothing of the server: each acknowledged, refused and
 // delivered operation, each subscriber's events over all its connections, rows and their events. After each
@@ -48,6 +49,7 @@ const RINGS = ['256K', '1M', '8M'];
 const IDLE_MS = 60_000; // without what has to come: given up
 const STOPPED_MS = 250; // at most, of those who go on
 const ANSWERS = isShort ? 60 : 150; // at most, between one death and the next
+const STARTING_MS = 80; // at most, of a start that is killed, too
 const GOING_ON = 10; // acknowledgements that show that others go on meanwhile
 const NOTICED_MS = 8000; // of standing still: from then on the master may have replaced whoever does
 const REPLACED_MS = 25_000; // a child is silent for 10 s before it is replaced
@@ -86,6 +88,7 @@ class Lap {
   problems = [];
   deaths = 0;
   byKind = {};
+  startsInVain = 0; // which were killed, too
   endedMs = 0; // the longest that children took to end after their master
   answers = { isOver: false, rows: 0, visits: 0 };
 
@@ -234,7 +237,22 @@ class Lap {
     const clients = [...this.server.clients].map(({ closed }) => closed);
     await within(Promise.all(clients), 'the end of all connections');
     this.watch.judgeLog();
+    while (this.random() < 0.25) {
+      await this.#startInVain();
+    }
     await this.server.restart();
+  }
+
+  /** A start that is killed itself, at some moment of it or when it has just succeeded. */
+  async #startInVain() {
+    const { server } = this;
+    const starting = server.restart().catch(() => {}); // the next one has to
+    await pause(this.random() * STARTING_MS);
+    server.remember();
+    server.child.kill('SIGKILL');
+    await starting;
+    await server.end();
+    this.startsInVain++;
   }
 
   /** Who it takes, and how; then everything has to be well again. */
@@ -428,6 +446,7 @@ class Lap {
       `${given} events delivered in ${this.answers.visits} visits`,
       `${watch?.spared} connections spared by a death`,
       `${watch?.restarts} restarts, the longest rest ${watch?.longestRestMs} ms`,
+      `${this.startsInVain} starts killed, too`,
       `all ended ${this.endedMs.toFixed(0)} ms after their master at most`,
       `${problems.length} problems`,
     ];
