@@ -1,6 +1,6 @@
 // Processes that die or stand still, at random and under load: what was promised holds all the same.
 //
-//   node tests/fault/deaths.mjs [--short] [--deaths N] [--lap N] [--only NAME] [--seed N]
+//   node tests/fault/deaths.mjs [--short] [--deaths N] [--from LAP] [--only NAME] [--seed N]
 //
 // N (2,000) deaths of a worker, of several, of the writer, of both kinds, of the master, of everything and
 // of everything but the master; each is killed (-9), or stopped (SIGSTOP) for a while, or stopped and then
@@ -41,10 +41,11 @@ const textOption = (name) => {
 const option = (name, otherwise) => Number(textOption(name) ?? otherwise);
 const isShort = process.argv.includes('--short');
 const deaths = option('--deaths', isShort ? 25 : 2000);
-const lapDeaths = option('--lap', 200);
+const firstLap = option('--from', 1); // each has random numbers of its own
 const seed = option('--seed', 1);
 const only = textOption('--only') ?? ''; // a part of a death's name: 'everything killed'
 
+const LAP_DEATHS = 200;
 const RINGS = ['256K', '1M', '8M'];
 const IDLE_MS = 60_000; // without what has to come: given up
 const STOPPED_MS = 250; // at most, of those who go on
@@ -462,10 +463,10 @@ console.log(`seed ${seed}`);
 let passed = 0;
 let failed = 0;
 const kinds = {};
-for (let number = 1; passed + failed < deaths && failed === 0; number++) {
+for (let number = firstLap; passed + failed < deaths && failed === 0; number++) {
   const lap = new Lap(number);
   const startedAt = performance.now();
-  const given = await lap.run(Math.min(lapDeaths, deaths - passed));
+  const given = await lap.run(Math.min(LAP_DEATHS, deaths - passed));
   lap.report(given, ((performance.now() - startedAt) / 1000).toFixed(0));
   if (lap.problems.length === 0) {
     passed += lap.deaths;
