@@ -25,7 +25,7 @@
 
 enum {
     KEPT_BYTES = 16 * 1024 * 1024, /* of memory that is not given back in between */
-    END_TRIES_MAX = 10, /* of a commit at the start or at the end of a drain, a second apart */
+    END_TRIES_MAX = 10,            /* of a commit at the end of a drain, a second apart */
 };
 #define RETRY_NS   CLOCK_SECOND_NS
 #define TRIM_NS    CLOCK_SECOND_NS /* between looks for something to trim */
@@ -87,7 +87,7 @@ static int resize_buffer(struct writer *writer, size_t bytes)
     return 0;
 }
 
-static ptrdiff_t read_waiting(struct writer *writer, uint64_t *pos, uint64_t limit_pos)
+ptrdiff_t writer_read_ring(struct writer *writer, uint64_t *pos, uint64_t limit_pos)
 {
     size_t needed = 0;
     ptrdiff_t bytes =
@@ -212,7 +212,7 @@ static int commit_waiting(struct writer *writer)
     const struct store_meta before = writer->meta;
     const uint64_t limit_pos = ring_tail(writer->bus).pos;
     uint64_t pos = before.committed_pos;
-    ptrdiff_t bytes = read_waiting(writer, &pos, limit_pos);
+    ptrdiff_t bytes = writer_read_ring(writer, &pos, limit_pos);
     int64_t begun_ns;
     int rc;
 
@@ -248,18 +248,25 @@ static void await_retry(const struct writer *writer)
         (void)nanosleep(&wait, NULL); /* woken early it tries early */
 }
 
-int writer_commit_all(struct writer *writer)
+int writer_commit_mark(struct writer *writer, bool is_clean)
+{
+    int rc = commit_clean_mark(writer->store, is_clean, &writer->meta);
+
+    if (rc == -ENOSPC && writer_space_failed(writer))
+        rc = commit_clean_mark(writer->store, is_clean, &writer->meta);
+    if (rc == 0)
+        writer_space_succeeded(writer, 0);
+    return rc;
+}
+
+int writer_commit_all(struct writer *writer, unsigned tries)
 {
     writer->retention.latest_ns = bus_latest_time_ns(writer->bus);
     while (ring_tail(writer->bus).pos != writer->meta.committed_pos) {
         int rc = commit_waiting(writer);
 
-        if (rc == 0 && writer->failed_count >= END_TRIES_MAX) {
-            log_error(LOG_FAILED,
-                      "what the ring keeps, from operation %" PRIu64 " on, finds no room",
-                      writer->meta.committed_seq + 1);
+        if (rc == 0 && writer->failed_count >= tries)
             rc = -ENOSPC;
-        }
         if (rc != 0)
             return rc;
         await_retry(writer);
@@ -359,7 +366,7 @@ static int finish(struct writer *writer)
 
     TEST_POINT(DRAIN_COMMITTED);
     bus_slot_set_mark(writer->bus, writer->slot, SLOT_MARK_COMMIT);
-    rc = commit_clean_mark(writer->store, true, &writer->meta);
+    rc = writer->meta.is_clean != 0 ? 0 : writer_commit_mark(writer, true);
     if (rc != 0) {
         log_error(LOG_STORE_FAILED, "the end cannot be marked in the store: %s",
                   store_error_text());
@@ -392,8 +399,10 @@ static bool is_hopeless(const struct writer *writer)
     return true;
 }
 
-static int exit_status(int rc)
+/* Whoever asks for the health of the server shall hear of it until a commit goes well again. */
+static int end_broken(struct writer *writer, int rc)
 {
+    writer_space_broken(writer, rc);
     return rc == -ESTALE ? CHILD_EXIT_STORE_TAKEN : CHILD_EXIT_FAILED;
 }
 
@@ -431,7 +440,7 @@ static int run(struct writer *writer)
         if (rc == 0)
             rc = turn(writer, plan.choice == COMMIT_SLEEP ? plan.sleep_ns : 0);
         if (rc != 0)
-            return exit_status(rc);
+            return end_broken(writer, rc);
         log_turn();
         if (is_hopeless(writer))
             return CHILD_EXIT_FAILED;
@@ -467,7 +476,7 @@ int writer_main(const struct heritage *heritage, unsigned slot)
     if (rc == 0)
         rc = writer_recover(writer);
     if (rc != 0)
-        return exit_status(rc);
+        return end_broken(writer, rc);
     if (bus_phase(writer->bus) == BUS_STARTING) {
         enum child_exit status = writer_adopt_schema(writer, heritage->model);
 

@@ -31,6 +31,7 @@ struct model;
 struct writer_space {
     bool is_refusing;         /* storage_full is said */
     bool is_failing;          /* the last commit met a full disk or map */
+    bool is_mark_due;         /* the store's clean mark has to go before the first append */
     int64_t checked_ns;       /* CLOCK_MONOTONIC; 0: never */
     uint64_t bytes_unchecked; /* committed since */
 };
@@ -72,11 +73,15 @@ int writer_count_applying(struct writer *writer, const char *what);
 /* Gets ring and store to agree; from then on workers may append. 0, or -errno, said. */
 int writer_recover(struct writer *writer);
 
+/* Sets or clears the store's clean mark, with the ballast's room if need be. 0 or -errno, not said. */
+int writer_commit_mark(struct writer *writer, bool is_clean);
 /*
- * Commits everything that is in the ring: before workers append. 0, or -errno, said: -ENOSPC after
- * some tries, a second apart.
+ * Commits everything that is in the ring: before workers append. 0, or -errno, said: -ENOSPC (not said)
+ * after so many tries, of which the first that frees nothing is followed by the next a second later.
  */
-int writer_commit_all(struct writer *writer);
+int writer_commit_all(struct writer *writer, unsigned tries);
+/* As ring_read, into the writer's buffer, which grows for a large record. */
+ptrdiff_t writer_read_ring(struct writer *writer, uint64_t *pos, uint64_t limit_pos);
 /*
  * Makes @model's schema the store's, by an operation of its own, if it is not (writer_schema.c). What
  * the ring has kept is committed first: COMMANDs are executed under the schema they were made for.
@@ -91,8 +96,12 @@ int writer_space_start(struct writer *writer, int64_t now_ns);
  * hold more than fits, and accepts it again when there is room.
  */
 int writer_space_watch(struct writer *writer, int64_t now_ns);
+/* The first commit found no room: refuses publishing until the store's clean mark could be cleared. */
+void writer_space_await_mark(struct writer *writer);
 /* A commit met a full disk or map. True: something was freed, try again at once. */
 bool writer_space_failed(struct writer *writer);
+/* Something else than room is missing: health says so until a commit goes well. @rc: -errno. */
+void writer_space_broken(struct writer *writer, int rc);
 /* A commit went well. */
 void writer_space_succeeded(struct writer *writer, size_t bytes);
 

@@ -44,8 +44,31 @@ static int begin_epoch(struct writer *writer)
         }
     }
     rc = commit_new_epoch(writer->store, epoch, &writer->meta);
+    if (rc == -ENOSPC && writer_space_failed(writer))
+        rc = commit_new_epoch(writer->store, epoch, &writer->meta);
+    if (rc == 0)
+        writer_space_succeeded(writer, 0);
     TEST_POINT(START_EPOCH_COMMITTED);
     return rc == 0 ? 0 : failed(rc, "a new epoch cannot be stored");
+}
+
+/*
+ * Every writer begins with a commit, before it announces anything. What the page cache shows as
+ * committed may be the head of a commit that failed, or was cut off, under a writer before it: only a
+ * commit of its own tells that the disk has it. And it shows whether commits go at all.
+ * On a full disk it may fail: then what is stored can be read, and publishing is refused. Not so when
+ * it would announce something: @is_announced says that all that is committed is known to be.
+ */
+static int prove_commits(struct writer *writer, bool is_announced)
+{
+    int rc = writer_commit_mark(writer, false);
+
+    TEST_POINT(CLEAN_CLEARED);
+    if (rc == -ENOSPC && is_announced) {
+        writer_space_await_mark(writer);
+        return 0;
+    }
+    return rc == 0 ? 0 : failed(rc, "the store takes no commit");
 }
 
 /* A drain committed everything (or nothing was there ever): an empty ring goes on from there. */
@@ -61,11 +84,8 @@ static int begin_ring(struct writer *writer)
             log_fields(LOG_LEVEL_INFO, LOG_STORE_CREATED, &data, 1,
                        "a new, empty store begins in %s", writer->config->data);
     } else {
-        /* Cleared before the first append: a power cut from now on must not look like a drain. */
-        rc = commit_clean_mark(writer->store, false, &writer->meta);
-        TEST_POINT(CLEAN_CLEARED);
-        if (rc != 0)
-            (void)failed(rc, "the store's clean mark cannot be cleared");
+        /* Its mark goes before the first append: a power cut behind that must not look like a drain. */
+        rc = prove_commits(writer, true);
     }
     if (rc != 0)
         return rc;
@@ -107,9 +127,11 @@ static int resume_ring(struct writer *writer)
     if (!recovered.is_continuous) {
         /* Before the first append, so that no token of something lost names something new. */
         rc = begin_epoch(writer);
-        if (rc != 0)
-            return rc;
+    } else {
+        rc = prove_commits(writer, committed.seq == ring_committed(writer->bus).seq);
     }
+    if (rc != 0)
+        return rc;
     log_recovered(writer->meta.epoch, &committed, &recovered);
     ring_resume(writer->bus, &committed, &recovered, writer->meta.epoch);
     return 0;
@@ -169,12 +191,16 @@ int writer_recover(struct writer *writer)
     struct ring_position committed = store_committed(&writer->meta);
     int rc = 0;
 
-    if (bus_is_recovered(writer->bus))
-        ring_writer_restarted(writer->bus, &committed); /* the server runs; the last writer died */
-    else if (writer->meta.is_clean != 0 || writer->meta.epoch == 0)
+    if (bus_is_recovered(writer->bus)) {
+        /* The server runs; the last writer died. */
+        rc = prove_commits(writer, committed.seq == ring_committed(writer->bus).seq);
+        if (rc == 0)
+            ring_writer_restarted(writer->bus, &committed);
+    } else if (writer->meta.is_clean != 0 || writer->meta.epoch == 0) {
         rc = begin_ring(writer);
-    else
+    } else {
         rc = resume_ring(writer);
+    }
     if (rc != 0)
         return rc;
     /* Says once what is kept, before anybody asks. */

@@ -21,6 +21,11 @@
 #include "store/command.h"
 #include "store/log.h"
 
+enum {
+    KEPT_TRIES_MAX = 10,   /* of a commit that has to come first, a second apart */
+    KEPT_TRIES_SERVED = 2, /* when it need not: before the ballast is let go, and behind that */
+};
+
 static enum child_exit failed(int rc, const char *what, const char *why)
 {
     log_error(LOG_STORE_FAILED, "%s: %s", what, why);
@@ -160,7 +165,7 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
     if (rc != 0)
         return failed(rc, "the schema cannot be stored", append_error_text(rc));
     TEST_POINT(SCHEMA_APPENDED);
-    rc = writer_commit_all(writer);
+    rc = writer_commit_all(writer, KEPT_TRIES_MAX);
     TEST_POINT(SCHEMA_COMMITTED);
     if (rc != 0)
         return failed(rc, "the schema cannot be stored", strerror(-rc));
@@ -176,6 +181,64 @@ static enum child_exit commit_schema(struct writer *writer, const struct model *
     return CHILD_EXIT_DONE;
 }
 
+/* Whether there is a schema operation among @records. 1, 0 or -errno. */
+static int has_schema(const uint8_t *records, size_t bytes, struct command_arena *arena)
+{
+    struct record record;
+    struct command command;
+
+    for (size_t at = 0; at < bytes; at += record.length) {
+        int rc;
+
+        if (record_decode(records + at, bytes - at, &record) != RECORD_OK)
+            return -EBADMSG;
+        if (record.kind != RECORD_COMMAND)
+            continue;
+        rc = command_decode(record.payload, record.payload_bytes, arena, &command);
+        if (rc == -ENOMEM)
+            return rc;
+        if (rc == 0 && command.kind == COMMAND_SCHEMA)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether the ring has kept one: then the store's schema is not the last one. 1, 0 or -errno. */
+static int keeps_schema(struct writer *writer)
+{
+    const uint64_t limit_pos = ring_tail(writer->bus).pos;
+    uint64_t pos = writer->meta.committed_pos;
+    struct command_arena arena = {0};
+    int rc = 0;
+
+    while (rc == 0 && pos != limit_pos) {
+        ptrdiff_t bytes = writer_read_ring(writer, &pos, limit_pos);
+
+        rc = bytes > 0 ? has_schema(writer->buf, (size_t)bytes, &arena) : -EIO;
+    }
+    command_arena_done(&arena);
+    return rc;
+}
+
+/*
+ * COMMANDs that the ring has kept are executed under the schema they were made for: before another one
+ * is adopted. There may be no room for them. With the schema that the store has already they can
+ * wait: what is stored can be read meanwhile.
+ */
+static int commit_kept(struct writer *writer, const struct model *model)
+{
+    bool is_there = false;
+    uint64_t version;
+    int rc = look(writer, model->wanted, &is_there, &version);
+
+    if (rc != 0)
+        return rc;
+    rc = writer_commit_all(writer, is_there ? KEPT_TRIES_SERVED : KEPT_TRIES_MAX);
+    if (rc == -ENOSPC && is_there && keeps_schema(writer) == 0)
+        rc = 0;
+    return rc;
+}
+
 enum child_exit writer_adopt_schema(struct writer *writer, const struct model *model)
 {
     enum child_exit status = CHILD_EXIT_FAILED;
@@ -183,7 +246,7 @@ enum child_exit writer_adopt_schema(struct writer *writer, const struct model *m
     uint64_t version;
     struct catalog_text catalog;
     uint8_t *bytes;
-    int rc = writer_commit_all(writer);
+    int rc = commit_kept(writer, model);
 
     TEST_POINT(RECOVER_REPLAYED);
     if (rc != 0)

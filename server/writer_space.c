@@ -8,6 +8,7 @@
 #include "server/config.h"
 #include "server/log.h"
 #include "server/writer.h"
+#include "store/commit.h"
 #include "store/space.h"
 
 enum {
@@ -70,14 +71,38 @@ static void refuse(struct writer *writer, int commit_error, const struct space *
     bus_set_refusal(writer->bus, BUS_STORAGE_FULL, commit_error);
 }
 
-/* There is room again: first what must never be missing, then publishing. */
-static void accept_again(struct writer *writer)
+/* Before the first append: a power cut behind it must not look like a drain. */
+static int clear_due_mark(struct writer *writer)
 {
-    if (space_ballast_make(writer->store, ballast_bytes(writer)) != 0)
-        return; /* others were quicker to use the room: looks again in a second */
+    int rc;
+
+    if (!writer->space.is_mark_due)
+        return 0;
+    rc = commit_clean_mark(writer->store, false, &writer->meta);
+    writer->space.is_mark_due = rc != 0;
+    return rc;
+}
+
+/*
+ * There is room again: first what must never be missing, then publishing. When others were quicker to use
+ * the room it looks again in a second.
+ */
+static int accept_again(struct writer *writer)
+{
+    int rc = space_ballast_make(writer->store, ballast_bytes(writer));
+
+    if (rc == 0)
+        rc = clear_due_mark(writer);
+    if (rc == -ENOSPC)
+        return 0;
+    if (rc != 0) {
+        log_error(LOG_STORE_FAILED, "%s", store_error_text());
+        return rc;
+    }
     writer->space.is_refusing = false;
     bus_set_refusal(writer->bus, BUS_ACCEPTS, 0);
     log_info(LOG_STORAGE_FREE, "storage has room again: publishing goes on");
+    return 0;
 }
 
 static void report(const struct writer *writer, const struct space *space)
@@ -115,8 +140,8 @@ int writer_space_watch(struct writer *writer, int64_t now_ns)
     if (!own->is_refusing && is_short(writer, &space))
         refuse(writer, 0, &space);
     else if (own->is_refusing && !own->is_failing && is_roomy(writer, &space))
-        accept_again(writer);
-    return 0;
+        rc = accept_again(writer);
+    return rc;
 }
 
 int writer_space_start(struct writer *writer, int64_t now_ns)
@@ -126,10 +151,12 @@ int writer_space_start(struct writer *writer, int64_t now_ns)
 
     /* A writer that died may have said so before us. */
     writer->space.is_refusing = bus_refusal(writer->bus) != BUS_ACCEPTS;
+    /* Of something else than room, too: then a commit has to go well before publishing goes on. */
+    writer->space.is_mark_due = bus_commit_error(writer->bus) != 0;
     if (rc == -ENOSPC) {
         rc = space_read(writer->store, &space);
         if (rc == 0)
-            refuse(writer, 0, &space);
+            refuse(writer, bus_commit_error(writer->bus), &space);
     }
     if (rc == 0)
         return writer_space_watch(writer, now_ns);
@@ -149,11 +176,28 @@ bool writer_space_failed(struct writer *writer)
     return space_ballast_release(writer->store) == 0;
 }
 
+void writer_space_await_mark(struct writer *writer)
+{
+    writer->space.is_mark_due = true;
+    writer->space.is_failing = false; /* nothing that was acknowledged waits for it */
+    refuse(writer, ENOSPC, NULL);
+}
+
+void writer_space_broken(struct writer *writer, int rc)
+{
+    bus_set_refusal(writer->bus, bus_refusal(writer->bus), -rc);
+}
+
 void writer_space_succeeded(struct writer *writer, size_t bytes)
 {
     writer->space.bytes_unchecked += bytes;
-    if (!writer->space.is_failing)
+    if (!writer->space.is_failing) {
+        if (bus_commit_error(writer->bus) == 0)
+            return;
+        bus_set_refusal(writer->bus, bus_refusal(writer->bus), 0);
+        log_info(LOG_STORAGE_RETRIED, "the store takes commits again");
         return;
+    }
     writer->space.is_failing = false;
     bus_set_refusal(writer->bus, BUS_STORAGE_FULL, 0);
     log_info(LOG_STORAGE_RETRIED,

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "bus/check.h"
@@ -74,19 +73,13 @@ static void transaction_abort(struct transaction *transaction)
     apply_end(transaction->store->apply, false);
 }
 
-/* LMDB 0.9.24 says EIO for a write cut short by a full disk: the free space tells them apart. */
 static int disk_full_or(const struct transaction *transaction, int rc)
 {
     uint64_t wanted =
         2 * (transaction->written_bytes + transaction->records_bytes + transaction->row_bytes) +
         COMMIT_OVERHEAD_BYTES;
-    struct statvfs disk;
 
-    if (rc != -EIO || fstatvfs(transaction->store->dir_fd, &disk) != 0)
-        return rc;
-    if ((uint64_t)disk.f_bavail * disk.f_frsize >= wanted)
-        return rc;
-    return error_set(-ENOSPC, "writing the store: the disk is full");
+    return store_full_or(transaction->store, wanted, rc);
 }
 
 /* Ends @transaction: commits it when @rc is 0, and leaves the store as it was otherwise. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -24,7 +25,19 @@
 enum {
     ID_TEXT_BYTES = 17, /* 16 hex digits and a newline */
     STORE_FILE_MODE = 0640,
+    BEGINNING_BYTES = 64 * 1024, /* more than a new store takes; only to judge an EIO */
 };
+
+int store_full_or(const struct store *store, uint64_t wanted_bytes, int rc)
+{
+    struct statvfs disk;
+
+    if (rc != -EIO || fstatvfs(store->dir_fd, &disk) != 0)
+        return rc;
+    if ((uint64_t)disk.f_bavail * disk.f_frsize >= wanted_bytes)
+        return rc;
+    return error_set(-ENOSPC, "writing the store: the disk is full");
+}
 
 /* --- the store's number --------------------------------------------------------------------- */
 
@@ -258,7 +271,10 @@ static int state_open(struct store *store, uint64_t store_id)
         goto fail;
     }
     rc = mdb_txn_commit(txn);
-    return rc == 0 ? 0 : error_lmdb(rc, "committing the first transaction");
+    if (rc == 0)
+        return 0;
+    return store_full_or(store, BEGINNING_BYTES,
+                         error_lmdb(rc, "committing the first transaction"));
 
 fail:
     mdb_txn_abort(txn);
@@ -291,6 +307,17 @@ static int data_file_extend(const struct store *store)
     return 0;
 }
 
+/*
+ * When its head cannot be written LMDB puts the old one back, into the page cache only. It has to be
+ * on the disk before any page is written that the failed head names: store/README.md, "Failed syncs".
+ */
+static int data_file_sync(const struct store *store)
+{
+    int rc = mdb_env_sync(store->mdb, 1);
+
+    return rc == 0 ? 0 : error_lmdb(rc, "syncing %s", STORE_FILE_DATA);
+}
+
 static int map_grow(const struct store *store, uint64_t map_bytes)
 {
     uint64_t wanted = map_bytes != 0 ? map_bytes : STORE_MAP_BYTES_DEFAULT;
@@ -302,6 +329,21 @@ static int map_grow(const struct store *store, uint64_t map_bytes)
     return rc == 0 ? 0 : error_lmdb(rc, "mapping the store with %" PRIu64 " bytes", wanted);
 }
 
+/*
+ * LMDB makes its lock file with holes and writes it through a mapping: on a full disk that is a
+ * SIGBUS, for the writer that begins it and for the worker that first takes a slot in a new page.
+ */
+static int lock_file_reserve(const struct store *store, const char *name)
+{
+    char path[NAME_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", name, STORE_LOCK_NAME);
+    int rc = -ENAMETOOLONG;
+
+    if (length > 0 && (size_t)length < sizeof path)
+        rc = files_reserve(store->dir_fd, path, STORE_LOCK_BYTES);
+    return rc == 0 ? 0 : error_lmdb(-rc, "making %s", path);
+}
+
 /* In the directory @name of @data_dir. */
 static int environment_open(struct store *store, const char *data_dir, const char *name,
                             unsigned lmdb_flags)
@@ -309,10 +351,12 @@ static int environment_open(struct store *store, const char *data_dir, const cha
     char path[PATH_MAX];
     unsigned flags = MDB_NOTLS | (store->is_writer ? 0 : MDB_RDONLY) | lmdb_flags;
     int length = snprintf(path, sizeof path, "%s/%s", data_dir, name);
-    int rc;
+    int rc = store->is_writer ? lock_file_reserve(store, name) : 0;
 
     if (length < 0 || (size_t)length >= sizeof path)
         return error_set(-ENAMETOOLONG, "the name of the data directory is too long");
+    if (rc != 0)
+        return rc;
     rc = mdb_env_create(&store->mdb);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(store->mdb, STORE_DATABASES_MAX);
@@ -327,6 +371,8 @@ static int writer_parts_open(struct store *store, const struct store_options *op
 {
     int rc = data_file_extend(store);
 
+    if (rc == 0)
+        rc = data_file_sync(store);
     if (rc == 0)
         rc = map_grow(store, options->map_bytes);
     if (rc != 0)
@@ -377,7 +423,8 @@ struct store *store_new(bool is_writer)
 /* What a death or a power cut has left of a store that was being made. */
 static int new_dir_empty(int dir_fd)
 {
-    static const char *const names[] = {STORE_DIR_NEW "/data.mdb", STORE_DIR_NEW "/lock.mdb"};
+    static const char *const names[] = {STORE_DIR_NEW "/data.mdb",
+                                        STORE_DIR_NEW "/" STORE_LOCK_NAME};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (unlinkat(dir_fd, names[i], 0) != 0 && errno != ENOENT)

@@ -141,6 +141,24 @@ int files_remove(int dir_fd, const char *name)
     return dir_sync(dir_fd);
 }
 
+int files_reserve(int dir_fd, const char *name, size_t bytes)
+{
+    int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, FILES_MODE);
+    int rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    /* Not posix_fallocate: where it has to write bytes itself, others may be writing there. */
+    while (rc == 0 && fallocate(fd, 0, 0, (off_t)bytes) != 0) {
+        if (errno == EOPNOTSUPP)
+            break;
+        rc = errno == EINTR ? 0 : -errno;
+    }
+    if (close(fd) != 0 && rc == 0)
+        rc = -errno;
+    return rc;
+}
+
 int files_allocate(int dir_fd, const char *name, size_t bytes)
 {
     int fd = temporary_open(dir_fd, name);

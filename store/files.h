@@ -24,6 +24,8 @@ int files_rename(int dir_fd, const char *from, const char *to);
 bool files_exists(int dir_fd, const char *name);
 /* Removes @name and makes that durable (and its blocks free). 0 or -errno. */
 int files_remove(int dir_fd, const char *name);
+/* Sees to it that @name has at least @bytes, really allocated where the file system can do that. */
+int files_reserve(int dir_fd, const char *name, size_t bytes);
 /* Gives @name @bytes that are really allocated; all of them or no file. */
 int files_allocate(int dir_fd, const char *name, size_t bytes);
 

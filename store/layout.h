@@ -24,6 +24,8 @@
 enum {
     STORE_DATABASES_MAX = 64, /* those below, and room for what may come */
     STORE_READERS_MAX = 512,  /* slots: two generations of workers, tools, the writer */
+    /* At least what LMDB's lock file takes with so many slots of 64 bytes, behind its head. */
+    STORE_LOCK_BYTES = STORE_READERS_MAX * 64 + 4096,
     FREE_LIST_DBI = 0, /* LMDB's own database: transaction -> count and numbers of free pages */
 };
 
@@ -32,6 +34,7 @@ enum {
 #define STORE_DIR          "store"
 #define STORE_DIR_NEW      STORE_DIR ".new" /* while it is being made */
 #define STORE_FILE_DATA    STORE_DIR "/data.mdb"
+#define STORE_LOCK_NAME    "lock.mdb"
 
 #define STORE_META_KEY    "state"
 #define STORE_CATALOG_KEY "catalog"
@@ -132,6 +135,11 @@ int rows_get_in(const struct store *store, MDB_txn *txn, const struct catalog_ta
                 uint64_t id, struct row *ret_row);
 /* Makes store->block hold at least @bytes; what it held is lost. 0 or -ENOMEM. */
 int store_block_reserve(struct store *store, size_t bytes);
+/*
+ * LMDB 0.9.24 says EIO for a write cut short by a full disk: with less than @wanted_bytes free
+ * -EIO becomes -ENOSPC. Another @rc stays as it is.
+ */
+int store_full_or(const struct store *store, uint64_t wanted_bytes, int rc);
 
 struct topic_value topic_value_make(uint64_t block_first_seq, uint64_t topic_last_seq);
 
