@@ -58,6 +58,19 @@ void wake_signal(struct bus *bus, unsigned reasons)
     }
 }
 
+void wake_fence(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void wake_slot_for(struct bus *bus, unsigned slot, unsigned reasons)
+{
+    CHECK(slot < BUS_SLOT_COUNT);
+    if ((atomic_load_explicit(&bus_slot_at(bus, slot)->sleeping, memory_order_relaxed) & reasons) !=
+        0)
+        ring_bell(bus, slot);
+}
+
 void wake_everybody(struct bus *bus)
 {
     for (unsigned word = 0; word < BUS_SLOT_WORDS; word++) {

@@ -19,9 +19,10 @@ enum wake_reason {
     WAKE_URGENT = 2, /* ... whose commit is awaited, or a quarter of the ring waits */
     WAKE_COMMIT = 4, /* committed_seq moved (room came with it) */
     WAKE_STATE = 8,  /* phase, a death, a count the master waits for */
+    WAKE_SHARE = 16, /* others have as many connections as we: we may accept again */
 };
 
-#define WAKE_ALL 15u
+#define WAKE_ALL 31u
 
 /* Owner of @slot. */
 void wake_prepare(struct bus *bus, unsigned slot, unsigned reasons);
@@ -32,6 +33,9 @@ int wake_fd(const struct bus *bus, unsigned slot);
 
 /* Any process. @reasons or-ed. */
 void wake_signal(struct bus *bus, unsigned reasons);
+/* One process, if it sleeps and named one of @reasons; after the change and a wake_fence. */
+void wake_slot_for(struct bus *bus, unsigned slot, unsigned reasons);
+void wake_fence(void);
 /* Every active process, asleep or not: phase changes and deaths, never the data path. */
 void wake_everybody(struct bus *bus);
 /* One process, asleep or not: the master (of a child), a worker (of the master). */

@@ -1,18 +1,20 @@
 /*
- * Accepting: every worker watches the master's listening sockets; who has more than 10 % above the
- * average, or alone no descriptors left, looks away until that is over. DESIGN section 6,
- * "Accepting". Who is admitted at all: admission.h.
+ * Accepting: every worker watches the master's listening sockets; who has more than one and 5 % above
+ * the one with the fewest connections, or alone no descriptors left, looks away until that is over.
+ * So all are within 10 % of an even share. Who is admitted at all: admission.h.
  *
- * Whoever begins to look away rings the bell of the others, who may themselves be looking away
- * because of counts that have changed since: the one with the fewest connections is never above the
- * average, so at least one accepts. Whoever stands still accepts nobody, until the master replaces it:
- * it does not count.
+ * It is judged after each newcomer, not before: of those whom the kernel wakes for one, somebody
+ * takes it. Whoever begins to look away rings the bell of those who look away and need not any more:
+ * the one with the fewest never has to, so at least one accepts. Who looks away is asleep until
+ * then (or for a second). Whoever has died is waited for, as its clients come back before it does;
+ * whoever stands still accepts nobody, until the master replaces it: neither counts for long.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "bus/lives.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
 #include "bus/wake.h"
@@ -21,7 +23,9 @@
 #include "server/http/http1.h"
 #include "server/log.h"
 #include "server/net/stream.h"
+#include "server/net/tls.h"
 #include "server/protocol/control.h"
+#include "server/tls_worker.h"
 #include "server/worker.h"
 
 enum {
@@ -32,7 +36,8 @@ enum {
     CONTROL_CONNECTIONS_MAX = 64,
     CONTROL_HANDSHAKES_MAX = 32,
     CONTROL_MARK = TCP_MARK_MAX, /* tcp_mark, where others have their enum admission */
-    SHARE_PERCENT = 110,         /* of the average */
+    /* Above the least, so many may be had: one, and this part of it. */
+    SHARE_PART = 20,
     /* What a process has open besides connections, where /proc does not tell. */
     DESCRIPTORS_USUAL = BUS_SLOT_COUNT + 32,
     /* Of a worker's connections, so many may wait for a request's head; but so many at least. */
@@ -41,6 +46,8 @@ enum {
 };
 /* Between two looks at who turns; each does once a second, when it has nothing else to do. */
 #define LOOK_NS INT64_C(2000000000)
+/* From a worker's death until nobody waits any more for the one in its place. */
+#define VACANT_NS INT64_C(2000000000)
 
 /* --- newcomers ------------------------------------------------------------------------------------ */
 
@@ -60,8 +67,7 @@ static enum admission admit(struct worker *worker, struct stream *stream)
     tcp_peer_address(stream, &address);
     verdict = admission_judge(&worker->accept.admissions, &address);
     tcp_mark(stream, verdict);
-    if (is_full(worker))
-        accept_balance(worker); /* the next one, in this very turn, may be another's */
+    accept_balance(worker); /* the next one, in this very turn, may be another's */
     return verdict;
 }
 
@@ -198,6 +204,9 @@ static int listen_on(struct worker *worker, const struct heritage_listener *list
 
         if (rc != 0)
             return rc;
+        if (listeners[i].address.is_tls)
+            tcp_listener_set_tls(accept->listeners[accept->listener_count], worker->heritage->tls,
+                                 on_accept == on_http ? TLS_FOR_HTTP : TLS_FOR_LINES);
         accept->listener_count++;
     }
     return 0;
@@ -229,6 +238,7 @@ int accept_open(struct worker *worker)
 
     set_limits(worker);
     tcp_set_on_gone(worker->tcp, on_gone, worker);
+    tcp_set_on_tls(worker->tcp, tls_worker_on_handshake, worker);
     rc = open_control(worker);
     if (rc != 0)
         return rc;
@@ -255,16 +265,17 @@ void accept_close(struct worker *worker)
 
 /* --- sharing them evenly -------------------------------------------------------------------------- */
 
-/* Own count and those of the living. */
+/* Own count and those of the others that accept, or soon will. */
 struct share {
     uint64_t own;
+    uint64_t least; /* own, if nobody has fewer */
     uint64_t total;
     uint64_t worker_count;
 };
 
 static bool is_above_share(const struct share *share, uint64_t count)
 {
-    return count * 100 * share->worker_count > share->total * SHARE_PERCENT;
+    return count > share->least + 1 + share->least / SHARE_PART;
 }
 
 /* While another worker is not, as far as can be told: all may have as many as we. */
@@ -289,6 +300,13 @@ static void look_at_others(struct worker *worker, int64_t now_ns)
     }
 }
 
+/* The kernel tells of a death before the dead one's clients can come back; the master does later. */
+static bool is_alive(const struct worker *worker, unsigned slot)
+{
+    return slot == worker->slot || (bus_slot_is_active(worker->bus, slot) &&
+                                    !lives_has_ended(worker->heritage->lives, slot));
+}
+
 /* It did not turn between the last two looks, and has not since. */
 static bool stands_still(const struct worker *worker, unsigned slot)
 {
@@ -298,42 +316,108 @@ static bool stands_still(const struct worker *worker, unsigned slot)
            bus_slot_turn_count(worker->bus, slot) == accept->turn_counts[slot];
 }
 
-static struct share measure(const struct worker *worker)
+/*
+ * Notes who has died since, whose clients are about to come back. What the kernel had woken it for
+ * may still wait in the queue: the listeners are looked at anew.
+ */
+static void look_for_dead(struct worker *worker, int64_t now_ns)
 {
-    struct share share = {.own = stat_get(worker->bus, worker->slot, STAT_CONNECTIONS)};
+    struct worker_accept *accept = &worker->accept;
 
     for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        if (!bus_slot_is_active(worker->bus, slot) || stands_still(worker, slot))
+        bool is_there = is_alive(worker, slot);
+
+        if (accept->was_alive[slot] && !is_there) {
+            accept->vacant_until_ns[slot] = now_ns + VACANT_NS;
+            accept->is_rewatch_due = true;
+        }
+        accept->was_alive[slot] = is_there;
+    }
+}
+
+/* In a drain nobody comes in the place of who has gone. */
+static bool is_awaited(const struct worker *worker, unsigned slot)
+{
+    return bus_phase(worker->bus) == BUS_RUNNING &&
+           loop_now_ns(worker->loop) < worker->accept.vacant_until_ns[slot];
+}
+
+static struct share measure(const struct worker *worker)
+{
+    uint64_t own = stat_get(worker->bus, worker->slot, STAT_CONNECTIONS);
+    struct share share = {.own = own, .least = own};
+
+    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
+        bool is_there = is_alive(worker, slot);
+        uint64_t count;
+
+        if (is_there ? stands_still(worker, slot) : !is_awaited(worker, slot))
             continue;
+        count = is_there ? stat_get(worker->bus, slot, STAT_CONNECTIONS) : 0;
         share.worker_count++;
-        share.total += stat_get(worker->bus, slot, STAT_CONNECTIONS);
+        share.total += count;
+        if (count < share.least)
+            share.least = count;
     }
     return share;
 }
 
+static bool has_enough(const struct worker *worker, const struct share *share)
+{
+    return is_above_share(share, share->own) || is_only_one_full(worker, share);
+}
+
 static void ring_others(const struct worker *worker, const struct share *share)
 {
+    wake_fence();
     for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
         if (slot != worker->slot && bus_slot_is_active(worker->bus, slot) &&
             !is_above_share(share, stat_get(worker->bus, slot, STAT_CONNECTIONS)))
-            wake_slot(worker->bus, slot);
+            wake_slot_for(worker->bus, slot, WAKE_SHARE);
     }
+}
+
+static void watch_listeners(struct worker *worker, bool is_wanted)
+{
+    for (size_t i = 0; i < worker->accept.listener_count; i++)
+        tcp_listener_enable(worker->accept.listeners[i], is_wanted);
 }
 
 void accept_balance(struct worker *worker)
 {
+    struct worker_accept *accept = &worker->accept;
+    int64_t now_ns = loop_now_ns(worker->loop);
     struct share share;
     bool is_declining;
 
-    look_at_others(worker, loop_now_ns(worker->loop));
+    look_at_others(worker, now_ns);
+    look_for_dead(worker, now_ns);
     share = measure(worker);
-    is_declining = is_above_share(&share, share.own) || is_only_one_full(worker, &share);
-
-    if (is_declining == worker->accept.is_declining)
+    is_declining = has_enough(worker, &share);
+    if (accept->is_rewatch_due) {
+        accept->is_rewatch_due = false;
+        accept->is_declining = true;
+        watch_listeners(worker, false);
+    }
+    if (is_declining == accept->is_declining)
         return;
-    worker->accept.is_declining = is_declining;
-    for (size_t i = 0; i < worker->accept.listener_count; i++)
-        tcp_listener_enable(worker->accept.listeners[i], !is_declining);
+    accept->is_declining = is_declining;
+    watch_listeners(worker, !is_declining);
     if (is_declining)
         ring_others(worker, &share);
+}
+
+unsigned accept_wake_reasons(const struct worker *worker)
+{
+    return worker->accept.is_declining ? WAKE_SHARE : 0;
+}
+
+bool accept_has_news(const struct worker *worker)
+{
+    struct share share;
+
+    if (!worker->accept.is_declining)
+        return false;
+    share = measure(worker);
+    return !has_enough(worker, &share);
 }

@@ -11,6 +11,7 @@
 
 #include "bus/hash.h"
 #include "bus/hash_counts.h"
+#include "bus/lives.h"
 #include "bus/shm.h"
 #include "server/config.h"
 #include "server/datadir.h"
@@ -132,8 +133,10 @@ static int open_as_user(struct heritage *heritage)
         rc = hash_counts_open("sluice-topic-counts", &heritage->topic_counts);
     if (rc == 0)
         rc = hash_counts_open("sluice-address-counts", &heritage->address_counts);
+    if (rc == 0)
+        rc = lives_open(&heritage->lives);
     if (rc != 0)
-        log_error(LOG_START_FAILED, "cannot count what all workers have: %s", strerror(-rc));
+        log_error(LOG_START_FAILED, "cannot share memory among all workers: %s", strerror(-rc));
     return rc;
 }
 
@@ -189,6 +192,7 @@ int heritage_open(const struct config *config, struct model *model, struct herit
 
 void heritage_close(struct heritage *heritage)
 {
+    lives_close(heritage->lives);
     hash_counts_close(heritage->address_counts);
     hash_counts_close(heritage->topic_counts);
     bus_close(heritage->bus);

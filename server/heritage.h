@@ -22,6 +22,7 @@
 struct bus;
 struct config;
 struct hash_counts;
+struct lives;
 struct model;
 
 enum {
@@ -42,6 +43,7 @@ struct heritage {
     uint64_t hash_seed;                  /* of what clients choose, for all children: bus/hash.h */
     struct hash_counts *topic_counts;    /* subscribers of each topic */
     struct hash_counts *address_counts;  /* connections of each address (admission.h) */
+    struct lives *lives;                 /* of the workers (accept.c) */
     struct heritage_listener *listeners; /* HTTP */
     size_t listener_count;
     struct heritage_listener *broker_listeners;

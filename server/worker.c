@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "bus/lives.h"
 #include "bus/ring.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
@@ -201,8 +202,10 @@ static int open_protocols(struct worker *worker)
 
 static int open_worker(struct worker *worker)
 {
-    int rc;
+    int rc = lives_begin(worker->heritage->lives, worker->slot);
 
+    if (rc != 0)
+        return rc;
     set_limits(worker);
     rc = open_store(worker);
     if (rc == 0)
@@ -328,13 +331,14 @@ static unsigned wake_reasons(const struct worker *worker)
     reasons |= topics_wake_reasons(worker->service.topics);
     reasons |= publisher_wake_reasons(worker->service.publisher);
     reasons |= service_wake_reasons(&worker->service);
+    reasons |= accept_wake_reasons(worker);
     return reasons;
 }
 
 /* Whether something has changed that this turn has not acted on; after wake_prepare. */
 static bool has_news(const struct worker *worker, unsigned reasons)
 {
-    if (topics_has_news(worker->service.topics))
+    if (topics_has_news(worker->service.topics) || accept_has_news(worker))
         return true;
     if ((reasons & WAKE_COMMIT) != 0 && ring_committed(worker->bus).seq != worker->committed_seq)
         return true;

@@ -37,6 +37,9 @@ struct worker_accept {
     uint64_t turn_counts[BUS_SLOT_COUNT]; /* of all workers, at the last look */
     bool is_still[BUS_SLOT_COUNT];        /* had not turned then since the look before */
     int64_t look_due_ns;
+    bool was_alive[BUS_SLOT_COUNT];          /* when it was looked at last */
+    int64_t vacant_until_ns[BUS_SLOT_COUNT]; /* whoever comes in its place is waited for */
+    bool is_rewatch_due;                     /* the listeners are to be looked at anew */
     struct admissions admissions;
 };
 
@@ -81,7 +84,11 @@ struct worker {
 int accept_open(struct worker *worker);
 /* Stops accepting for good. */
 void accept_close(struct worker *worker);
-/* Once per turn: takes the listeners out of the epoll set while we have more than our share. */
+/* Once per turn and newcomer: takes the listeners out of the epoll set while we have enough. */
 void accept_balance(struct worker *worker);
+/* What a sleeper waits for in order to accept again: enum wake_reason. */
+unsigned accept_wake_reasons(const struct worker *worker);
+/* After wake_prepare: counts have changed, and we may. */
+bool accept_has_news(const struct worker *worker);
 
 #endif
