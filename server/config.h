@@ -64,6 +64,8 @@ struct config {
     struct text_list cors_origins;
     bool echo;
     bool h2_websockets;
+    bool deflate;
+    bool deflate_takeover;
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */
     bool log_connections;

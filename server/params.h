@@ -118,6 +118,14 @@
     X(CLIENTS, "h2-websockets",     0,   SWITCH, h2_websockets,         "on",       0, 0, true, "", \
       "WebSockets over HTTP/2 (RFC 8441)", \
       "Browsers then open WebSockets over the HTTP/2 connection that they have.") \
+    X(CLIENTS, "deflate",           0,   SWITCH, deflate,               "on",       0, 0, true, "", \
+      "compress WebSocket messages (permessage-deflate) for clients that offer it", \
+      "An event is compressed once for all of them. Messages below 128 bytes and above " \
+      "256K are sent as they are.") \
+    X(CLIENTS, "deflate-takeover",  0,   SWITCH, deflate_takeover,      "off",      0, 0, true, "", \
+      "let clients refer to their earlier messages when they compress", \
+      "What they send becomes smaller; each of them costs up to 48K from its first compressed " \
+      "message on.") \
     X(LIMITS, "max-message",       0,   SIZE, max_message,             "1M",       1, GIB, true, "SIZE", \
       "largest message or body of a client", \
       "A publish is also bounded by a quarter of --ring-size.") \

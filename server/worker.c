@@ -169,6 +169,8 @@ static int open_protocols(struct worker *worker)
     const struct websocket_options options = {
         .input_budget = &worker->input_budget,
         .message_bytes_max = (uint32_t)worker->config->max_message,
+        .is_deflate_offered = worker->config->deflate,
+        .allows_takeover = worker->config->deflate_takeover,
         .ping_interval_ns = (int64_t)worker->config->ping_interval,
         .ping_timeout_ns = (int64_t)worker->config->ping_timeout,
     };

@@ -20,6 +20,8 @@
 #include "server/json/text.h"
 #include "server/websocket/websocket.h"
 
+#define BEFORE_ID "{\"id\":"
+
 enum {
     /* What stands around a result, without the id. */
     FRAME_OVERHEAD_BYTES = 96,
@@ -32,7 +34,8 @@ struct group_style {
     struct group *group;
     uint32_t member_count;
     uint16_t id_bytes;
-    uint8_t kind; /* enum group_style_kind */
+    uint8_t kind;   /* enum group_style_kind */
+    uint8_t window; /* enum deflate_window */
 };
 
 struct group {
@@ -151,24 +154,50 @@ static ptrdiff_t frame_bytes_max(const struct encoding *encoding, const struct e
     return (ptrdiff_t)(FRAME_OVERHEAD_BYTES + style->group->result.size);
 }
 
+/*
+ * A frame of @bytes whose text behind the id is worth compressing becomes one whose text up to and with the id
+ * is a block of its own, as it is: the same for all, whatever their ids are. Returns its length.
+ */
+static size_t compress(const struct group_style *style, uint8_t *out, size_t *splice, size_t bytes)
+{
+    size_t before_bytes = sizeof BEFORE_ID - 1;
+    uint8_t head[WEBSOCKET_HEAD_BYTES_MAX + DEFLATE_STORED_HEAD_BYTES];
+    const uint8_t *rest;
+    size_t rest_bytes;
+    size_t head_bytes;
+
+    rest = deflate_message((enum deflate_window)style->window, out + *splice, bytes - *splice,
+                           DEFLATE_STORED_HEAD_BYTES + 1, &rest_bytes);
+    if (rest == NULL)
+        return bytes;
+    head_bytes = websocket_compressed_head(head, DEFLATE_STORED_HEAD_BYTES + before_bytes +
+                                                     style->id_bytes + rest_bytes);
+    deflate_stored_head(head + head_bytes, (uint16_t)(before_bytes + style->id_bytes));
+    head_bytes += DEFLATE_STORED_HEAD_BYTES;
+    memcpy(out, head, head_bytes);
+    memcpy(out + head_bytes, BEFORE_ID, before_bytes);
+    *splice = head_bytes + before_bytes;
+    memcpy(out + *splice, rest, rest_bytes);
+    return *splice + rest_bytes;
+}
+
 static size_t encode_websocket(const struct encoding *encoding, const struct event *event,
                                uint8_t *out, size_t *ret_splice)
 {
-    static const char before[] = "{\"id\":";
     const struct group_style *style = style_of(encoding);
     const struct text *result = &style->group->result;
     const char *behind = style->kind == GROUP_OLD_WS ? ",\"type\":\"data\",\"payload\":"
                                                      : ",\"type\":\"next\",\"payload\":";
-    size_t text_bytes = sizeof before - 1 + style->id_bytes + strlen(behind) + result->size + 1;
+    size_t text_bytes = sizeof BEFORE_ID - 1 + style->id_bytes + strlen(behind) + result->size + 1;
     char *end = (char *)out + websocket_frame_head(out, text_bytes);
 
     CHECK(style->group->result_seq == event->seq);
-    end = put(end, before, sizeof before - 1);
+    end = put(end, BEFORE_ID, sizeof BEFORE_ID - 1);
     *ret_splice = (size_t)(end - (char *)out);
     end = put_string(end, behind);
     end = put(end, result->bytes, result->size);
     *end++ = '}';
-    return (size_t)(end - (char *)out);
+    return compress(style, out, ret_splice, (size_t)(end - (char *)out));
 }
 
 /* The result is compact JSON: one line. */
@@ -298,13 +327,14 @@ static void style_free(struct group_style *style)
     free(style);
 }
 
-static struct group_style *style_get(struct group *group, enum group_style_kind kind,
+static struct group_style *style_get(struct group *group, const struct group_join_options *options,
                                      size_t id_bytes)
 {
+    enum group_style_kind kind = options->style;
     struct group_style *style;
 
     for (style = group->styles; style != NULL; style = style->next) {
-        if (style->kind == kind && style->id_bytes == id_bytes)
+        if (style->kind == kind && style->id_bytes == id_bytes && style->window == options->window)
             return style;
     }
     style = calloc(1, sizeof *style);
@@ -321,6 +351,7 @@ static struct group_style *style_get(struct group *group, enum group_style_kind 
     style->group = group;
     style->id_bytes = (uint16_t)id_bytes;
     style->kind = (uint8_t)kind;
+    style->window = (uint8_t)options->window;
     LL_PREPEND(group->styles, style);
     style->added = topics_add_encoding(group->api->options.topics, &style->encoding);
     if (style->added == NULL) {
@@ -373,7 +404,7 @@ int group_join(struct operation *operation, struct group_member *member,
     *member = (struct group_member){0};
     rc = group_get(operation, &group);
     if (rc == 0) {
-        style = style_get(group, options->style, id_bytes);
+        style = style_get(group, options, id_bytes);
         rc = style != NULL ? join_style(style, member, options, ret) : -ENOMEM;
     }
     if (rc == 0)

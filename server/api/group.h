@@ -3,7 +3,7 @@
  *
  * Shape    a group is one operation in normal form, its variables, and so its topic. Its result of an
  *          event, {"data":…,"extensions":{"seq":"58","epoch":"…"}}, is made once and put into one frame
- *          per *style* and length of id that its members have (an encoding of server/topics/ each, so
+ *          per *style*, length of id and window of compression that its members have (an encoding of server/topics/ each, so
  *          that live delivery, catching up and slow readers are as everybody's); a member's id is
  *          spliced in.
  * Passed   events that the subscription does not deliver (model.h, enum model_delivery; `where`) are no
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "server/topics/topics.h"
+#include "server/websocket/deflate.h"
 
 struct arena;
 struct group_style;
@@ -53,6 +54,7 @@ struct group_member {
 struct group_join_options {
     struct stream *stream;
     enum group_style_kind style;
+    enum deflate_window window; /* of a WebSocket: websocket_window */
     struct arena
         *id; /* all of it is one JSON string or number; NULL: GROUP_EVENT_STREAM has none */
     const struct subscriber_handlers *handlers;

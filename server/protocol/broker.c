@@ -350,7 +350,7 @@ void broker_serve(struct service *service, struct http_exchange *exchange)
 {
     struct session_options options = {
         .service = service,
-        .encoding = service->broker_encoding,
+        .encodings = service->broker_encodings,
         .handlers = &subscriber_handlers,
         .operations = &operations,
     };

@@ -143,6 +143,10 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
         return size;
     if (!line->has_begun && bytes[0] != '{')
         return refuse_input(line, STAT_CLOSED_PROTOCOL_ERROR, size);
+    if (stream_security(stream_of(line))->is_plain_on_tls) {
+        broker_send_error(&line->broker, BROKER_BAD_REQUEST, "this port speaks TLS");
+        return refuse_input(line, STAT_CLOSED_PROTOCOL_ERROR, size);
+    }
     line->has_begun = true;
 
     while (start < size) {
@@ -300,7 +304,7 @@ void broker_line_serve(struct service *service, struct stream *stream)
     struct session_options options = {
         .service = service,
         .stream = stream,
-        .encoding = service->line_encoding,
+        .encodings = &service->line_encoding,
         .handlers = &subscriber_handlers,
         .operations = &operations,
     };

@@ -80,40 +80,38 @@ static ptrdiff_t websocket_bytes_max(const struct encoding *encoding, const stru
     return (ptrdiff_t)(WEBSOCKET_HEAD_BYTES_MAX + message_bytes_max(event));
 }
 
+/* An encoding whose frames may be compressed. */
+struct websocket_encoding {
+    struct encoding encoding; /* first */
+    char *(*put_message)(char *out, const struct event *event);
+    enum deflate_window window;
+};
+
 /*
  * The head's size depends on what follows it, which is known when it is written: it is written
  * where it belongs for the likeliest size and moved when that was wrong.
  */
-static size_t encode_websocket(const struct event *event, uint8_t *out,
-                               char *(*put_message)(char *out, const struct event *event))
+static size_t encode_websocket(const struct encoding *encoding, const struct event *event,
+                               uint8_t *out, size_t *ret_splice)
 {
+    const struct websocket_encoding *own =
+        (const struct websocket_encoding *)(const void *)encoding;
     uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
     size_t likely_bytes = websocket_frame_head(head, event->topic_bytes + event->payload_bytes +
                                                          MESSAGE_OVERHEAD_BYTES / 2);
     char *text = (char *)out + likely_bytes;
-    size_t size = (size_t)(put_message(text, event) - text);
-    size_t head_bytes = websocket_frame_head(head, size);
+    size_t size = (size_t)(own->put_message(text, event) - text);
+    const uint8_t *compressed = deflate_message(own->window, text, size, 1, &size);
+    size_t head_bytes = compressed != NULL ? websocket_compressed_head(head, size)
+                                           : websocket_frame_head(head, size);
 
-    if (head_bytes != likely_bytes)
+    (void)ret_splice;
+    if (compressed != NULL)
+        memcpy(out + head_bytes, compressed, size);
+    else if (head_bytes != likely_bytes)
         memmove(out + head_bytes, text, size);
     memcpy(out, head, head_bytes);
     return head_bytes + size;
-}
-
-static size_t encode_room(const struct encoding *encoding, const struct event *event, uint8_t *out,
-                          size_t *ret_splice)
-{
-    (void)encoding;
-    (void)ret_splice;
-    return encode_websocket(event, out, put_room_message);
-}
-
-static size_t encode_broker(const struct encoding *encoding, const struct event *event,
-                            uint8_t *out, size_t *ret_splice)
-{
-    (void)encoding;
-    (void)ret_splice;
-    return encode_websocket(event, out, put_broker_message);
 }
 
 static ptrdiff_t line_bytes_max(const struct encoding *encoding, const struct event *event)
@@ -156,17 +154,44 @@ static size_t encode_event_stream(const struct encoding *encoding, const struct 
     return (size_t)(end - (char *)out);
 }
 
-const struct encoding *frames_encoding(enum frames_kind kind)
+#define WEBSOCKET_ENCODING(name, protocol, put_message, window)                                    \
+    {                                                                                              \
+        {name, protocol, false, websocket_bytes_max, encode_websocket}, put_message, window        \
+    }
+
+static const struct encoding *websocket_encoding(enum frames_kind kind, enum deflate_window window)
 {
-    static const struct encoding encodings[] = {
-        [FRAMES_ROOM] = {"room", STAT_PROTOCOL_ROOM, false, websocket_bytes_max, encode_room},
-        [FRAMES_BROKER] = {"broker", STAT_PROTOCOL_BROKER, false, websocket_bytes_max,
-                           encode_broker},
-        [FRAMES_LINE] = {"line", STAT_PROTOCOL_BROKER_TCP, false, line_bytes_max, encode_line},
-        [FRAMES_EVENT_STREAM] = {"event-stream", STAT_PROTOCOL_EVENT_STREAM, false,
-                                 event_stream_bytes_max, encode_event_stream},
+    static const struct websocket_encoding encodings[][DEFLATE_WINDOWS] = {
+        [FRAMES_ROOM] =
+            {
+                WEBSOCKET_ENCODING("room", STAT_PROTOCOL_ROOM, put_room_message, DEFLATE_NONE),
+                WEBSOCKET_ENCODING("room", STAT_PROTOCOL_ROOM, put_room_message, DEFLATE_NARROW),
+                WEBSOCKET_ENCODING("room", STAT_PROTOCOL_ROOM, put_room_message, DEFLATE_WIDE),
+            },
+        [FRAMES_BROKER] =
+            {
+                WEBSOCKET_ENCODING("broker", STAT_PROTOCOL_BROKER, put_broker_message,
+                                   DEFLATE_NONE),
+                WEBSOCKET_ENCODING("broker", STAT_PROTOCOL_BROKER, put_broker_message,
+                                   DEFLATE_NARROW),
+                WEBSOCKET_ENCODING("broker", STAT_PROTOCOL_BROKER, put_broker_message,
+                                   DEFLATE_WIDE),
+            },
     };
 
-    CHECK((size_t)kind < sizeof encodings / sizeof *encodings);
-    return &encodings[kind];
+    CHECK(encodings[kind][window].window == window);
+    return &encodings[kind][window].encoding;
+}
+
+const struct encoding *frames_encoding(enum frames_kind kind, enum deflate_window window)
+{
+    static const struct encoding line = {"line", STAT_PROTOCOL_BROKER_TCP, false, line_bytes_max,
+                                         encode_line};
+    static const struct encoding event_stream = {"event-stream", STAT_PROTOCOL_EVENT_STREAM, false,
+                                                 event_stream_bytes_max, encode_event_stream};
+
+    if (kind == FRAMES_ROOM || kind == FRAMES_BROKER)
+        return websocket_encoding(kind, window);
+    CHECK(window == DEFLATE_NONE);
+    return kind == FRAMES_LINE ? &line : &event_stream;
 }

@@ -1,8 +1,9 @@
 /*
  * server/protocol/frames.h - an event as the bytes that subscribers of each protocol get.
  *
- * Shape    four encodings (server/topics/event.h), each giving a frame that is ready to send and the
- *          same for all its subscribers: room and broker messages as WebSocket text frames, broker
+ * Shape    six encodings (server/topics/event.h), each giving a frame that is ready to send and the
+ *          same for all its subscribers: room and broker messages as WebSocket text frames
+ *          (as they are and compressed), broker
  *          messages as lines, broker messages as blocks of an event stream (PROTOCOLS 2 to 4).
  * Callers  the worker's delivery and catch-up, by the registered numbers; frames_init before.
  * Memory   the caller's; frame_bytes_max says how much.
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "server/topics/event.h"
+#include "server/websocket/deflate.h"
 
 struct bus;
 
@@ -27,6 +29,10 @@ enum frames_kind {
     FRAMES_EVENT_STREAM,
 };
 
-const struct encoding *frames_encoding(enum frames_kind kind);
+/*
+ * @window: of those that may be compressed (FRAMES_ROOM, FRAMES_BROKER) and are sent to subscribers who agreed to
+ * it; frames that are not worth it stay as they are. DEFLATE_NONE for all others.
+ */
+const struct encoding *frames_encoding(enum frames_kind kind, enum deflate_window window);
 
 #endif

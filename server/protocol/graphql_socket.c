@@ -309,6 +309,7 @@ static void subscribe(struct graphql_operation *operation, const struct resume *
     const struct group_join_options options = {
         .stream = socket->session.subscriber.stream,
         .style = is_old(socket) ? GROUP_OLD_WS : GROUP_TRANSPORT_WS,
+        .window = websocket_window(socket->session.websocket),
         .id = operation->id,
         .handlers = &subscriber_handlers,
         .user = operation,

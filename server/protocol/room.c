@@ -303,7 +303,7 @@ static void accept_client(struct service *service, struct http_exchange *exchang
     struct room_session *room = malloc(sizeof *room + id->bytes + 1);
     struct session_options options = {
         .service = service,
-        .encoding = service->room_encoding,
+        .encodings = service->room_encodings,
         .handlers = &subscriber_handlers,
         .operations = &operations,
         .own = (uint8_t)id->bytes,

@@ -79,32 +79,53 @@ static void on_tick_timer(struct timer *timer)
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
+/* Of every kind and window; how many. */
+enum {
+    ENCODINGS_MAX = 2 * DEFLATE_WINDOWS + 2,
+};
+
+struct wanted_encoding {
+    struct topics_encoding **added;
+    const struct encoding *encoding;
+};
+
+static void list_encodings(struct service *service, struct wanted_encoding list[ENCODINGS_MAX])
+{
+    size_t count = 0;
+
+    for (enum deflate_window window = DEFLATE_NONE; window < DEFLATE_WINDOWS; window++) {
+        list[count++] = (struct wanted_encoding){&service->room_encodings[window],
+                                                 frames_encoding(FRAMES_ROOM, window)};
+        list[count++] = (struct wanted_encoding){&service->broker_encodings[window],
+                                                 frames_encoding(FRAMES_BROKER, window)};
+    }
+    list[count++] = (struct wanted_encoding){&service->line_encoding,
+                                             frames_encoding(FRAMES_LINE, DEFLATE_NONE)};
+    list[count++] = (struct wanted_encoding){&service->event_stream_encoding,
+                                             frames_encoding(FRAMES_EVENT_STREAM, DEFLATE_NONE)};
+    CHECK(count == ENCODINGS_MAX);
+}
+
 static bool add_encodings(struct service *service)
 {
-    const struct {
-        struct topics_encoding **encoding;
-        enum frames_kind kind;
-    } wanted[] = {
-        {&service->room_encoding, FRAMES_ROOM},
-        {&service->broker_encoding, FRAMES_BROKER},
-        {&service->line_encoding, FRAMES_LINE},
-        {&service->event_stream_encoding, FRAMES_EVENT_STREAM},
-    };
+    struct wanted_encoding list[ENCODINGS_MAX];
 
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        *wanted[i].encoding = topics_add_encoding(service->topics, frames_encoding(wanted[i].kind));
-        if (*wanted[i].encoding == NULL)
+    list_encodings(service, list);
+    for (size_t i = 0; i < ENCODINGS_MAX; i++) {
+        *list[i].added = topics_add_encoding(service->topics, list[i].encoding);
+        if (*list[i].added == NULL)
             return false;
     }
     return true;
 }
 
-static void remove_encodings(const struct service *service)
+static void remove_encodings(struct service *service)
 {
-    topics_remove_encoding(service->topics, service->room_encoding);
-    topics_remove_encoding(service->topics, service->broker_encoding);
-    topics_remove_encoding(service->topics, service->line_encoding);
-    topics_remove_encoding(service->topics, service->event_stream_encoding);
+    struct wanted_encoding list[ENCODINGS_MAX];
+
+    list_encodings(service, list);
+    for (size_t i = 0; i < ENCODINGS_MAX; i++)
+        topics_remove_encoding(service->topics, *list[i].added);
 }
 
 int service_start(struct service *service)

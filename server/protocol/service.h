@@ -21,6 +21,7 @@
 #include "server/net/rate.h"
 #include "server/net/timer.h"
 #include "server/protocol/client.h"
+#include "server/websocket/deflate.h"
 
 struct bus;
 struct log_reader;
@@ -68,8 +69,8 @@ struct service {
     bool is_control;         /* the request being handled came by the control socket: control.h */
 
     /* --- of the protocols ----------------------------------------------------------------- */
-    struct topics_encoding *room_encoding;
-    struct topics_encoding *broker_encoding;
+    struct topics_encoding *room_encodings[DEFLATE_WINDOWS]; /* by websocket_window */
+    struct topics_encoding *broker_encodings[DEFLATE_WINDOWS];
     struct topics_encoding *line_encoding;
     struct topics_encoding *event_stream_encoding;
     uint32_t event_stream_timer; /* kinds */

@@ -20,6 +20,12 @@ static_assert(sizeof(struct session) <= 128, "an idle room client costs little (
 
 void session_init(struct session *session, const struct session_options *options)
 {
+    struct topics_encoding *encoding = NULL;
+
+    if (options->encodings != NULL)
+        encoding =
+            options->encodings[options->websocket != NULL ? websocket_window(options->websocket)
+                                                          : DEFLATE_NONE];
     *session = (struct session){
         .service = options->service,
         .websocket = options->websocket,
@@ -27,8 +33,7 @@ void session_init(struct session *session, const struct session_options *options
     };
     options->stream->drained_bytes = options->service->limits.queue_bytes_max / 2;
     options->stream->rate = (struct rate){0}; /* its first request is no message */
-    subscriber_init(&session->subscriber, options->stream, options->encoding, options->handlers,
-                    session);
+    subscriber_init(&session->subscriber, options->stream, encoding, options->handlers, session);
     client_join(&options->service->clients, &session->client, options->operations);
 }
 

@@ -49,8 +49,9 @@ static inline struct session *session_of_client(struct client *client)
 struct session_options {
     struct service *service;
     struct stream *stream;
-    struct websocket *websocket;                /* NULL: a bare stream */
-    struct topics_encoding *encoding;           /* NULL: it never subscribes */
+    struct websocket *websocket; /* NULL: a bare stream */
+    /* One, or, of a WebSocket, one for each window; NULL: it never subscribes. */
+    struct topics_encoding *const *encodings;
     const struct subscriber_handlers *handlers; /* NULL: likewise */
     const struct client_operations *operations;
     uint8_t own; /* session.own */

@@ -17,7 +17,7 @@ enum {
      * two bytes. 5 are 8 KiB.
      */
     MEMORY_LEVEL = 5,
-    LEVEL = 6, /* once per event, however many get it */
+    LEVEL = 3, /* once per event, however many get it; a quarter of a MiB must not take long */
     TAIL_BYTES = 4,
 };
 
@@ -164,26 +164,47 @@ static z_stream *compressor_begin(enum deflate_window window)
     return compressor->is_open ? &compressor->stream : NULL;
 }
 
-size_t deflate_message(enum deflate_window window, const void *text, size_t text_bytes,
-                       uint8_t *out, size_t out_bytes)
+/* What the last message became. */
+static uint8_t *output;
+static size_t output_capacity;
+
+static bool make_room(size_t bytes)
+{
+    uint8_t *grown;
+
+    if (bytes <= output_capacity)
+        return true;
+    grown = realloc(output, bytes);
+    if (grown == NULL)
+        return false;
+    output = grown;
+    output_capacity = bytes;
+    return true;
+}
+
+const uint8_t *deflate_message(enum deflate_window window, const void *text, size_t text_bytes,
+                               size_t saved_bytes, size_t *ret_bytes)
 {
     z_stream *stream;
+    size_t bytes;
 
-    CHECK(window != DEFLATE_NONE);
-    if (text_bytes > UINT32_MAX / 2 || out_bytes > UINT32_MAX / 2)
-        return 0;
+    if (window == DEFLATE_NONE || text_bytes < DEFLATE_BYTES_MIN ||
+        text_bytes > DEFLATE_BYTES_MAX || saved_bytes >= text_bytes)
+        return NULL;
     stream = compressor_begin(window);
-    if (stream == NULL)
-        return 0;
+    if (stream == NULL || !make_room(text_bytes + TAIL_BYTES + 1))
+        return NULL;
     stream->next_in = (Bytef *)(uintptr_t)text; /* zlib only reads it */
     stream->avail_in = (uInt)text_bytes;
-    stream->next_out = out;
-    stream->avail_out = (uInt)out_bytes;
-    /* The flush has to be whole: its last four bytes are the ones that are not sent. */
+    stream->next_out = output;
+    /* The flush has to be whole, and is when room is left: its last four bytes are not sent. */
+    stream->avail_out = (uInt)(text_bytes - saved_bytes + TAIL_BYTES + 1);
     if (deflate(stream, Z_SYNC_FLUSH) != Z_OK || stream->avail_in > 0 || stream->avail_out == 0)
-        return 0;
-    CHECK(out_bytes - stream->avail_out >= TAIL_BYTES);
-    return out_bytes - stream->avail_out - TAIL_BYTES;
+        return NULL;
+    bytes = (size_t)(stream->next_out - output);
+    CHECK(bytes >= TAIL_BYTES);
+    *ret_bytes = bytes - TAIL_BYTES;
+    return output;
 }
 
 void deflate_stored_head(uint8_t head[DEFLATE_STORED_HEAD_BYTES], uint16_t bytes)
@@ -302,6 +323,9 @@ void deflate_clear(void)
         inflater_free(inflater);
     }
     pool_count = 0;
+    free(output);
+    output = NULL;
+    output_capacity = 0;
     for (size_t i = 0; i < sizeof compressors / sizeof compressors[0]; i++) {
         if (compressors[i].is_open)
             (void)deflateEnd(

@@ -23,7 +23,8 @@ struct http_request;
 struct inflater;
 
 enum {
-    DEFLATE_BYTES_MIN = 128,        /* smaller messages are left alone */
+    DEFLATE_BYTES_MIN = 128,        /* smaller messages are left alone ... */
+    DEFLATE_BYTES_MAX = 256 * 1024, /* ... and larger ones, which would hold the worker up */
     DEFLATE_ANSWER_BYTES_MAX = 192, /* terminated */
     INFLATER_BYTES_MAX = 48 * 1024,
     INFLATER_POOL_MAX = 8,
@@ -33,6 +34,7 @@ enum deflate_window {
     DEFLATE_NONE, /* nothing is sent compressed */
     DEFLATE_NARROW,
     DEFLATE_WIDE,
+    DEFLATE_WINDOWS, /* how many there are */
 };
 
 struct deflate_terms {
@@ -49,11 +51,12 @@ bool deflate_negotiate(const struct http_request *request, bool allows_takeover,
                        struct deflate_terms *ret_terms, char answer[DEFLATE_ANSWER_BYTES_MAX]);
 
 /*
- * Compresses @text, as the payload of a message (section 7.2.1), to at most @out_bytes. Returns its length;
- * 0: it would not be shorter than that, or there is no memory: send it as it is.
+ * @text compressed, as the payload of a message (section 7.2.1): *ret_bytes, and at least @saved_bytes less
+ * than it was. It stays until the next call. NULL: it does not save so much, is shorter than DEFLATE_BYTES_MIN,
+ * longer than DEFLATE_BYTES_MAX, or there is no memory: send it as it is.
  */
-size_t deflate_message(enum deflate_window window, const void *text, size_t text_bytes,
-                       uint8_t *out, size_t out_bytes);
+const uint8_t *deflate_message(enum deflate_window window, const void *text, size_t text_bytes,
+                               size_t saved_bytes, size_t *ret_bytes);
 /*
  * Head of a block of @bytes that are not compressed (RFC 1951 section 3.2.4), in front of what deflate_message
  * has made: for bytes that differ from one receiver to the next.

@@ -6,7 +6,8 @@
 
 enum {
     BIT_FINAL = 0x80,
-    BITS_RESERVED = 0x70,
+    BIT_COMPRESSED = 0x40, /* RSV1 */
+    BITS_RESERVED = 0x30,  /* the others */
     BITS_OPCODE = 0x0F,
     BIT_CONTROL = 0x08,
     BIT_MASK = 0x80,
@@ -39,8 +40,11 @@ static uint64_t big_endian(const uint8_t *bytes, size_t count)
 static bool is_allowed(const uint8_t *bytes)
 {
     bool is_control = (bytes[0] & BIT_CONTROL) != 0;
+    unsigned opcode = bytes[0] & BITS_OPCODE;
 
-    if ((bytes[0] & BITS_RESERVED) != 0 || !opcode_is_known(bytes[0] & BITS_OPCODE))
+    if ((bytes[0] & BIT_COMPRESSED) != 0 && opcode != FRAME_TEXT && opcode != FRAME_BINARY)
+        return false;
+    if ((bytes[0] & BITS_RESERVED) != 0 || !opcode_is_known(opcode))
         return false;
     if (is_control &&
         ((bytes[0] & BIT_FINAL) == 0 || (bytes[1] & BITS_LENGTH) > FRAME_CONTROL_PAYLOAD_MAX))
@@ -77,6 +81,7 @@ enum frame_result frame_parse_head(const uint8_t *bytes, size_t size, struct fra
     ret_head->head_bytes = (uint8_t)head_bytes;
     ret_head->opcode = bytes[0] & BITS_OPCODE;
     ret_head->is_final = (bytes[0] & BIT_FINAL) != 0;
+    ret_head->is_compressed = (bytes[0] & BIT_COMPRESSED) != 0;
     memcpy(ret_head->mask, bytes + head_bytes - MASK_BYTES, MASK_BYTES);
     return FRAME_OK;
 }
@@ -123,11 +128,11 @@ bool frame_close_code_is_valid(int code)
 }
 
 size_t frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], enum frame_opcode opcode,
-                  size_t payload_bytes)
+                  bool is_compressed, size_t payload_bytes)
 {
     size_t length_bytes = 0;
 
-    head[0] = (uint8_t)(BIT_FINAL | opcode);
+    head[0] = (uint8_t)(BIT_FINAL | (is_compressed ? BIT_COMPRESSED : 0) | opcode);
     if (payload_bytes < LENGTH_16) {
         head[1] = (uint8_t)payload_bytes;
     } else if (payload_bytes <= UINT16_MAX) {
@@ -144,5 +149,10 @@ size_t frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], enum frame_opcode opco
 
 size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes)
 {
-    return frame_head(head, FRAME_TEXT, payload_bytes);
+    return frame_head(head, FRAME_TEXT, false, payload_bytes);
+}
+
+size_t websocket_compressed_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes)
+{
+    return frame_head(head, FRAME_TEXT, true, payload_bytes);
 }

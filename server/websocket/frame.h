@@ -32,6 +32,8 @@ struct frame_head {
     uint8_t head_bytes;
     uint8_t opcode;
     bool is_final;
+    bool
+        is_compressed; /* RSV1, which only the first frame of a data message may have (RFC 7692 6) */
     uint8_t mask[4];
 };
 
@@ -47,7 +49,7 @@ void frame_unmask(const struct frame_head *head, const uint8_t *payload, uint8_t
 
 /* Head of a final frame from the server; returns its length. */
 size_t frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], enum frame_opcode opcode,
-                  size_t payload_bytes);
+                  bool is_compressed, size_t payload_bytes);
 /* A whole control frame from the server; returns its length. */
 size_t frame_control(uint8_t out[FRAME_CONTROL_BYTES_MAX], enum frame_opcode opcode,
                      const void *payload, size_t payload_bytes);

@@ -113,7 +113,8 @@ static void accept_key(const struct http_request *request, unsigned char ret_acc
     (void)EVP_EncodeBlock(ret_accept, digest, sizeof digest); /* always ACCEPT_BYTES - 1 */
 }
 
-char *handshake_headers(const struct http_request *request, const char *protocol)
+char *handshake_headers(const struct http_request *request, const char *protocol,
+                        const char *extensions)
 {
     static const char upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                   "Sec-WebSocket-Accept: ";
@@ -123,9 +124,11 @@ char *handshake_headers(const struct http_request *request, const char *protocol
 
     if (is_upgrade)
         accept_key(request, accept);
-    if (asprintf(&headers, "%s%s%s%s%s%s", is_upgrade ? upgrade : "", (const char *)accept,
+    if (asprintf(&headers, "%s%s%s%s%s%s%s%s%s", is_upgrade ? upgrade : "", (const char *)accept,
                  is_upgrade ? "\r\n" : "", protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
-                 protocol != NULL ? protocol : "", protocol != NULL ? "\r\n" : "") < 0)
+                 protocol != NULL ? protocol : "", protocol != NULL ? "\r\n" : "",
+                 extensions[0] != '\0' ? "Sec-WebSocket-Extensions: " : "", extensions,
+                 extensions[0] != '\0' ? "\r\n" : "") < 0)
         return NULL;
     return headers;
 }

@@ -19,8 +19,10 @@ void handshake_prepare(void);
 
 /*
  * The header lines of the 101, or 200, that accepts a checked request, as http_upgrade wants them; to be
- * freed. NULL: no memory. @protocol: the subprotocol chosen, or NULL.
+ * freed. NULL: no memory. @protocol: the subprotocol chosen, or NULL. @extensions: what was
+ * agreed on, or "".
  */
-char *handshake_headers(const struct http_request *request, const char *protocol);
+char *handshake_headers(const struct http_request *request, const char *protocol,
+                        const char *extensions);
 
 #endif

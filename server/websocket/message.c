@@ -5,11 +5,16 @@
 #include <wslay/wslay.h>
 
 #include "bus/check.h"
+#include "server/json/json.h"
 #include "server/net/budget.h"
+#include "server/websocket/deflate.h"
 #include "server/websocket/websocket.h"
 
 enum {
     CAPACITY_MIN = 512,
+    /* Blocks that are stored, and empty ones of a flush here and there. */
+    DEFLATE_EXCESS_PART = 64,
+    DEFLATE_EXCESS_BYTES = 256,
 };
 
 struct message {
@@ -21,7 +26,9 @@ struct message {
     const uint8_t *feed; /* what wslay may take now */
     size_t feed_bytes;
     uint64_t frame_left;
-    uint8_t *bytes; /* the message so far */
+    struct inflater *inflater; /* of a compressed one; NULL: it is none */
+    uint64_t wire_bytes;       /* of its payload, as it comes */
+    uint8_t *bytes;            /* the message so far */
     size_t size;
     size_t capacity;
     size_t bytes_max;
@@ -31,6 +38,7 @@ struct message {
     bool is_failed;
     bool is_kept;
     bool has_no_room;
+    uint16_t inflate_failure; /* the close code for what cannot be inflated; 0: it can */
 };
 
 /* --- what wslay calls --------------------------------------------------------------------------- */
@@ -67,7 +75,8 @@ static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *bytes, si
 /* For a buffer of @capacity bytes, which is not less than what has been charged for. */
 static bool charge(struct message *message, size_t capacity)
 {
-    size_t bytes = budget_charge(capacity);
+    size_t beside_bytes = message->inflater != NULL ? INFLATER_BYTES_MAX : 0;
+    size_t bytes = budget_charge(capacity + beside_bytes);
 
     CHECK(bytes >= message->charged_bytes);
     if (!budget_take(message->budget, bytes - message->charged_bytes))
@@ -112,15 +121,71 @@ static bool make_room(struct message *message, size_t bytes)
     return true;
 }
 
-/* Unmasked and, in a text message, UTF-8 so far. */
+/* Room for some of what @in_bytes become: nobody knows how much that is. */
+static bool make_some_room(struct message *message, size_t in_bytes)
+{
+    size_t left = message->bytes_max - message->size;
+    size_t wanted = in_bytes < CAPACITY_MIN ? CAPACITY_MIN : in_bytes;
+
+    return message->size < message->capacity || make_room(message, wanted < left ? wanted : left);
+}
+
+/* One step; into a byte to spare, when the buffer holds the longest message there may be. */
+static enum inflate_result inflate_step(struct message *message, const uint8_t **in,
+                                        size_t *in_bytes)
+{
+    bool is_full = message->size == message->bytes_max;
+    enum inflate_result result;
+    uint8_t spare;
+    size_t made;
+
+    if (!is_full && !make_some_room(message, *in_bytes))
+        return INFLATE_NO_MEMORY;
+    result = inflater_run(message->inflater, in, in_bytes,
+                          is_full ? &spare : message->bytes + message->size,
+                          is_full ? 1 : message->capacity - message->size, &made);
+    if (result == INFLATE_BAD)
+        message->inflate_failure = WEBSOCKET_BAD_TEXT;
+    else if (is_full && made > 0)
+        message->inflate_failure = WEBSOCKET_TOO_BIG;
+    else
+        message->size += made;
+    return result;
+}
+
+static void inflate_chunk(struct message *message, const uint8_t *in, size_t in_bytes)
+{
+    enum inflate_result result = INFLATE_FULL;
+
+    while (result == INFLATE_FULL && message->inflate_failure == 0)
+        result = inflate_step(message, &in, &in_bytes);
+    message->has_no_room = result == INFLATE_NO_MEMORY;
+}
+
+/* The sender has left out what ends the last block (RFC 7692 section 7.2.2). */
+static void inflate_end(struct message *message)
+{
+    inflate_chunk(message, inflate_tail, sizeof inflate_tail);
+    if (message->inflate_failure != 0 || message->has_no_room)
+        return;
+    if (!inflater_is_between(message->inflater) ||
+        (message->is_text && !utf8_is_valid((const char *)message->bytes, message->size)))
+        message->inflate_failure = WEBSOCKET_BAD_TEXT;
+}
+
+/* Unmasked and, in a text message that is not compressed, UTF-8 so far. */
 static void on_chunk(wslay_event_context_ptr context,
                      const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *user)
 {
     struct message *message = user;
 
     (void)context;
-    if (chunk->data_length == 0)
+    if (chunk->data_length == 0 || message->inflate_failure != 0)
         return;
+    if (message->inflater != NULL) {
+        inflate_chunk(message, chunk->data, chunk->data_length);
+        return;
+    }
     if (!make_room(message, chunk->data_length)) {
         message->has_no_room = true;
         return;
@@ -136,6 +201,8 @@ static void on_message(wslay_event_context_ptr context,
 
     (void)context;
     message->is_text = arg->opcode == WSLAY_TEXT_FRAME;
+    if (message->inflater != NULL && message->inflate_failure == 0)
+        inflate_end(message);
     message->is_complete = true;
     message->is_begun = false;
 }
@@ -148,6 +215,7 @@ static void free_message(struct message *message)
         return;
     if (message->context != NULL)
         wslay_event_context_free(message->context);
+    inflater_return(message->inflater);
     free(message->bytes);
     free(message);
 }
@@ -189,6 +257,8 @@ struct message *message_borrow(struct message_pool *pool)
         return NULL;
     }
     wslay_event_config_set_no_buffering(message->context, 1);
+    /* Whether it may be set is websocket.c's affair. */
+    wslay_event_config_set_allowed_rsv_bits(message->context, WSLAY_RSV1_BIT);
     message->budget = pool->budget;
     return message;
 }
@@ -210,6 +280,8 @@ void message_return(struct message_pool *pool, struct message *message)
         message->bytes = NULL;
         message->capacity = 0;
     }
+    inflater_return(message->inflater);
+    message->inflater = NULL;
     message->size = 0;
     message->is_complete = false;
     message->next = pool->first;
@@ -252,20 +324,52 @@ bool message_keep(struct message *message)
 
 /* --- frames ------------------------------------------------------------------------------------- */
 
+void message_lend_inflater(struct message *message, struct inflater *inflater)
+{
+    CHECK(message->inflater == NULL && !message->is_begun);
+    message->inflater = inflater;
+}
+
+struct inflater *message_take_inflater(struct message *message)
+{
+    struct inflater *inflater = message->inflater;
+
+    message->inflater = NULL;
+    return inflater;
+}
+
+/* Known before it comes. What is compressed may be a little longer than what it becomes. */
+static bool is_too_big(const struct message *message, uint64_t payload_bytes)
+{
+    uint64_t bytes_max = message->bytes_max;
+
+    if (message->inflater != NULL)
+        bytes_max += bytes_max / DEFLATE_EXCESS_PART + DEFLATE_EXCESS_BYTES;
+    return message->size > message->bytes_max || message->wire_bytes > bytes_max ||
+           payload_bytes > bytes_max - message->wire_bytes;
+}
+
 int message_begin_frame(struct message *message, const struct frame_head *head, size_t bytes_max)
 {
     CHECK(message->frame_left == 0);
     CHECK(!message->is_failed);
     if (!message->is_begun) {
         message->size = 0;
+        message->wire_bytes = 0;
         message->is_complete = false;
         message->is_begun = true;
+        if (head->is_compressed && message->inflater == NULL)
+            message->inflater = inflater_borrow();
+        message->is_failed = head->is_compressed && message->inflater == NULL;
     }
+    if (message->is_failed)
+        return WEBSOCKET_TRY_LATER;
     message->bytes_max = bytes_max;
-    if (message->size > bytes_max || head->payload_bytes > bytes_max - message->size) {
+    if (is_too_big(message, head->payload_bytes)) {
         message->is_failed = true;
         return WEBSOCKET_TOO_BIG;
     }
+    message->wire_bytes += head->payload_bytes;
     message->frame_left = head->head_bytes + head->payload_bytes;
     return 0;
 }
@@ -320,6 +424,10 @@ int message_feed(struct message *message, const uint8_t *bytes, size_t size)
     if (rc == WSLAY_ERR_NOMEM || message->has_no_room) {
         message->is_failed = true;
         return WEBSOCKET_TRY_LATER;
+    }
+    if (message->inflate_failure != 0) {
+        message->is_failed = true;
+        return message->inflate_failure;
     }
     if (rc != 0 || !wslay_event_get_read_enabled(message->context)) {
         message->is_failed = true;

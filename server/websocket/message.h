@@ -9,6 +9,8 @@
  * wslay runs unbuffered (it would allocate what a frame's head claims): the buffer here grows with
  * what has arrived, up to the limit given.
  *
+ * Deflate  a compressed message is inflated as it comes, into the same buffer and up to the same limit. wslay
+ *          does not check its UTF-8, which is done here, when it is whole.
  * Budget   what the buffer of a message that is kept over the turn (message_keep) has beyond the
  *          connection's own bytes (net/budget.h) is charged to the worker's budget, and from then
  *          on before it grows. One that begins and ends within what has been read is not, nor are
@@ -27,6 +29,7 @@
 #include "server/websocket/frame.h"
 
 struct budget;
+struct inflater;
 struct message;
 
 enum {
@@ -63,8 +66,15 @@ size_t message_bytes(const struct message *message);
 bool message_keep(struct message *message);
 
 /*
- * The next bytes to feed are this data frame's. 0, or WEBSOCKET_TOO_BIG if the message would
- * become longer than @bytes_max.
+ * For compressed messages: one that knows what came before is lent to it, before the first frame begins, and
+ * taken back when it is whole. Otherwise it borrows one, for itself.
+ */
+void message_lend_inflater(struct message *message, struct inflater *inflater);
+struct inflater *message_take_inflater(struct message *message);
+
+/*
+ * The next bytes to feed are this data frame's. 0, WEBSOCKET_TOO_BIG if the message would
+ * become longer than @bytes_max, or WEBSOCKET_TRY_LATER: no memory to inflate it.
  */
 int message_begin_frame(struct message *message, const struct frame_head *head, size_t bytes_max);
 /* Bytes of the current frame that have not been fed yet; 0: begin a frame. */

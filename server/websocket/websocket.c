@@ -54,7 +54,8 @@ struct websocket {
     struct websocket_set *set;
     const struct websocket_handlers *handlers;
     void *user;
-    struct message *message; /* borrowed while one is in flight */
+    struct message *message;   /* borrowed while one is in flight */
+    struct inflater *inflater; /* kept between messages, with context takeover; or NULL */
     struct late_pong *late_pong;
     uint64_t pong_mark; /* where in the stream's output the last pong ends */
     struct timer timer; /* OPEN: pings. CLOSING: the peer's close */
@@ -65,9 +66,12 @@ struct websocket {
     bool is_held : 1;   /* on_message has said false */
     bool is_pinged : 1; /* a sign of life is awaited */
     uint8_t end : 4;    /* enum websocket_end */
+    bool is_deflate : 1;
+    bool keeps_context : 1;
+    uint8_t window : 2; /* enum deflate_window */
 };
 
-static_assert(sizeof(struct websocket) <= 88, "an idle connection is small");
+static_assert(sizeof(struct websocket) <= 104, "an idle connection is small");
 
 struct websocket_set {
     struct timer_wheel *timers;
@@ -247,6 +251,8 @@ static void deliver(struct websocket *websocket)
     if (!message_is_complete(message, &is_text, &bytes, &size))
         return;
     websocket->message = NULL; /* its user may close the websocket from inside on_message */
+    if (websocket->keeps_context && websocket->inflater == NULL)
+        websocket->inflater = message_take_inflater(message);
     if (websocket->state == STATE_OPEN &&
         !websocket->handlers->on_message(websocket->user, is_text, bytes, size) &&
         websocket->state == STATE_OPEN) {
@@ -284,6 +290,10 @@ static size_t begin_frame(struct websocket *websocket, const struct frame_head *
         fail(websocket, WEBSOCKET_TRY_LATER);
         return 0;
     }
+    if (head->is_compressed && websocket->inflater != NULL) {
+        message_lend_inflater(websocket->message, websocket->inflater);
+        websocket->inflater = NULL;
+    }
     code = message_begin_frame(websocket->message, head, set->options.message_bytes_max);
     if (code != 0) {
         fail(websocket, code);
@@ -307,6 +317,10 @@ static size_t take_frame(struct websocket *websocket, const uint8_t *bytes, size
         return 0;
     case FRAME_OK:
     default:
+        if (head.is_compressed && !websocket->is_deflate) {
+            fail(websocket, WEBSOCKET_PROTOCOL_ERROR);
+            return 0;
+        }
         return frame_is_control(&head) ? take_control(websocket, &head, bytes, size)
                                        : begin_frame(websocket, &head, bytes, size);
     }
@@ -444,6 +458,7 @@ static void on_close(void *user, enum stream_close_reason reason)
     give_back_message(websocket);
     websocket->set->open_count--;
     websocket->handlers->on_close(websocket->user, (enum websocket_end)websocket->end, code);
+    inflater_return(websocket->inflater);
     free(websocket->late_pong);
     free(websocket);
 }
@@ -560,6 +575,7 @@ void websocket_set_close(struct websocket_set *set)
         return;
     CHECK(set->open_count == 0);
     message_pool_done(&set->messages);
+    deflate_clear();
     free(set);
 }
 
@@ -568,10 +584,15 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
                                    void *user)
 {
     struct websocket *websocket = calloc(1, sizeof *websocket);
+    const struct http_request *request = http_request(exchange);
+    char extensions[DEFLATE_ANSWER_BYTES_MAX] = "";
+    struct deflate_terms terms = {0};
     char *headers = NULL;
 
+    if (set->options.is_deflate_offered)
+        (void)deflate_negotiate(request, set->options.allows_takeover, &terms, extensions);
     if (websocket != NULL)
-        headers = handshake_headers(http_request(exchange), protocol);
+        headers = handshake_headers(request, protocol, extensions);
     if (headers == NULL) {
         free(websocket);
         http_respond_error(exchange, 503, "unavailable", "out of memory", NULL);
@@ -582,6 +603,9 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
     websocket->set = set;
     websocket->handlers = handlers;
     websocket->user = user;
+    websocket->is_deflate = terms.is_agreed;
+    websocket->keeps_context = terms.keeps_context;
+    websocket->window = terms.window & 0x3;
     timer_init(&websocket->timer, set->timer_kind);
     set->open_count++;
     websocket->stream->hold_bytes_max = HOLD_BYTES_MAX;
@@ -595,15 +619,23 @@ struct stream *websocket_stream(const struct websocket *websocket)
     return websocket->stream;
 }
 
+enum deflate_window websocket_window(const struct websocket *websocket)
+{
+    return (enum deflate_window)websocket->window;
+}
+
 static void send_message(struct websocket *websocket, enum frame_opcode opcode, const void *bytes,
                          size_t size)
 {
     uint8_t head[WEBSOCKET_HEAD_BYTES_MAX];
+    const uint8_t *compressed = NULL;
 
     if (websocket->state != STATE_OPEN)
         return;
-    stream_write(websocket->stream, head, frame_head(head, opcode, size));
-    stream_write(websocket->stream, bytes, size);
+    if (size >= WEBSOCKET_DEFLATE_REPLY)
+        compressed = deflate_message(websocket_window(websocket), bytes, size, 1, &size);
+    stream_write(websocket->stream, head, frame_head(head, opcode, compressed != NULL, size));
+    stream_write(websocket->stream, compressed != NULL ? compressed : bytes, size);
 }
 
 void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size)
@@ -617,7 +649,7 @@ void websocket_send_arena(struct websocket *websocket, struct arena *arena)
 
     if (websocket->state != STATE_OPEN)
         return;
-    stream_write(websocket->stream, head, frame_head(head, FRAME_TEXT, arena->capacity));
+    stream_write(websocket->stream, head, frame_head(head, FRAME_TEXT, false, arena->capacity));
     stream_push(websocket->stream, (struct range){.arena = arena, .length = arena->capacity});
 }
 

@@ -1,7 +1,7 @@
 /*
  * server/websocket/websocket.h - WebSocket (RFC 6455) over any upgraded stream, through wslay.
  *
- * Shape    a struct websocket holds the stream, the user and a few flags (88 bytes). A wslay
+ * Shape    a struct websocket holds the stream, the user and a few flags (104 bytes). A wslay
  *          context and a message buffer are borrowed from a pool while a message is in flight
  *          and given back when the bytes fed were exactly those of finished frames. Control
  *          frames never reach wslay (websocket.c says why).
@@ -9,6 +9,9 @@
  *          buffer grows with what has arrived, never with what a header claims). One that is in
  *          flight is charged to the input budget, all but its first bytes (net/budget.h); no room
  *          for it: close 1013. Pings are answered here; control frames may come between fragments.
+ * Deflate  with permessage-deflate agreed on (RFC 7692) messages may come compressed; their limit is that
+ *          of what they become, and is kept while they are inflated. Shared frames may be compressed
+ *          ones that fit websocket_window(); replies of WEBSOCKET_DEFLATE_REPLY bytes and more are.
  * Output   by websocket_send_*, or ready frames (websocket_frame_head + payload) pushed
  *          as shared ranges to websocket_stream().
  * Close    websocket_close sends a close frame, then nothing else (what others push to the stream
@@ -28,6 +31,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "server/websocket/deflate.h"
 
 struct arena;
 struct budget;
@@ -53,6 +58,7 @@ enum {
     WEBSOCKET_HEAD_BYTES_MAX = 10, /* of a frame from the server */
     WEBSOCKET_MESSAGE_S = 30,
     WEBSOCKET_MESSAGE_PARTS = 16,
+    WEBSOCKET_DEFLATE_REPLY = 1024,
 };
 
 /* How it came to its end: what happened first. */
@@ -82,6 +88,8 @@ struct websocket_handlers {
 struct websocket_options {
     struct budget *input_budget; /* for messages in flight; NULL: no bound */
     uint32_t message_bytes_max;
+    bool is_deflate_offered;  /* permessage-deflate is agreed on with those who want it */
+    bool allows_takeover;     /* they may keep their context, and cost an inflater each */
     int64_t ping_interval_ns; /* 0: none */
     int64_t ping_timeout_ns;
 };
@@ -106,6 +114,8 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
                                    void *user);
 
 struct stream *websocket_stream(const struct websocket *websocket);
+/* Which compressed frames it may be sent: deflate.h. */
+enum deflate_window websocket_window(const struct websocket *websocket);
 /* UTF-8. Dropped when closing. */
 void websocket_send_text(struct websocket *websocket, const void *bytes, size_t size);
 /* The same of a text that is all of @arena: shared, not copied. */
@@ -119,5 +129,7 @@ bool websocket_is_closing(const struct websocket *websocket);
 
 /* Head of an unfragmented text frame from the server with this payload; returns its length. */
 size_t websocket_frame_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes);
+/* The same of one whose payload deflate_message has made. */
+size_t websocket_compressed_head(uint8_t head[WEBSOCKET_HEAD_BYTES_MAX], size_t payload_bytes);
 
 #endif

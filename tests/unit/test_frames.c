@@ -33,7 +33,7 @@ static struct event event_of(const char *topic, const char *payload, unsigned fl
 /* Encodes into memory that is exactly as large as was asked for. */
 static size_t encode(enum frames_kind kind, const struct event *event)
 {
-    const struct encoding *encoding = frames_encoding(kind);
+    const struct encoding *encoding = frames_encoding(kind, DEFLATE_NONE);
     ptrdiff_t bytes_max = encoding->frame_bytes_max(encoding, event);
     uint8_t *out = malloc((size_t)bytes_max);
     size_t splice = 0;
