@@ -81,6 +81,19 @@ static void the_ballast_is_really_allocated(void **state)
     assert_false(space_ballast_exists(fixture->store));
 }
 
+/* LMDB writes it through a mapping: a hole in it would be a SIGBUS on a full disk. */
+static void the_lock_file_has_no_holes(void **state)
+{
+    struct store_fixture *fixture = *state;
+    char path[PATH_BYTES];
+    struct stat file;
+
+    (void)snprintf(path, sizeof path, "%s/store/lock.mdb", fixture->dir); /* fits */
+    assert_int_equal(stat(path, &file), 0);
+    assert_true(file.st_size > 0);
+    assert_true((off_t)file.st_blocks * 512 >= file.st_size);
+}
+
 /* --- the map -------------------------------------------------------------------------------- */
 
 static void fullness_falls_again_when_the_log_is_trimmed(void **state)
@@ -267,6 +280,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(function, store_fixture_setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(the_ballast_is_really_allocated),
+        STORE_TEST(the_lock_file_has_no_holes),
         STORE_TEST(fullness_falls_again_when_the_log_is_trimmed),
         cmocka_unit_test(short_means_95_percent_of_the_map_or_too_little_disk),
         cmocka_unit_test(a_full_map_refuses_then_goes_on_when_trimmed),

@@ -14,7 +14,9 @@ const SECTOR = 512;
 const SCRIPTS = {
   tmpfs: 'mount -t tmpfs -o size="$2"m none "$1"',
   // No blocks kept for root, who the server may be.
-  ext4: 'truncate -s "$2"M "$3" && PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -m 0 "$3" && mount -o loop "$3" "$1"',
+  ext4:
+    'truncate -s "$2"M "$3" && PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -m 0 "$3" && ' +
+    'mount -o loop "$3" "$1"',
 };
 
 // Whatever ends a test ends the mount namespaces, and with them the disks.
@@ -32,7 +34,8 @@ export class Disk {
     disk.directory = makeDirectory();
     disk.image = `${disk.directory}.img`;
     const script = `${SCRIPTS[kind]} && echo mounted && exec sleep infinity`;
-    const [program, ...args] = [...MOUNT_NAMESPACE, 'sh', '-c', script, 'sh', disk.directory, String(mib), disk.image];
+    const words = ['sh', disk.directory, String(mib), disk.image];
+    const [program, ...args] = [...MOUNT_NAMESPACE, 'sh', '-c', script, ...words];
     disk.#holder = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     mounted.add(disk);
     let reason = '';

@@ -201,9 +201,29 @@ export class Everyone {
     const opened = READER_KINDS.flatMap((kind) =>
       topicSets(kind).map((topics) => new Watcher(this, kind, topics, since)));
     for (const watcher of opened) {
-      await until(() => watcher.isStarted, { what: () => `${watcher.kind}: ${JSON.stringify(watcher.refused)}` });
+      const what = () => `${watcher.kind}: ${JSON.stringify(watcher.refused)}`;
+      await until(() => watcher.isStarted, { what });
     }
     this.watchers.push(...opened);
+  }
+
+  /** The next publish of that kind has a new connection. */
+  forgetPublisher(kind) {
+    this.#publishers.delete(kind);
+  }
+
+  /** Nobody subscribes any more. */
+  leave() {
+    this.watchers.forEach(({ reader }) => reader.terminate());
+    this.watchers = [];
+  }
+
+  /** Subscribers who lost their connection: they go on where they were. */
+  async resumeLost(epoch) {
+    const kept = this.watchers.filter(({ reader }) => !reader.socket.destroyed);
+    this.watchers = this.watchers.filter(({ reader }) => reader.socket.destroyed);
+    await this.resume(epoch);
+    this.watchers.push(...kept);
   }
 
   /** Subscribers of before a restart: they go on where they were. */
@@ -235,8 +255,8 @@ export class Everyone {
       return { ...page, events };
     });
     const last = Math.max(SCHEMA_SEQ, ...ledger.logged.keys());
-    const waiting = isComplete ? [] : numbers(SCHEMA_SEQ + 1, last - SCHEMA_SEQ).filter((seq) => !ledger.logged.has(seq));
-    ledger.check(new Set(waiting));
+    const all = numbers(SCHEMA_SEQ + 1, last - SCHEMA_SEQ);
+    ledger.check(new Set(isComplete ? [] : all.filter((seq) => !ledger.logged.has(seq))));
     for (const [seq, id] of ledger.logged) {
       if (this.#refused.has(id)) {
         ledger.problems.push(`refused, but in the log as ${seq}: ${id.slice(0, 20)}`);
@@ -255,8 +275,8 @@ export class Everyone {
         await until(() => seen.length >= expected.length, { what: 'all events' }).catch(() => {});
         const at = expected.findIndex((seq, i) => seq !== seen[i]);
         if (at >= 0 || seen.length !== expected.length) {
-          this.problems.push(`${watcher.kind} on ${topic}: ${seen.length} events instead of ${expected.length}; ` +
-            `number ${at} is ${seen[at]} instead of ${expected[at]}`);
+          this.problems.push(`${watcher.kind} on ${topic}: ${seen.length} events instead of ` +
+            `${expected.length}; number ${at} is ${seen[at]} instead of ${expected[at]}`);
         }
       }
     }
