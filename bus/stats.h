@@ -112,11 +112,14 @@ enum {
     X(STAT_REFUSED, 1, COUNTER, NONE, COUNT, false, "connections_refused_total", "Connections refused by a limit or a drain") \
     X(STAT_EVICTED, 1, COUNTER, NONE, COUNT, false, "connections_evicted_total", "Connections closed in favour of newcomers while they waited") \
     X(STAT_STALLED, 1, COUNTER, NONE, COUNT, false, "connections_stalled_total", "Connections closed while output waited that nobody took") \
+    X(STAT_TLS_HANDSHAKES, 1, COUNTER, NONE, COUNT, true, "tls_handshakes_total", "Handshakes of TLS that were completed, resumed ones too") \
+    X(STAT_TLS_RESUMED, 1, COUNTER, NONE, COUNT, false, "tls_resumed_total", "Handshakes that resumed a session") \
+    X(STAT_TLS_FAILED, 1, COUNTER, NONE, COUNT, false, "tls_handshakes_failed_total", "Handshakes that failed, and connections that spoke no TLS where it is expected") \
     X(STAT_HTTP_REQUESTS, 1, COUNTER, NONE, COUNT, true, "http_requests_total", "HTTP requests") \
     X(STAT_MESSAGES_IN, STAT_PROTOCOL_SENDERS, COUNTER, PROTOCOL, COUNT, true, "messages_received_total", "Messages from clients; over HTTP: publishes and GraphQL requests") \
     X(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_CLIENTS, COUNTER, PROTOCOL, COUNT, true, "messages_delivered_total", "Events queued to subscribers, live and lagging") \
-    X(STAT_BYTES_IN, 1, COUNTER, NONE, BYTES, true, "received_bytes_total", "Bytes read from all connections") \
-    X(STAT_BYTES_OUT, 1, COUNTER, NONE, BYTES, true, "sent_bytes_total", "Bytes written to all connections") \
+    X(STAT_BYTES_IN, 1, COUNTER, NONE, BYTES, true, "received_bytes_total", "Bytes read from all connections; of TLS what is inside") \
+    X(STAT_BYTES_OUT, 1, COUNTER, NONE, BYTES, true, "sent_bytes_total", "Bytes written to all connections; of TLS what is inside") \
     X(STAT_WRITE_RANGES, STAT_WRITE_RANGES_BOUNDS + STAT_HISTOGRAM_EXTRA, HISTOGRAM, BUCKET, COUNT, false, "write_ranges", "Runs of bytes that one write to a connection gave to the kernel") \
     X(STAT_PUBLISHED, STAT_PROTOCOL_COUNT * STAT_DURABILITY_COUNT, COUNTER, PUBLISH, COUNT, false, "published_total", "Operations appended to the log") \
     X(STAT_PUBLISH_REFUSED, 1, COUNTER, NONE, COUNT, false, "publish_refused_total", "Publishes refused: the store is full, the ring stayed full, too large, no memory") \

@@ -8,7 +8,17 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
-#define BROKER_NAME "broker"
+/* What names say; others are for HTTP. */
+static const struct {
+    const char *name;
+    bool is_broker;
+    bool is_tls;
+} purposes[] = {
+    {"broker", true, false},
+    {"broker-tls", true, true},
+    {"https", false, true},
+    {"tls", false, true},
+};
 
 static char error_text[256];
 
@@ -68,6 +78,16 @@ static void free_names(char **names)
     free(names);
 }
 
+static void set_purpose(struct activation *socket, const char *name)
+{
+    for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++) {
+        if (strcmp(purposes[i].name, name) == 0) {
+            socket->is_broker = purposes[i].is_broker;
+            socket->is_tls = purposes[i].is_tls;
+        }
+    }
+}
+
 int activation_take(struct activation **ret_sockets, size_t *ret_count)
 {
     struct activation *sockets = NULL;
@@ -87,7 +107,7 @@ int activation_take(struct activation **ret_sockets, size_t *ret_count)
     }
     for (int i = 0; rc == 0 && i < count; i++) {
         sockets[i].fd = SD_LISTEN_FDS_START + i;
-        sockets[i].is_broker = strcmp(names[i], BROKER_NAME) == 0;
+        set_purpose(&sockets[i], names[i]);
         rc = check(sockets[i].fd, names[i]);
         if (rc == 0)
             rc = set_nonblocking(sockets[i].fd, names[i]);

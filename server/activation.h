@@ -1,7 +1,8 @@
 /*
  * server/activation.h - listening sockets that were opened for us: LISTEN_FDS (sd_listen_fds(3)).
  *
- * Which    the one whose FileDescriptorName is `broker` is for the raw TCP broker, all others for HTTP.
+ * Which    by FileDescriptorName: `broker` is for the raw TCP broker, `broker-tls` likewise over TLS,
+ *          `https` and `tls` for HTTP over TLS, all others for HTTP.
  * Checked  each must be a listening stream socket, IP or unix. It is made non-blocking and close-on-exec.
  * Callers  master, once, before any fork. The environment stays as it is: LISTEN_PID says that it is the
  *          master's, so that no child takes it for its own.
@@ -17,6 +18,7 @@
 struct activation {
     int fd;
     bool is_broker;
+    bool is_tls;
 };
 
 /* Nothing was passed to us: 0, an empty array. */

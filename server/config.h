@@ -30,6 +30,10 @@ struct config {
     struct text_list listen;
     bool is_listen_default; /* nobody has set it */
     struct text_list broker_listen;
+    struct text_list tls_cert; /* files, as the next two */
+    struct text_list tls_key;  /* in the order of the certificates */
+    char *tls_client_ca;       /* NULL: clients are not asked for certificates */
+    bool ktls;
     uint64_t workers;
     char *data;
     char *run_dir;

@@ -96,6 +96,9 @@ static void check_addresses(struct config_reader *reader, const char *name,
                          reason);
             continue;
         }
+        if (address.is_tls && reader->config->tls_cert.count == 0)
+            config_wrong(reader, config_row(name), "%s needs a certificate: tls-cert",
+                         list->items[i]);
         const char *rival = find_rival(list, i, &address);
         if (rival == NULL && list != first)
             rival = find_rival(first, first->count, &address);
@@ -137,6 +140,15 @@ static void check_hosts(struct config_reader *reader)
             config_wrong(reader, config_row("hosts"), "\"%s\" is no host name, such as example.org",
                          list->items[i]);
     }
+}
+
+static void check_tls(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+
+    if (config->tls_cert.count > 0 && config->tls_key.count > config->tls_cert.count)
+        config_wrong(reader, config_row("tls-key"), "%s is one more than there are certificates",
+                     config->tls_key.items[config->tls_cert.count]);
 }
 
 static void check_user(struct config_reader *reader)
@@ -214,6 +226,37 @@ static void doubt_document(struct config_reader *reader)
     config_doubt(reader, row, "a document is part of a message, and max-message is %s", text);
 }
 
+static bool has_tls_address(const struct text_list *list)
+{
+    struct address address;
+    const char *reason;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (address_parse(list->items[i], &address, &reason) == 0 && address.is_tls)
+            return true;
+    }
+    return false;
+}
+
+static void doubt_tls(struct config_reader *reader)
+{
+    static const char *const others[] = {"tls-key", "tls-client-ca", "ktls"};
+    const struct config *config = reader->config;
+    const bool is_set[] = {config->tls_key.count > 0, config->tls_client_ca != NULL, config->ktls};
+
+    if (config->tls_cert.count > 0) {
+        if (!has_tls_address(&config->listen) && !has_tls_address(&config->broker_listen) &&
+            config_environment(reader, "LISTEN_FDS") == NULL)
+            config_doubt(reader, config_row("tls-cert"),
+                         "no address begins with tls:, so that it is not used");
+        return;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (is_set[i])
+            config_doubt(reader, config_row(others[i]), "means nothing without tls-cert");
+    }
+}
+
 void config_check(struct config_reader *reader)
 {
     const struct config *config = reader->config;
@@ -226,6 +269,7 @@ void config_check(struct config_reader *reader)
     check_addresses(reader, "broker-listen", &config->broker_listen);
     check_origins(reader);
     check_hosts(reader);
+    check_tls(reader);
     check_user(reader);
     if (reader->wrong_count > 0)
         return; /* first things first */
@@ -234,4 +278,5 @@ void config_check(struct config_reader *reader)
     doubt_drain(reader, "drain-spread", config->drain_spread);
     doubt_drain(reader, "drain-accept", config->drain_accept);
     doubt_document(reader);
+    doubt_tls(reader);
 }

@@ -19,6 +19,8 @@
 #include "server/config_value.h"
 #include "server/heritage.h"
 #include "server/net/address.h"
+#include "server/net/tls_context.h"
+#include "server/tls_files.h"
 #include "server/user.h"
 
 enum {
@@ -182,7 +184,9 @@ static void check_listeners(struct config_reader *reader, const char *name,
         if (address_parse(list->items[i], &address, &reason) != 0)
             continue; /* said already */
         if (address.storage.ss_family == AF_UNIX) {
-            check_unix_socket(reader, row, list->items[i] + strlen("unix:"));
+            check_unix_socket(
+                reader, row,
+                ((const struct sockaddr_un *)(const void *)&address.storage)->sun_path);
             continue;
         }
         int rc = address_try(&address);
@@ -210,6 +214,29 @@ static void check_schema(struct config_reader *reader)
         rc = -EISDIR;
     if (rc != 0)
         config_wrong(reader, config_row("schema"), "%s cannot be read: %s", path, strerror(-rc));
+}
+
+static void on_tls_wrong(void *user, const char *option, const char *text)
+{
+    config_wrong(user, config_row(option), "%s", text);
+}
+
+static void on_tls_doubt(void *user, const char *option, const char *text)
+{
+    config_doubt(user, config_row(option), "%s", text);
+}
+
+/* By whom we are now: it is read before another user takes over. */
+static void check_tls_files(struct config_reader *reader)
+{
+    const struct tls_files_told told = {on_tls_wrong, on_tls_doubt, reader};
+    struct tls_context *context;
+
+    (void)tls_files_load(reader->config, NULL, &told, &context); /* what it met has been told */
+    tls_context_unref(context);
+    if (reader->config->ktls && reader->config->tls_cert.count > 0 && !tls_is_ktls_possible())
+        config_doubt(reader, config_row("ktls"),
+                     "this kernel cannot do it (the module tls): it is as if it were off");
 }
 
 static void check_descriptors(struct config_reader *reader)
@@ -243,6 +270,7 @@ void config_check_machine(struct config_reader *reader)
         check_left_files(reader, config_row("data"), config->data, &user);
     check_run_dir(reader, &user);
     check_schema(reader);
+    check_tls_files(reader);
     check_descriptors(reader);
     check_listeners(reader, "listen", &config->listen);
     check_listeners(reader, "broker-listen", &config->broker_listen);

@@ -11,12 +11,15 @@
 
 #include "bus/hash.h"
 #include "bus/hash_counts.h"
+#include "bus/keys.h"
 #include "bus/lives.h"
 #include "bus/shm.h"
 #include "server/config.h"
 #include "server/datadir.h"
 #include "server/listeners.h"
 #include "server/log.h"
+#include "server/net/tls_context.h"
+#include "server/tls_files.h"
 #include "server/user.h"
 #include "store/env.h"
 
@@ -96,7 +99,32 @@ static int lock_data(struct heritage *heritage, const struct user *user)
     return datadir_lock(data, user, DATADIR_WAIT_MS, &heritage->lock_fd);
 }
 
-/* What must be done while still root: make directories, take the lock, bind low ports. */
+static void on_tls_wrong(void *user, const char *option, const char *text)
+{
+    (void)user;
+    log_error(LOG_START_FAILED, "%s: %s", option, text);
+}
+
+/* What may be doubted of them has been said with the configuration. */
+static int open_tls(struct heritage *heritage)
+{
+    const struct tls_files_told told = {.on_wrong = on_tls_wrong};
+    int rc;
+
+    if (heritage->config->tls_cert.count == 0)
+        return 0;
+    rc = keys_open(&heritage->ticket_keys);
+    if (rc != 0) {
+        log_error(LOG_START_FAILED, "no keys for TLS tickets: %s", strerror(-rc));
+        return rc;
+    }
+    return tls_files_load(heritage->config, heritage->ticket_keys, &told, &heritage->tls);
+}
+
+/*
+ * What must be done while still root: make directories, take the lock, read keys that are nobody
+ * else's, bind low ports.
+ */
 static int open_as_root(struct heritage *heritage, const struct user *user)
 {
     const struct config *config = heritage->config;
@@ -110,7 +138,8 @@ static int open_as_root(struct heritage *heritage, const struct user *user)
         log_error(LOG_START_FAILED, "%s", datadir_error_text());
         return rc;
     }
-    return listeners_open(heritage, user);
+    rc = open_tls(heritage);
+    return rc == 0 ? listeners_open(heritage, user) : rc;
 }
 
 static int open_as_user(struct heritage *heritage)
@@ -197,6 +226,8 @@ void heritage_close(struct heritage *heritage)
     hash_counts_close(heritage->topic_counts);
     bus_close(heritage->bus);
     listeners_close(heritage);
+    tls_context_unref(heritage->tls);
+    keys_close(heritage->ticket_keys);
     control_sockets_close(&heritage->control);
     if (heritage->lock_fd >= 0)
         (void)close(heritage->lock_fd); /* lets go of the lock, nothing more */

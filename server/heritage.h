@@ -22,8 +22,10 @@
 struct bus;
 struct config;
 struct hash_counts;
+struct keys;
 struct lives;
 struct model;
+struct tls_context;
 
 enum {
     /* An eventfd per slot, files, listeners, and some connections for each worker. */
@@ -48,6 +50,8 @@ struct heritage {
     size_t listener_count;
     struct heritage_listener *broker_listeners;
     size_t broker_listener_count;
+    struct keys *ticket_keys; /* renewed by the master; NULL: no certificates, as the next */
+    struct tls_context *tls;  /* of the listeners that speak it; not the writer's */
     struct control_sockets control;
     char *ring_path;
     int lock_fd; /* the data directory's lock; held until the last child is gone; -1: none */
@@ -57,8 +61,8 @@ struct heritage {
 };
 
 /*
- * Directories, lock, listening sockets, then the change of user, then control sockets, store id, ring
- * and counts.
+ * Directories, lock, certificates, listening sockets, then the change of user, then control sockets,
+ * store id, ring and counts.
  * 0, or -errno, said.
  */
 int heritage_open(const struct config *config, struct model *model, struct heritage *ret_heritage);

@@ -56,11 +56,15 @@ static int open_listener(const char *text, const struct user *user,
                          struct heritage_listener *ret_listener)
 {
     struct heritage_listener listener = {.fd = -1};
+    struct address wanted;
     const char *reason = NULL;
-    int rc = listener_open(text, &listener.fd, &reason);
+    int rc = address_parse(text, &wanted, &reason);
 
     if (rc == 0)
+        rc = address_listen(&wanted, &listener.fd);
+    if (rc == 0)
         rc = address_of_socket(listener.fd, &listener.address);
+    listener.address.is_tls = rc == 0 && wanted.is_tls;
     if (rc == 0)
         rc = give_socket(&listener, user);
     if (rc != 0) {
@@ -89,7 +93,7 @@ static int open_list(const struct text_list *list, const struct user *user, stru
 
 /* --- those passed to us ----------------------------------------------------------------------------- */
 
-static int adopt(const struct activation *socket, struct kind kind)
+static int adopt(const struct heritage *heritage, const struct activation *socket, struct kind kind)
 {
     struct heritage_listener listener = {.fd = socket->fd, .is_passed = true};
     int rc = address_of_socket(listener.fd, &listener.address);
@@ -97,6 +101,14 @@ static int adopt(const struct activation *socket, struct kind kind)
     if (rc != 0) {
         log_error(LOG_START_FAILED, "LISTEN_FDS: descriptor %d: %s", listener.fd, strerror(-rc));
         return rc;
+    }
+    listener.address.is_tls = socket->is_tls;
+    if (socket->is_tls && heritage->tls == NULL) {
+        log_error(LOG_START_FAILED,
+                  "LISTEN_FDS: descriptor %d is for TLS by its name, and needs a certificate: "
+                  "tls-cert",
+                  listener.fd);
+        return -EINVAL;
     }
     warn_if_reachable(&listener);
     (*kind.listeners)[(*kind.count)++] = listener;
@@ -108,7 +120,8 @@ static int adopt_all(struct heritage *heritage, const struct activation *sockets
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = adopt(&sockets[i], sockets[i].is_broker ? broker_of(heritage) : http_of(heritage));
+        rc = adopt(heritage, &sockets[i],
+                   sockets[i].is_broker ? broker_of(heritage) : http_of(heritage));
     return rc;
 }
 
@@ -169,6 +182,14 @@ void listeners_close(struct heritage *heritage)
     close_kind(http_of(heritage));
 }
 
+/* A unix socket has none: clients do not write it as a URL. */
+static const char *scheme_of(const struct address *address, bool is_http)
+{
+    static const char *const schemes[2][2] = {{"tcp://", "tls://"}, {"http://", "https://"}};
+
+    return address->storage.ss_family == AF_UNIX ? "" : schemes[is_http][address->is_tls];
+}
+
 void listeners_describe(const struct heritage *heritage, char *out, size_t bytes)
 {
     char address[ADDRESS_TEXT_MAX];
@@ -180,13 +201,14 @@ void listeners_describe(const struct heritage *heritage, char *out, size_t bytes
         const struct heritage_listener *listener =
             is_http ? &heritage->listeners[i]
                     : &heritage->broker_listeners[i - heritage->listener_count];
-        const char *scheme = is_http ? "http://" : "tcp://";
+        struct address shown = listener->address;
         int more;
 
-        address_text(&listener->address, address, sizeof address);
-        if (listener->address.storage.ss_family == AF_UNIX)
-            scheme = "";
-        more = snprintf(out + used, bytes - used, "%s%s%s", i > 0 ? ", " : "", scheme, address);
+        if (shown.storage.ss_family != AF_UNIX)
+            shown.is_tls = false; /* the scheme says it */
+        address_text(&shown, address, sizeof address);
+        more = snprintf(out + used, bytes - used, "%s%s%s", i > 0 ? ", " : "",
+                        scheme_of(&listener->address, is_http), address);
         if (more < 0 || used + (size_t)more >= bytes)
             return; /* cut: a line of the log is no place for so many */
         used += (size_t)more;

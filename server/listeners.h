@@ -18,7 +18,7 @@ struct user;
 /* Sets the heritage's listeners, half of them perhaps when it fails: 0, or -errno, said. */
 int listeners_open(struct heritage *heritage, const struct user *user);
 void listeners_close(struct heritage *heritage);
-/* "http://127.0.0.1:8000, unix:/run/sluice.sock": where clients find us. Cut when too long. */
+/* "http://127.0.0.1:8000, https://[::1]:8443, unix:/run/sluice.sock": where clients find us. Cut when too long. */
 void listeners_describe(const struct heritage *heritage, char *out, size_t bytes);
 
 #endif

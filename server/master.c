@@ -12,6 +12,7 @@
 
 #include "bus/check.h"
 #include "bus/hash_counts.h"
+#include "bus/keys.h"
 #include "bus/role.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
@@ -21,6 +22,7 @@
 #include "server/config.h"
 #include "server/log.h"
 #include "server/master.h"
+#include "server/net/tls_context.h"
 #include "server/roles.h"
 #include "server/spawn.h"
 #include "server/title.h"
@@ -249,6 +251,18 @@ static void look_at_child(struct master *master, struct child *child)
         act(master, child, CHILD_HAS_RESTED);
 }
 
+/* Without one who can make random numbers the old ones serve until he can. */
+static void renew_keys(struct master *master, int64_t now_ns)
+{
+    struct keys *keys = master->heritage.ticket_keys;
+
+    if (keys == NULL || now_ns < master->keys_due_ns)
+        return;
+    if (master->keys_due_ns != 0)
+        (void)keys_renew(keys);
+    master->keys_due_ns = now_ns + TLS_KEYS_RENEW_NS;
+}
+
 static void watch(struct master *master)
 {
     int64_t now_ns = clock_monotonic_ns();
@@ -257,6 +271,7 @@ static void watch(struct master *master)
     if (now_ns < master->check_due_ns)
         return;
     master->check_due_ns = now_ns + CHECK_NS;
+    renew_keys(master, now_ns);
     for_each_child(master, watch_child);
 }
 

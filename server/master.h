@@ -50,6 +50,7 @@ struct master {
     bool is_ending;         /* asked to end before it served, or while it was renewed */
     unsigned writer_last_starts;
     int64_t check_due_ns;
+    int64_t keys_due_ns; /* of TLS tickets: when they are renewed */
     struct process_stats process;
     int exit_status;
 };

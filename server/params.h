@@ -29,6 +29,7 @@
 /* X(group, word, title): the word names its section in the sample file. */
 #define PARAM_GROUPS(X)                                                                            \
     X(SERVER, "server", "Server")                                                                  \
+    X(TLS, "tls", "TLS")                                                                           \
     X(STORE, "store", "Store")                                                                     \
     X(DRAIN, "drain", "Drain")                                                                     \
     X(CLIENTS, "clients", "Clients")                                                               \
@@ -44,13 +45,14 @@
  */
 /* clang-format off */
 #define PARAMS(X) \
-    X(SERVER, "listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "ADDR:PORT", \
+    X(SERVER, "listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "[tls:]ADDR:PORT", \
       "where HTTP and WebSockets are served; may be repeated", \
       "An IPv4 address, an IPv6 address in brackets ([::1]:8000), localhost, or unix:PATH " \
       "for a unix socket. Host names are not looked up. Port 0 lets the system choose. " \
+      "With tls: before it TLS is spoken there (https, wss); --tls-cert is needed then. " \
       "There is no authentication: an address that other machines can reach is warned " \
       "about, and belongs behind a proxy or a firewall.") \
-    X(SERVER, "broker-listen",     0,   TEXT_LIST, broker_listen,      "",         0, 0, false, "ADDR:PORT", \
+    X(SERVER, "broker-listen",     0,   TEXT_LIST, broker_listen,      "",         0, 0, false, "[tls:]ADDR:PORT", \
       "where the broker protocol is served over raw TCP, one JSON object a line", \
       "Addresses as for --listen; may be repeated. None unless set; the usual port is 8888.") \
     X(SERVER, "workers",           'w', COUNT, workers,                "",         1, 64, true, "N", \
@@ -67,6 +69,22 @@
     X(SERVER, "echo",              0,   SWITCH, echo,                  "off",      0, 0, false, "", \
       "serve /echo, for conformance suites", \
       "It sends every WebSocket message back as it came.") \
+    X(TLS, "tls-cert",             0,   TEXT_LIST, tls_cert,           "",         0, 0, true, "FILE", \
+      "certificate of the addresses with tls:, with its chain, in PEM", \
+      "May be repeated: the client's server name (SNI) decides which is used, the first is " \
+      "for all other names. Certificates with an RSA and an ECDSA key for the same names stand " \
+      "side by side. TLS 1.2 and 1.3 are spoken. Read before the server becomes --user.") \
+    X(TLS, "tls-key",              0,   TEXT_LIST, tls_key,            "",         0, 0, true, "FILE", \
+      "its private key; in the certificate's file unless set", \
+      "The first belongs to the first --tls-cert, and so on. A passphrase is not asked for.") \
+    X(TLS, "tls-client-ca",        0,   TEXT, tls_client_ca,           "",         0, 0, true, "FILE", \
+      "ask clients for certificates; who may have issued them, in PEM", \
+      "A client need not have one; with one of somebody else, or one that is not valid, it is " \
+      "refused.") \
+    X(TLS, "ktls",                 0,   SWITCH, ktls,                  "off",      0, 0, true, "", \
+      "let the kernel encrypt, where it can", \
+      "It needs the module tls. Where that is missing there is a warning, and the server " \
+      "encrypts as without this. Not tested: the kernels it was tested on lack it.") \
     X(STORE, "data",              'd', TEXT, data,                    "",         0, 0, false, "DIR", \
       "the store; ./sluice-data, or $STATE_DIRECTORY, unless set", \
       "On a local file system. The directory is made when only its last name is missing. " \

@@ -7,11 +7,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "bus/keys.h"
 #include "bus/role.h"
 #include "bus/test_point.h"
 #include "server/child.h"
 #include "server/heritage.h"
 #include "server/log.h"
+#include "server/net/tls_context.h"
 #include "server/roles.h"
 #include "server/title.h"
 
@@ -57,6 +59,13 @@ static void close_listeners(const struct heritage *heritage)
     (void)control_sockets_keep(&heritage->control, BUS_WORKERS_MAX); /* none of them */
 }
 
+/* Of TLS: they are only for those who serve clients. */
+static void drop_secrets(const struct heritage *heritage)
+{
+    tls_context_unref(heritage->tls);
+    keys_close(heritage->ticket_keys);
+}
+
 static _Noreturn void run_child(const struct heritage *heritage, const struct child *child)
 {
     char name[NAME_BYTES];
@@ -69,6 +78,7 @@ static _Noreturn void run_child(const struct heritage *heritage, const struct ch
     if (child->kind == CHILD_WORKER)
         spawn_exit(worker_main(heritage, child->index, child->slot));
     close_listeners(heritage);
+    drop_secrets(heritage);
     spawn_exit(writer_main(heritage, child->slot));
 }
 

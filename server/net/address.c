@@ -79,7 +79,7 @@ static bool parse_ipv6(const char *host, uint16_t port, struct address *ret_addr
     return true;
 }
 
-int address_parse(const char *text, struct address *ret_address, const char **ret_reason)
+static int parse_without_tls(const char *text, struct address *ret_address, const char **ret_reason)
 {
     char host[INET6_ADDRSTRLEN];
     const char *host_begin = text;
@@ -87,8 +87,6 @@ int address_parse(const char *text, struct address *ret_address, const char **re
     size_t host_bytes;
     uint16_t port;
 
-    if (strncmp(text, TLS_PREFIX, strlen(TLS_PREFIX)) == 0)
-        return refuse(ret_reason, "this build cannot listen with TLS: leave out tls:");
     if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
         return parse_unix(text + strlen(UNIX_PREFIX), ret_address, ret_reason);
     colon = strrchr(text, ':');
@@ -112,6 +110,16 @@ int address_parse(const char *text, struct address *ret_address, const char **re
     return parse_ipv4(host, port, ret_address)
                ? 0
                : refuse(ret_reason, "not an IP address (host names are not looked up)");
+}
+
+int address_parse(const char *text, struct address *ret_address, const char **ret_reason)
+{
+    bool is_tls = strncmp(text, TLS_PREFIX, strlen(TLS_PREFIX)) == 0;
+    int rc = parse_without_tls(is_tls ? text + strlen(TLS_PREFIX) : text, ret_address, ret_reason);
+
+    if (rc == 0)
+        ret_address->is_tls = is_tls;
+    return rc;
 }
 
 /* Whether @path is a unix socket left over from a process that is gone. */
@@ -219,23 +227,24 @@ int address_of_socket(int fd, struct address *ret_address)
 
 void address_text(const struct address *address, char *buf, size_t buf_bytes)
 {
+    const char *prefix = address->is_tls ? TLS_PREFIX : "";
     char host[INET6_ADDRSTRLEN] = "?"; /* stays, should inet_ntop fail */
 
     if (address->storage.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&address->storage;
 
         (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        (void)snprintf(buf, buf_bytes, "%s:%u", host, (unsigned)ntohs(in->sin_port));
+        (void)snprintf(buf, buf_bytes, "%s%s:%u", prefix, host, (unsigned)ntohs(in->sin_port));
     } else if (address->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 =
             (const struct sockaddr_in6 *)(const void *)&address->storage;
 
         (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        (void)snprintf(buf, buf_bytes, "[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
+        (void)snprintf(buf, buf_bytes, "%s[%s]:%u", prefix, host, (unsigned)ntohs(in6->sin6_port));
     } else {
         const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&address->storage;
 
-        (void)snprintf(buf, buf_bytes, UNIX_PREFIX "%s", un->sun_path);
+        (void)snprintf(buf, buf_bytes, "%s" UNIX_PREFIX "%s", prefix, un->sun_path);
     }
 }
 

@@ -1,7 +1,8 @@
 /*
  * server/net/address.h - where to listen: text to address to socket, and back.
  *
- * Text     "127.0.0.1:8000", "[::1]:8000", "localhost:8000" (127.0.0.1), "unix:/run/sluice.sock".
+ * Text     "127.0.0.1:8000", "[::1]:8000", "localhost:8000" (127.0.0.1), "unix:/run/sluice.sock";
+ *          with "tls:" before any of them TLS is spoken there.
  *          Host names are not looked up: a start must not depend on a resolver. Port 0 lets the
  *          kernel choose; address_of_socket tells which.
  * Callers  the configuration (address_parse, address_try), the master (the others), before any fork.
@@ -22,6 +23,7 @@ enum {
 struct address {
     struct sockaddr_storage storage;
     socklen_t bytes;
+    bool is_tls;
 };
 
 /* 0, or -EINVAL with *ret_reason. */

@@ -77,16 +77,25 @@ static int read_chain(struct tls_certificate *certificate, BIO *text)
     return 0;
 }
 
-static int read_key(struct tls_certificate *certificate, BIO *text)
+/* PEM_read_bio would only say that it is "unsupported". */
+static bool holds_key(struct tls_text text)
+{
+    static const char mark[] = "PRIVATE KEY-----";
+
+    return text.size > 0 && memmem(text.bytes, text.size, mark, sizeof mark - 1) != NULL;
+}
+
+static int read_key(struct tls_certificate *certificate, BIO *text, bool is_there)
 {
     bool was_asked = false;
 
-    certificate->key = PEM_read_bio_PrivateKey(text, NULL, refuse_passphrase, &was_asked);
+    if (is_there)
+        certificate->key = PEM_read_bio_PrivateKey(text, NULL, refuse_passphrase, &was_asked);
     if (certificate->key != NULL)
         return 0;
     if (was_asked)
         tls_note_error("the key is under a passphrase, which nobody could be asked for");
-    else if (is_at_end())
+    else if (!is_there)
         tls_note_error("there is no private key in it (PEM: BEGIN PRIVATE KEY)");
     else
         tls_note_library_error();
@@ -135,7 +144,7 @@ int tls_certificate_new(struct tls_text chain, struct tls_text key,
     if (rc != 0)
         goto fail;
     *ret_wrong = TLS_PART_KEY;
-    rc = read_key(certificate, key_text);
+    rc = read_key(certificate, key_text, holds_key(key));
     if (rc != 0)
         goto fail;
     rc = try_certificate(certificate, ret_wrong);
