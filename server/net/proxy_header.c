@@ -1,0 +1,183 @@
+#include "server/net/proxy_header.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    LINE_BYTES_MAX = 107, /* with its CRLF */
+    FIELDS = 6,           /* PROXY TCP4 source destination port port */
+    FIXED_BYTES = 16,
+    COMMAND_LOCAL = 0,
+    COMMAND_PROXY = 1,
+    FAMILY_INET = 1, /* the upper half of byte 13 */
+    FAMILY_INET6 = 2,
+    INET_BYTES = 12, /* two addresses, two ports */
+    INET6_BYTES = 36,
+};
+
+static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
+static const char word[] = "PROXY ";
+static const char unknown[] = "PROXY UNKNOWN";
+
+/* --- version 1 ------------------------------------------------------------------------------------ */
+
+/* Cuts @line at single blanks; the number of fields, or -EPROTO. */
+static int split(char *line, char *fields[FIELDS])
+{
+    int count = 0;
+
+    for (char *at = line; at != NULL;) {
+        if (count == FIELDS || *at == '\0' || *at == ' ')
+            return -EPROTO;
+        fields[count++] = at;
+        at = strchr(at, ' ');
+        if (at != NULL)
+            *at++ = '\0';
+    }
+    return count;
+}
+
+/* 0 to 65535 without leading zeros; -1: anything else. */
+static int parse_port(const char *text)
+{
+    int port = 0;
+
+    if (*text == '\0' || strlen(text) > 5 || (text[0] == '0' && text[1] != '\0'))
+        return -1;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return -1;
+        port = port * 10 + (*text - '0');
+    }
+    return port <= UINT16_MAX ? port : -1;
+}
+
+static int set_inet(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)address;
+
+    in->sin_family = AF_INET;
+    memcpy(&in->sin_addr, bytes, sizeof in->sin_addr);
+    in->sin_port = port_be;
+    return 0;
+}
+
+static int set_inet6(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
+{
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)address;
+
+    in6->sin6_family = AF_INET6;
+    memcpy(&in6->sin6_addr, bytes, sizeof in6->sin6_addr);
+    in6->sin6_port = port_be;
+    return 0;
+}
+
+static int parse_addresses(char *const fields[FIELDS], struct sockaddr_storage *ret_address)
+{
+    int family = strcmp(fields[1], "TCP4") == 0 ? AF_INET : AF_INET6;
+    uint8_t source[sizeof(struct in6_addr)];
+    uint8_t destination[sizeof(struct in6_addr)];
+    int port = parse_port(fields[4]);
+
+    if (family == AF_INET6 && strcmp(fields[1], "TCP6") != 0)
+        return -EPROTO;
+    if (inet_pton(family, fields[2], source) != 1 || inet_pton(family, fields[3], destination) != 1)
+        return -EPROTO;
+    if (port < 0 || parse_port(fields[5]) < 0)
+        return -EPROTO;
+    if (family == AF_INET)
+        return set_inet(ret_address, source, htons((uint16_t)port));
+    return set_inet6(ret_address, source, htons((uint16_t)port));
+}
+
+static ptrdiff_t read_line(const uint8_t *bytes, size_t size, struct sockaddr_storage *ret_address)
+{
+    size_t searched = size < LINE_BYTES_MAX ? size : LINE_BYTES_MAX;
+    const uint8_t *newline = memchr(bytes, '\n', searched);
+    char line[LINE_BYTES_MAX];
+    char *fields[FIELDS];
+    size_t line_bytes;
+    int count;
+
+    if (newline == NULL)
+        return size >= LINE_BYTES_MAX ? -EPROTO : -EAGAIN;
+    line_bytes = (size_t)(newline - bytes) - 1;
+    if (bytes[line_bytes] != '\r' || memchr(bytes, '\0', line_bytes) != NULL)
+        return -EPROTO;
+    memcpy(line, bytes, line_bytes);
+    line[line_bytes] = '\0';
+    /* Whatever stands behind UNKNOWN is to be ignored (2.1). */
+    if (strncmp(line, unknown, sizeof unknown - 1) == 0 &&
+        (line[sizeof unknown - 1] == ' ' || line[sizeof unknown - 1] == '\0'))
+        return (ptrdiff_t)line_bytes + 2;
+    count = split(line, fields);
+    if (count != FIELDS || parse_addresses(fields, ret_address) != 0)
+        return -EPROTO;
+    return (ptrdiff_t)line_bytes + 2;
+}
+
+/* --- version 2 ------------------------------------------------------------------------------------ */
+
+static uint16_t big_endian(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+static int take_addresses(const uint8_t *bytes, size_t size, unsigned family,
+                          struct sockaddr_storage *ret_address)
+{
+    uint16_t port_be;
+
+    if (family == FAMILY_INET && size >= INET_BYTES) {
+        memcpy(&port_be, bytes + 8, sizeof port_be);
+        return set_inet(ret_address, bytes, port_be);
+    }
+    if (family == FAMILY_INET6 && size >= INET6_BYTES) {
+        memcpy(&port_be, bytes + 32, sizeof port_be);
+        return set_inet6(ret_address, bytes, port_be);
+    }
+    /* Unspecified, or a unix socket: the connection's own stands. */
+    return family == FAMILY_INET || family == FAMILY_INET6 ? -EPROTO : 0;
+}
+
+static ptrdiff_t read_binary(const uint8_t *bytes, size_t size,
+                             struct sockaddr_storage *ret_address)
+{
+    unsigned version;
+    unsigned command;
+    size_t rest_bytes;
+
+    if (size < FIXED_BYTES)
+        return -EAGAIN;
+    version = bytes[12] >> 4;
+    command = bytes[12] & 0xF;
+    rest_bytes = big_endian(bytes + 14);
+    if (version != 2 || command > COMMAND_PROXY ||
+        rest_bytes > PROXY_HEADER_BYTES_MAX - FIXED_BYTES)
+        return -EPROTO;
+    if (size < FIXED_BYTES + rest_bytes)
+        return -EAGAIN;
+    if (command == COMMAND_PROXY &&
+        take_addresses(bytes + FIXED_BYTES, rest_bytes, bytes[13] >> 4, ret_address) != 0)
+        return -EPROTO;
+    return (ptrdiff_t)(FIXED_BYTES + rest_bytes);
+}
+
+/* Whether @bytes begin as @wanted does, as far as there are any. */
+static bool begins(const uint8_t *bytes, size_t size, const void *wanted, size_t wanted_bytes)
+{
+    return memcmp(bytes, wanted, size < wanted_bytes ? size : wanted_bytes) == 0;
+}
+
+ptrdiff_t proxy_header_read(const uint8_t *bytes, size_t size, struct sockaddr_storage *ret_address)
+{
+    *ret_address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    if (begins(bytes, size, word, sizeof word - 1))
+        return size < sizeof word - 1 ? -EAGAIN : read_line(bytes, size, ret_address);
+    if (begins(bytes, size, signature, sizeof signature))
+        return read_binary(bytes, size, ret_address);
+    return -EPROTO;
+}
