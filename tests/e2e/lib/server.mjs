@@ -76,11 +76,11 @@ export class Server {
    * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
    * /dev/shm often is; data: a directory to use instead of a new one; files: RLIMIT_NOFILE; prefix: a
    * command, with its arguments, that becomes the one that stands behind it; listen: false leaves out
-   * --listen, so that what listens on the port is the test's affair.
+   * --listen, so that what listens on the port is the test's affair; program: another build of sluice.
    */
   constructor({ workers = 2, args = [], env = {}, ring = '4M', tick = '0', data, port, ...more } = {}) {
-    const { files, prefix = [], listen = true } = more;
-    this.options = { workers, args, env, ring, tick, files, prefix, listen };
+    const { files, prefix = [], listen = true, program = binary } = more;
+    this.options = { workers, args, env, ring, tick, files, prefix, listen, program };
     this.port = port;
     this.ownDirectories = [];
     this.runDir = this.#ownDirectory(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
@@ -135,10 +135,10 @@ export class Server {
   async launch() {
     this.lines = new Inbox();
     this.allLines = [];
-    const { files, prefix } = this.options;
+    const { files, prefix, program } = this.options;
     const limiter = files ? ['prlimit', `--nofile=${files}:${files}`] : []; // becomes the server
-    const [program, ...args] = [...limiter, ...prefix, binary, ...this.arguments];
-    this.child = spawn(program, args, {
+    const [command, ...args] = [...limiter, ...prefix, program, ...this.arguments];
+    this.child = spawn(command, args, {
       env: { ...environment, ...this.options.env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { binary } from '../../e2e/lib/server.mjs';
 
-const build = process.env.SLUICE_BUILD ?? path.resolve(binary, '../..');
+/** Where this build's programs are. */
+export const build = process.env.SLUICE_BUILD ?? path.resolve(binary, '../..');
 
 // Whatever ends a test ends its programs.
 const running = new Set();
