@@ -9,7 +9,7 @@ int hash_seed_make(uint64_t *ret_seed)
     uint64_t seed;
 
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        return -EIO;
+        return -errno; /* so few bytes come whole or not at all */
     *ret_seed = seed;
     return 0;
 }

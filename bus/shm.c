@@ -119,14 +119,17 @@ static int lock_file(int fd, const char *path, int64_t deadline_ns)
     return 0;
 }
 
-/* Whether @path still names what @fd is: its owner may have unlinked it before we had the lock. */
-static bool is_same_file(int fd, const char *path)
+/* 1: @path still names what @fd is; 0: its owner has unlinked it before we had the lock. */
+static int is_same_file(int fd, const char *path)
 {
     struct stat by_fd;
     struct stat by_path;
 
-    if (fstat(fd, &by_fd) != 0 || stat(path, &by_path) != 0)
-        return false;
+    if (fstat(fd, &by_fd) != 0)
+        return open_failed(errno, "cannot look at %s: %s", path, strerror(errno));
+    if (stat(path, &by_path) != 0)
+        return errno == ENOENT ? 0
+                               : open_failed(errno, "cannot look at %s: %s", path, strerror(errno));
     return by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
 
@@ -142,9 +145,11 @@ static int open_file(const char *path, int *ret_fd)
         if (fd < 0)
             return open_failed(errno, "cannot open %s: %s", path, strerror(errno));
         rc = lock_file(fd, path, deadline_ns);
-        if (rc != 0)
+        if (rc == 0)
+            rc = is_same_file(fd, path);
+        if (rc < 0)
             break;
-        if (is_same_file(fd, path)) {
+        if (rc > 0) {
             *ret_fd = fd;
             return 0;
         }
@@ -236,11 +241,15 @@ static int read_boot_id(uint8_t ret_boot_id[16])
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t length;
     unsigned digits = 0;
+    int error;
 
     if (fd < 0)
         return open_failed(errno, "cannot read the boot id: %s", strerror(errno));
     length = read(fd, text, sizeof text);
+    error = errno;
     (void)close(fd); /* only read from */
+    if (length < 0)
+        return open_failed(error, "cannot read the boot id: %s", strerror(error));
     for (ssize_t i = 0; i < length && digits < 32; i++) {
         const int value = hex_value(text[i]);
 
@@ -249,7 +258,7 @@ static int read_boot_id(uint8_t ret_boot_id[16])
         ret_boot_id[digits / 2] = (uint8_t)(ret_boot_id[digits / 2] << 4 | value);
         digits++;
     }
-    return digits == 32 ? 0 : open_failed(EIO, "the boot id cannot be read");
+    return digits == 32 ? 0 : open_failed(EIO, "the boot id is none");
 }
 
 static int make_mutex(pthread_mutex_t *mutex)
@@ -279,8 +288,9 @@ static int renew_header(struct bus *bus)
     struct bus_header *header = bus->header;
     uint32_t generation;
 
+    /* So few bytes come whole or not at all. */
     if (getrandom(&generation, sizeof generation, 0) != (ssize_t)sizeof generation)
-        return open_failed(EIO, "no random numbers");
+        return open_failed(errno, "no random numbers: %s", strerror(errno));
     header->started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
     header->clock_offset_ns = clock_ns(CLOCK_REALTIME) - header->started_boottime_ns;
     atomic_store_explicit(&header->urgent_pos, 0, memory_order_relaxed);

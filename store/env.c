@@ -80,9 +80,11 @@ static int id_make(int dir_fd, const char *data_dir, uint64_t *ret_store_id)
 {
     char text[ID_TEXT_BYTES + 1];
     uint64_t id = 0;
-    int rc;
+    int rc = files_exists(dir_fd, STORE_FILE_DATA);
 
-    if (files_exists(dir_fd, STORE_FILE_DATA))
+    if (rc < 0)
+        return error_lmdb(-rc, "looking for %s/%s", data_dir, STORE_FILE_DATA);
+    if (rc > 0)
         return error_set(-ENOENT,
                          "%s holds a store (%s) but not its number (%s): restore that file, or "
                          "move the directory away to begin anew",
@@ -293,10 +295,14 @@ static int data_file_extend(const struct store *store)
     struct stat file;
     mdb_filehandle_t fd;
     uint64_t bytes;
+    int rc = mdb_env_info(store->mdb, &info);
 
-    if (mdb_env_info(store->mdb, &info) != 0 || mdb_env_stat(store->mdb, &stat) != 0 ||
-        mdb_env_get_fd(store->mdb, &fd) != 0)
-        return error_set(-EINVAL, "reading the size of the store");
+    if (rc == 0)
+        rc = mdb_env_stat(store->mdb, &stat);
+    if (rc == 0)
+        rc = mdb_env_get_fd(store->mdb, &fd);
+    if (rc != 0)
+        return error_lmdb(rc, "reading the size of the store");
     bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
     if (fstat(fd, &file) != 0)
         return error_lmdb(errno, "reading the size of %s", STORE_FILE_DATA);
@@ -399,11 +405,13 @@ static int entries_sync(const struct store *store, const char *name)
 }
 
 /* A reader cannot begin a store; LMDB would try, and fail with EBADF. */
-static bool data_file_is_begun(int dir_fd)
+static int data_file_look(int dir_fd, const char *data_dir)
 {
-    struct stat file;
+    struct stat file = {.st_size = 0};
 
-    return fstatat(dir_fd, STORE_FILE_DATA, &file, 0) == 0 && file.st_size > 0;
+    if (fstatat(dir_fd, STORE_FILE_DATA, &file, 0) != 0 && errno != ENOENT)
+        return error_lmdb(errno, "looking at %s/%s", data_dir, STORE_FILE_DATA);
+    return file.st_size > 0 ? 0 : error_set(-ENOENT, "%s holds no store yet", data_dir);
 }
 
 struct store *store_new(bool is_writer)
@@ -492,11 +500,10 @@ int store_attach(struct store *store, const char *data_dir, unsigned lmdb_flags,
     uint64_t store_id = 0;
     int rc = data_dir_attach(store, data_dir, &store_id);
 
-    if (rc != 0)
-        return rc;
-    if (!data_file_is_begun(store->dir_fd))
-        return error_set(-ENOENT, "%s holds no store yet", data_dir);
-    rc = environment_open(store, data_dir, STORE_DIR, lmdb_flags);
+    if (rc == 0)
+        rc = data_file_look(store->dir_fd, data_dir);
+    if (rc == 0)
+        rc = environment_open(store, data_dir, STORE_DIR, lmdb_flags);
     if (rc == 0)
         *ret_store_id = store_id;
     return rc;
@@ -506,8 +513,14 @@ static int writer_attach(struct store *store, const struct store_options *option
                          uint64_t *ret_store_id)
 {
     int rc = data_dir_attach(store, options->data_dir, ret_store_id);
+    int exists;
 
-    if (rc == 0 && !files_exists(store->dir_fd, STORE_DIR))
+    if (rc != 0)
+        return rc;
+    exists = files_exists(store->dir_fd, STORE_DIR);
+    if (exists < 0)
+        return error_lmdb(-exists, "looking for %s/%s", options->data_dir, STORE_DIR);
+    if (exists == 0)
         rc = store_make(store->dir_fd, options, *ret_store_id);
     if (rc == 0)
         rc = environment_open(store, options->data_dir, STORE_DIR, 0);

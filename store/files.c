@@ -129,9 +129,11 @@ int files_rename(int dir_fd, const char *from, const char *to)
     return dir_sync(dir_fd);
 }
 
-bool files_exists(int dir_fd, const char *name)
+int files_exists(int dir_fd, const char *name)
 {
-    return faccessat(dir_fd, name, F_OK, 0) == 0;
+    if (faccessat(dir_fd, name, F_OK, 0) == 0)
+        return 1;
+    return errno == ENOENT ? 0 : -errno;
 }
 
 int files_remove(int dir_fd, const char *name)

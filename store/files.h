@@ -21,7 +21,8 @@ int files_write(int dir_fd, const char *name, const void *content, size_t bytes)
 int files_read(int dir_fd, const char *name, void *buf, size_t buf_bytes);
 /* Gives the file or directory @from, whose content is durable, the name @to; durably. */
 int files_rename(int dir_fd, const char *from, const char *to);
-bool files_exists(int dir_fd, const char *name);
+/* 1: there is a @name; 0: there is none; or -errno. */
+int files_exists(int dir_fd, const char *name);
 /* Removes @name and makes that durable (and its blocks free). 0 or -errno. */
 int files_remove(int dir_fd, const char *name);
 /* Sees to it that @name has at least @bytes, really allocated where the file system can do that. */

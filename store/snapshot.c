@@ -61,8 +61,11 @@ static int dir_is_empty(const char *path)
 
     if (dir == NULL)
         return -errno;
+    errno = 0; /* the end of the directory is no error */
     while (is_empty != 0 && (entry = readdir(dir)) != NULL)
         is_empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (errno != 0)
+        is_empty = -errno;
     (void)closedir(dir); /* only read */
     return is_empty;
 }

@@ -307,11 +307,16 @@ static int sizes_read(struct verify *verify)
     MDB_stat stat;
     struct stat file;
     mdb_filehandle_t fd;
+    int rc = mdb_env_info(verify->store->mdb, &info);
 
-    if (mdb_env_info(verify->store->mdb, &info) != 0 ||
-        mdb_env_stat(verify->store->mdb, &stat) != 0 ||
-        mdb_env_get_fd(verify->store->mdb, &fd) != 0 || fstat(fd, &file) != 0)
-        return error_set(-EIO, "reading the size of %s", STORE_FILE_DATA);
+    if (rc == 0)
+        rc = mdb_env_stat(verify->store->mdb, &stat);
+    if (rc == 0)
+        rc = mdb_env_get_fd(verify->store->mdb, &fd);
+    if (rc == 0 && fstat(fd, &file) != 0)
+        rc = errno;
+    if (rc != 0)
+        return error_lmdb(rc, "reading the size of %s", STORE_FILE_DATA);
     verify->page_bytes = stat.ms_psize;
     verify->page_count = (uint64_t)info.me_last_pgno + 1;
     verify->shared->pages_end = verify->page_count * stat.ms_psize;

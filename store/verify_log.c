@@ -309,8 +309,14 @@ static void entry_follow(struct topics_walk *walk, const struct verify_walk *ent
                     name.text, place.block_first_seq);
         return;
     }
+    if (rc != 0) {
+        verify_note(verify, place.block_first_seq,
+                    "topic %s: the block at %" PRIu64 ", which an entry names, cannot be read: %s",
+                    name.text, place.block_first_seq, mdb_strerror(rc));
+        return;
+    }
     /* Of a damaged block, which was said, nothing is known. */
-    if (rc != 0 || !block_verify(data.mv_data, data.mv_size) ||
+    if (!block_verify(data.mv_data, data.mv_size) ||
         block_decode(data.mv_data, data.mv_size, &block) != 0)
         return;
     if (topic_last_in(&block, &entry->key) == 0)
@@ -349,14 +355,18 @@ static void topics_check(struct verify *verify, uint64_t entry_count)
 /* --- what was trimmed ----------------------------------------------------------------------- */
 
 /* The oldest entry of the topic begins behind what was trimmed before; 0: it has none. */
-static uint64_t topic_oldest(const struct verify *verify, const MDB_val *name)
+static uint64_t topic_oldest(struct verify *verify, const MDB_val *name)
 {
     struct topic_place place = {.block_first_seq = 0};
     MDB_val key = *name;
     MDB_val data;
+    int rc = mdb_get(verify->txn, verify->store->db.topic, &key, &data);
 
-    if (mdb_get(verify->txn, verify->store->db.topic, &key, &data) == 0)
+    if (rc == 0)
         (void)topic_place_read(&data, &place); /* was said where it stands */
+    else if (rc != MDB_NOTFOUND)
+        verify_note(verify, 0, "topic %s: its entries cannot be read: %s",
+                    verify_name(name->mv_data, name->mv_size).text, mdb_strerror(rc));
     return place.block_first_seq;
 }
 

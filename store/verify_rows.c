@@ -297,8 +297,11 @@ static void unique_check(struct entries_walk *walk, const MDB_val *entry, const 
         return; /* null is no value */
     if (index_value_bytes(&walk->layout, 0, value, value_bytes, &is_cut) != value_bytes)
         return; /* was found to be another than the row's */
-    if (row_of(walk, &walk->before, &other) != 0)
+    if (row_of(walk, &walk->before, &other) != 0) {
+        verify_note(walk->verify, 0, "the row before %s in index %u: %s", name.text, walk->number,
+                    store_error_text());
         return;
+    }
     /* Of a text that is too long for its key only the rows know all. */
     if (is_cut &&
         !catalog_text_is_equal(row_column(row, walk->unique), row_column(&other, walk->unique)))
@@ -329,6 +332,8 @@ static void entry_take(struct entries_walk *walk, const struct verify_walk *entr
     if (rc == -ENOENT)
         verify_note(verify, 0, "index %u has an entry of %s, which is not there", walk->number,
                     name.text);
+    else if (rc != 0)
+        verify_note(verify, 0, "index %u: %s: %s", walk->number, name.text, store_error_text());
     if (rc != 0)
         return;
     entry_make(walk->table, walk->index, &row, &expected);
