@@ -6,7 +6,8 @@
  * BROKEN_CALLS_ROOT     the directory, absolute, whose files are meant; allocations have none
  *
  * Files' calls are made as bare system calls, so that it can stand before any other library. It has no
- * sanitizer of its own; where the server has one, allocations are the sanitizer's and do not come here.
+ * sanitizer of its own. With BROKEN_MEMORY it has the allocator's calls, too: for a server without
+ * sanitizers, which have their own.
  */
 /* Both names of each call are defined here: neither may become the other. */
 #undef _FILE_OFFSET_BITS
@@ -52,10 +53,6 @@ struct control {
     _Atomic uint32_t done;  /* that are made all the same before they fail */
     _Atomic uint32_t hits;  /* that have failed */
 };
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
 
 static struct control *control;
 static bool has_head_failed;
@@ -331,7 +328,13 @@ int unlinkat(int dir_fd, const char *name, int flags)
     return (int)syscall(SYS_unlinkat, dir_fd, name, flags);
 }
 
+#ifdef BROKEN_MEMORY
+
 /* --- memory --------------------------------------------------------------------------------- */
+
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *old, size_t bytes);
 
 static void *no_memory(void)
 {
@@ -353,3 +356,5 @@ void *realloc(void *old, size_t bytes)
 {
     return is_broken(CALL_ALLOCATE) ? no_memory() : __libc_realloc(old, bytes);
 }
+
+#endif

@@ -20,7 +20,7 @@ export const CALL = {
 };
 export const ERRNO = { EIO: 5, ENOMEM: 12, ENOSPC: 28 };
 
-/** Which sanitizers the server has. */
+/** Then its allocations are the sanitizer's, and none of them can fail here. */
 export const isSanitized = fs.readFileSync(binary).includes('__asan_init');
 
 const WORDS = 7; // struct control
@@ -34,7 +34,7 @@ export class BrokenCalls {
     this.file = path.join(this.directory, 'control');
     fs.writeFileSync(this.file, Buffer.alloc(WORDS * 4));
     this.env = {
-      LD_PRELOAD: path.join(build, 'tests/fault/broken_calls.so'),
+      LD_PRELOAD: path.join(build, `tests/fault/broken_${isSanitized ? 'calls' : 'memory'}.so`),
       BROKEN_CALLS_CONTROL: this.file,
       BROKEN_CALLS_ROOT: root,
       ASAN_OPTIONS: `${asanOptions}:verify_asan_link_order=0`, // the library comes before ASan's
