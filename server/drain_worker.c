@@ -219,6 +219,11 @@ static uint32_t count_busy(const struct worker *worker)
     return worker->http.busy_count + worker->http_full.busy_count;
 }
 
+void drain_worker_count(struct worker *worker)
+{
+    stat_set(worker->bus, worker->slot, STAT_BUSY, count_busy(worker));
+}
+
 /* The master ends the drain when nobody is left. */
 static void tell_master(struct worker *worker)
 {
@@ -255,7 +260,7 @@ bool drain_worker_turn(struct worker *worker)
     enum bus_phase phase = bus_phase(worker->bus);
     bool is_new = phase != worker->drain.phase;
 
-    stat_set(worker->bus, worker->slot, STAT_BUSY, count_busy(worker)); /* before it can be told */
+    drain_worker_count(worker); /* who has gone since the flush, before it is told */
     if (is_new)
         enter_phase(worker, phase);
     if (phase < BUS_DRAINING)

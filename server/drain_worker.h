@@ -50,6 +50,8 @@ struct worker_drain {
     bool has_newcomers;  /* some came since, and have not been warned */
 };
 
+/* Once per turn before the flush: the master knows of a request before its client hears of us. */
+void drain_worker_count(struct worker *worker);
 /* Acts on the phase; true when it wants another turn at once. */
 bool drain_worker_turn(struct worker *worker);
 /*

@@ -296,6 +296,7 @@ static bool work(struct worker *worker)
     has_more |= topics_turn(service->topics);
     has_more |= service_turn(service, now_ns);
     has_more |= topics_catch_up(service->topics, CATCH_UP_BYTES);
+    drain_worker_count(worker);
     tcp_flush(worker->tcp);
     has_more |= topics_judge(service->topics);
     has_more |= tcp_reap(worker->tcp);

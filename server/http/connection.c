@@ -15,13 +15,6 @@ void http_connection_count_busy(struct http_connection *connection, bool is_busy
         server->busy_count = is_busy ? server->busy_count + 1 : server->busy_count - 1;
 }
 
-/* It owes an answer, or no longer. */
-static void set_busy(struct http_connection *connection, bool is_busy)
-{
-    if (!connection->operations->counts_busy)
-        http_connection_count_busy(connection, is_busy);
-}
-
 void http_connection_set_waiting(struct http_connection *connection, bool is_waiting)
 {
     struct http_server *server = connection->server;
@@ -32,7 +25,6 @@ void http_connection_set_waiting(struct http_connection *connection, bool is_wai
         return;
     connection->is_waiting = is_waiting;
     server->waiting_count = is_waiting ? server->waiting_count + 1 : server->waiting_count - 1;
-    set_busy(connection, !is_waiting);
     DL_DELETE(*from, connection);
     DL_APPEND(*to, connection);
 }
@@ -50,14 +42,12 @@ void http_connection_add(struct http_connection *connection, struct http_server 
         server->waiting->operations->evict(server->waiting);
     }
     DL_APPEND(server->connections, connection);
-    set_busy(connection, true);
     http_connection_set_waiting(connection, true);
 }
 
 void http_connection_remove(struct http_connection *connection)
 {
     http_connection_set_waiting(connection, false);
-    set_busy(connection, false);
     DL_DELETE(connection->server->connections, connection);
 }
 
@@ -68,8 +58,6 @@ void http_connection_inherit(struct http_connection *heir, struct http_connectio
     struct http_connection **list =
         connection->is_waiting ? &server->waiting : &server->connections;
 
-    if (!connection->is_waiting)
-        set_busy(connection, false); /* the heir counts */
     *heir = *connection;
     heir->operations = operations;
     DL_REPLACE_ELEM(*list, connection, heir);

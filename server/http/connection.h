@@ -19,7 +19,6 @@ struct http_connection_operations {
     /* Ends it if it is idle; may free it, and nobody else. */
     void (*close_idle)(struct http_connection *connection);
     void (*begin_closing)(struct http_connection *connection); /* NULL: nothing to be told */
-    bool counts_busy; /* its requests, each; otherwise it is busy while it does not wait */
 };
 
 /* First in each version's own struct. */
@@ -38,10 +37,7 @@ void http_connection_add(struct http_connection *connection, struct http_server 
 /* Moves it between the lists: the only place that does. */
 void http_connection_set_waiting(struct http_connection *connection, bool is_waiting);
 void http_connection_remove(struct http_connection *connection);
-/*
- * A request is under way, or no longer, that a drain waits for if the connection was there before.
- * For those whose operations say that they count.
- */
+/* A request is under way, or no longer, that a drain waits for if the connection was there before. */
 void http_connection_count_busy(struct http_connection *connection, bool is_busy);
 /* @connection is another object's from now on (HTTP/2 has been spoken): its place and age go along. */
 void http_connection_inherit(struct http_connection *heir, struct http_connection *connection,

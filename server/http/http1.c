@@ -83,6 +83,7 @@ static void free_exchange(struct http1 *connection)
     body_done(&connection->exchange->body);
     free(connection->exchange);
     connection->exchange = NULL;
+    http_connection_count_busy(&connection->base, false);
 }
 
 static void start_timer(struct http1 *connection, int64_t delay_ns)
@@ -386,6 +387,7 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
         return NULL;
     }
     connection->exchange = exchange;
+    http_connection_count_busy(&connection->base, true);
     exchange->base.operations = &operations;
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;

@@ -524,7 +524,6 @@ int http2_take_over(struct http_connection *old, struct stream *stream)
         .evict = evict,
         .close_idle = close_idle,
         .begin_closing = begin_closing,
-        .counts_busy = true,
     };
     struct http2 *connection = calloc(1, sizeof *connection);
     int rc;
