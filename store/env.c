@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -27,17 +26,6 @@ enum {
     STORE_FILE_MODE = 0640,
     BEGINNING_BYTES = 64 * 1024, /* more than a new store takes; only to judge an EIO */
 };
-
-int store_full_or(const struct store *store, uint64_t wanted_bytes, int rc)
-{
-    struct statvfs disk;
-
-    if (rc != -EIO || fstatvfs(store->dir_fd, &disk) != 0)
-        return rc;
-    if ((uint64_t)disk.f_bavail * disk.f_frsize >= wanted_bytes)
-        return rc;
-    return error_set(-ENOSPC, "writing the store: the disk is full");
-}
 
 /* --- the store's number --------------------------------------------------------------------- */
 

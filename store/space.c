@@ -131,3 +131,14 @@ bool space_is_short(const struct space *space, uint64_t disk_bytes_min)
         return true;
     return space->map_used_bytes >= space->map_bytes / PERCENT * SPACE_MAP_FULL_PERCENT;
 }
+
+int store_full_or(const struct store *store, uint64_t wanted_bytes, int rc)
+{
+    struct statvfs disk;
+
+    if (rc != -EIO || fstatvfs(store->dir_fd, &disk) != 0)
+        return rc;
+    if ((uint64_t)disk.f_bavail * disk.f_frsize >= wanted_bytes)
+        return rc;
+    return error_set(-ENOSPC, "writing the store: the disk is full");
+}
