@@ -13,7 +13,7 @@
 //
 // Texts are taken as Latin-1, which is several times as fast as UTF-8: whoever uses this sends ASCII.
 import net from 'node:net';
-import { OPCODE, pong, text } from '../../e2e/lib/frames.mjs';
+import { close, OPCODE, pong, text } from '../../e2e/lib/frames.mjs';
 
 const HEAD_END = '\r\n\r\n';
 const KEY = 'c2x1aWNlIHNsdWljZSBzbA==';
@@ -79,7 +79,8 @@ class Reader {
       ping: (payload) => this.socket.write(pong(Buffer.from(payload, 'latin1'))),
       close: (payload) => {
         this.closeCode = payload.length < 2 ? null : payload.charCodeAt(0) * 256 + payload.charCodeAt(1);
-        this.terminate();
+        this.isGone = true;
+        this.socket.end(close(this.closeCode)); // the answer; the server ends the connection
       },
     };
     this.socket.on('data', (bytes) => this.#take(bytes));
