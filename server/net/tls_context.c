@@ -139,7 +139,10 @@ static int set_ticket_key(const struct key *key, const unsigned char *iv, EVP_CI
     return rc;
 }
 
-/* 1: done; 2: done, and a new ticket is due; 0: not one of ours, or none can be made; -1: error. */
+/*
+ * In TLS 1.3 clients use a ticket once (RFC 8446 section C.4), so that each that opens is replaced.
+ * 1: done; 2: done, and a new ticket is due; 0: not one of ours, or none can be made; -1: error.
+ */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
@@ -156,7 +159,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
             goto done;
     }
     if (set_ticket_key(&key, iv, cipher, mac, is_sealing) != 0)
-        rc = is_newest ? 1 : 2;
+        rc = is_newest && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 done:
     OPENSSL_cleanse(&key, sizeof key);
     return rc;

@@ -30,6 +30,7 @@ struct maker {
     const char *common_name;  /* UTF-8 */
     const char *alternatives; /* "DNS:a.example,DNS:*.b.example", or NULL */
     enum maker_key key;
+    int unit_count; /* of 64 letters each, in the subject */
     int begin_days; /* from now on */
     int end_days;
     bool is_self_signed; /* not by the authority */
