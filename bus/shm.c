@@ -17,6 +17,7 @@
 
 #include "bus/check.h"
 #include "bus/handle.h"
+#include "bus/robust.h"
 #include "bus/role.h"
 #include "bus/stats.h"
 #include "bus/test_point.h"
@@ -263,20 +264,9 @@ static int read_boot_id(uint8_t ret_boot_id[16])
 
 static int make_mutex(pthread_mutex_t *mutex)
 {
-    pthread_mutexattr_t attributes;
-    int error;
+    int rc = robust_mutex_init(mutex);
 
-    memset(mutex, 0, sizeof *mutex);
-    error = pthread_mutexattr_init(&attributes);
-    if (error != 0)
-        return open_failed(error, "no mutex attributes: %s", strerror(error));
-    error = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-    if (error == 0)
-        error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-    if (error == 0)
-        error = pthread_mutex_init(mutex, &attributes);
-    (void)pthread_mutexattr_destroy(&attributes);
-    return error == 0 ? 0 : open_failed(error, "no shared mutex: %s", strerror(error));
+    return rc == 0 ? 0 : open_failed(-rc, "no shared mutex: %s", strerror(-rc));
 }
 
 /*
