@@ -14,14 +14,17 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "bus/check.h"
 #include "bus/lives.h"
 #include "bus/shm.h"
 #include "bus/stats.h"
 #include "bus/wake.h"
 #include "server/config.h"
 #include "server/heritage.h"
+#include "server/http/forwarded.h"
 #include "server/http/http1.h"
 #include "server/log.h"
+#include "server/net/network.h"
 #include "server/net/stream.h"
 #include "server/net/tls.h"
 #include "server/protocol/control.h"
@@ -58,13 +61,27 @@ static bool is_full(const struct worker *worker)
            worker->accept.admissions.own_max;
 }
 
+static bool is_trusted(const struct worker *worker, const struct sockaddr_storage *address)
+{
+    return networks_have(worker->accept.proxies, worker->accept.proxy_count, address);
+}
+
+/* A proxy stands for as many as it has clients: it is not counted among those of its address. */
+static void take_address(const struct worker *worker, const struct stream *stream,
+                         struct sockaddr_storage *ret_address)
+{
+    tcp_peer_address(stream, ret_address);
+    if (is_trusted(worker, ret_address))
+        *ret_address = (struct sockaddr_storage){.ss_family = AF_UNIX};
+}
+
 static enum admission admit(struct worker *worker, struct stream *stream)
 {
     struct sockaddr_storage address;
     enum admission verdict;
 
     drain_worker_notice(worker);
-    tcp_peer_address(stream, &address);
+    take_address(worker, stream, &address);
     verdict = admission_judge(&worker->accept.admissions, &address);
     tcp_mark(stream, verdict);
     accept_balance(worker); /* the next one, in this very turn, may be another's */
@@ -80,7 +97,7 @@ static void on_gone(void *user, const struct stream *stream, unsigned mark)
         worker->control.connection_count--;
         return;
     }
-    tcp_peer_address(stream, &address);
+    take_address(worker, stream, &address);
     admission_end(&worker->accept.admissions, (enum admission)mark, &address);
 }
 
@@ -125,12 +142,51 @@ static void on_control(void *user, struct stream *stream)
         stream_abort(stream);
 }
 
+/*
+ * The connection is counted for the client that its proxy speaks for now; not one of HTTP/2, which may
+ * be many clients' at once.
+ */
+static void readmit(struct worker *worker, struct stream *stream,
+                    const struct sockaddr_storage *client)
+{
+    struct sockaddr_storage before;
+    struct sockaddr_storage after;
+    enum admission verdict = (enum admission)tcp_mark_of(stream);
+
+    take_address(worker, stream, &before);
+    stream_name_peer(stream, client);
+    take_address(worker, stream, &after);
+    tcp_mark(stream, admission_move(&worker->accept.admissions, verdict, &before, &after));
+}
+
+/* What a proxy that is trusted says of its client. */
+static void take_forwarded(struct worker *worker, struct http_exchange *exchange)
+{
+    struct stream *stream = http_exchange_stream(exchange);
+    const struct http_request *request = http_request(exchange);
+    struct sockaddr_storage holder;
+    struct forwarded forwarded;
+
+    tcp_holder_address(stream, &holder);
+    if (!is_trusted(worker, &holder))
+        return;
+    forwarded = forwarded_read(request, worker->accept.proxies, worker->accept.proxy_count);
+    http_exchange_set_client(exchange, &forwarded.address, forwarded.is_secure);
+    if (forwarded.address.ss_family != AF_UNSPEC && !request->is_http_2)
+        readmit(worker, stream, &forwarded.address);
+}
+
 /* Requests of those who were one too many: the router says so to each. */
-static void on_full_request(void *user, struct http_exchange *exchange)
+static void on_request(void *user, struct http_exchange *exchange)
 {
     struct service *service = user;
-    unsigned mark = tcp_mark_of(http_exchange_stream(exchange));
+    struct worker *worker =
+        (struct worker *)(void *)((char *)service - offsetof(struct worker, service));
+    unsigned mark;
 
+    if (worker->accept.proxy_count > 0)
+        take_forwarded(worker, exchange);
+    mark = tcp_mark_of(http_exchange_stream(exchange));
     service->full_reason = admission_reason((enum admission)mark);
     router_on_request(service, exchange);
     service->full_reason = NULL;
@@ -187,10 +243,8 @@ static void set_limits(struct worker *worker)
                     admissions->connections_max, heritage->descriptors_max, config->workers,
                     possible);
     worker->http_limits.handshakes_max = handshakes_max(admissions);
-    worker->full_handlers = worker->http_handlers;
-    worker->full_handlers.on_request = on_full_request;
+    worker->http_handlers.on_request = on_request;
     worker->http_full = worker->http;
-    worker->http_full.handlers = &worker->full_handlers;
     worker->http_full.is_closing = true; /* no keep-alive for them */
 }
 
@@ -207,6 +261,9 @@ static int listen_on(struct worker *worker, const struct heritage_listener *list
         if (listeners[i].address.is_tls)
             tcp_listener_set_tls(accept->listeners[accept->listener_count], worker->heritage->tls,
                                  on_accept == on_http ? TLS_FOR_HTTP : TLS_FOR_LINES);
+        if (worker->config->proxy_protocol)
+            tcp_listener_expect_proxies(accept->listeners[accept->listener_count], accept->proxies,
+                                        accept->proxy_count);
         accept->listener_count++;
     }
     return 0;
@@ -230,6 +287,24 @@ static int open_control(struct worker *worker)
     return tcp_listen(worker->tcp, fd, on_control, worker, &control->listener);
 }
 
+/* They have been looked at when the configuration was. */
+static int set_proxies(struct worker *worker)
+{
+    const struct text_list *list = &worker->config->trusted_proxies;
+    struct worker_accept *accept = &worker->accept;
+    const char *reason;
+
+    if (list->count == 0)
+        return 0;
+    accept->proxies = calloc(list->count, sizeof *accept->proxies);
+    if (accept->proxies == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->count; i++)
+        CHECK(network_parse(list->items[i], &accept->proxies[i], &reason) == 0);
+    accept->proxy_count = list->count;
+    return 0;
+}
+
 int accept_open(struct worker *worker)
 {
     const struct heritage *heritage = worker->heritage;
@@ -240,6 +315,8 @@ int accept_open(struct worker *worker)
     tcp_set_on_gone(worker->tcp, on_gone, worker);
     tcp_set_on_tls(worker->tcp, tls_worker_on_handshake, worker);
     rc = open_control(worker);
+    if (rc == 0)
+        rc = set_proxies(worker);
     if (rc != 0)
         return rc;
     worker->accept.listeners = calloc(count, sizeof(struct tcp_listener *));
@@ -261,6 +338,13 @@ void accept_close(struct worker *worker)
     worker->accept.listener_count = 0;
     tcp_listener_close(worker->control.listener);
     worker->control.listener = NULL;
+}
+
+void accept_done(struct worker *worker)
+{
+    free(worker->accept.proxies);
+    worker->accept.proxies = NULL;
+    worker->accept.proxy_count = 0;
 }
 
 /* --- sharing them evenly -------------------------------------------------------------------------- */

@@ -134,6 +134,17 @@ void admission_end(struct admissions *admissions, enum admission verdict,
     }
 }
 
+enum admission admission_move(struct admissions *admissions, enum admission verdict,
+                              const struct sockaddr_storage *before,
+                              const struct sockaddr_storage *after)
+{
+    admission_end(admissions, verdict, before);
+    verdict = judge_newcomer(admissions, after);
+    if (admission_reason(verdict) != NULL)
+        admissions->refused_count++; /* whatever refused_max says: it is open already */
+    return verdict;
+}
+
 const char *admission_reason(enum admission verdict)
 {
     switch (verdict) {

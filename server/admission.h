@@ -59,6 +59,12 @@ void admission_set_descriptors(struct admissions *admissions, uint64_t max, uint
 /* The verdict on a newcomer, who counts from now on. */
 enum admission admission_judge(struct admissions *admissions,
                                const struct sockaddr_storage *address);
+/*
+ * It turns out to be another address's (a proxy says so) than the one for which it got @verdict: the new verdict.
+ */
+enum admission admission_move(struct admissions *admissions, enum admission verdict,
+                              const struct sockaddr_storage *before,
+                              const struct sockaddr_storage *after);
 /* The connection has been closed. */
 void admission_end(struct admissions *admissions, enum admission verdict,
                    const struct sockaddr_storage *address);

@@ -69,6 +69,8 @@ struct config {
     bool echo;
     bool h2_websockets;
     bool deflate;
+    struct text_list trusted_proxies;
+    bool proxy_protocol;
     bool deflate_takeover;
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */

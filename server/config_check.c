@@ -7,6 +7,7 @@
 #include "server/config_reader.h"
 #include "server/config_value.h"
 #include "server/net/address.h"
+#include "server/net/network.h"
 #include "server/user.h"
 
 enum {
@@ -131,6 +132,23 @@ static void check_origins(struct config_reader *reader)
 }
 
 /* A scheme or a port would make a name that no browser's Host ever equals. */
+static void check_proxies(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    const struct text_list *list = &config->trusted_proxies;
+    struct network network;
+    const char *reason;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (network_parse(list->items[i], &network, &reason) != 0)
+            config_wrong(reader, config_row("trusted-proxies"), "\"%s\": %s", list->items[i],
+                         reason);
+    }
+    if (config->proxy_protocol && list->count == 0)
+        config_warn(reader, "proxy-protocol without trusted-proxies: no connection begins with a "
+                            "PROXY header");
+}
+
 static void check_hosts(struct config_reader *reader)
 {
     const struct text_list *list = &reader->config->hosts;
@@ -269,6 +287,7 @@ void config_check(struct config_reader *reader)
     check_addresses(reader, "broker-listen", &config->broker_listen);
     check_origins(reader);
     check_hosts(reader);
+    check_proxies(reader);
     check_tls(reader);
     check_user(reader);
     if (reader->wrong_count > 0)

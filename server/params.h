@@ -144,6 +144,16 @@
       "let clients refer to their earlier messages when they compress", \
       "What they send becomes smaller; each of them costs up to 48K from its first compressed " \
       "message on.") \
+    X(CLIENTS, "trusted-proxies",   0,   TEXT_LIST, trusted_proxies,    "",         0, 0, true, "NETWORK,...", \
+      "proxies whose word on their clients is taken", \
+      "Addresses or networks (10.0.0.0/8, 2001:db8::/32), and unix for whoever comes by a unix " \
+      "socket. Of their requests X-Forwarded-For and X-Forwarded-Proto, or else Forwarded, tell " \
+      "who asks, for logs, --max-per-address and the judgement of Origin; such a proxy has to " \
+      "drop or overwrite those of them that it does not set. They are not counted by " \
+      "--max-per-address themselves.") \
+    X(CLIENTS, "proxy-protocol",    0,   SWITCH, proxy_protocol,        "off",      0, 0, true, "", \
+      "connections of --trusted-proxies begin with a PROXY header, version 1 or 2", \
+      "On all listeners, before TLS. Others connect without one.") \
     X(LIMITS, "max-message",       0,   SIZE, max_message,             "1M",       1, GIB, true, "SIZE", \
       "largest message or body of a client", \
       "A publish is also bounded by a quarter of --ring-size.") \

@@ -238,6 +238,7 @@ static void close_worker(struct worker *worker)
     accept_close(worker);
     drain_worker_end(worker);
     tcp_set_close(worker->tcp);
+    accept_done(worker);
     service_stop(&worker->service);
     api_close(worker->service.api);
     websocket_set_close(worker->service.websockets);

@@ -41,6 +41,8 @@ struct worker_accept {
     int64_t vacant_until_ns[BUS_SLOT_COUNT]; /* whoever comes in its place is waited for */
     bool is_rewatch_due;                     /* the listeners are to be looked at anew */
     struct admissions admissions;
+    struct network *proxies; /* that are trusted */
+    size_t proxy_count;
 };
 
 /* The administrator's door (accept.c; server/control_sockets.h). */
@@ -66,7 +68,6 @@ struct worker {
     struct service service;
     struct http_limits http_limits;
     struct http_handlers http_handlers;
-    struct http_handlers full_handlers;
     struct http_server http;
     struct http_server http_full; /* for those who are one too many */
     struct worker_accept accept;
@@ -84,6 +85,8 @@ struct worker {
 int accept_open(struct worker *worker);
 /* Stops accepting for good. */
 void accept_close(struct worker *worker);
+/* When no connection is left. */
+void accept_done(struct worker *worker);
 /* Once per turn and newcomer: takes the listeners out of the epoll set while we have enough. */
 void accept_balance(struct worker *worker);
 /* What a sleeper waits for in order to accept again: enum wake_reason. */

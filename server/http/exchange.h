@@ -23,8 +23,14 @@ struct http_exchange {
     const struct http_exchange_operations *operations;
     void (*on_gone)(void *user);
     void *user;
+    struct sockaddr_storage *client; /* as a proxy says, its own memory; NULL: the connection's */
     struct http_request request;
 };
+
+/* The stream that it goes on as is the client's. */
+void http_exchange_name(const struct http_exchange *exchange, struct stream *stream);
+/* Its own memory, when it ends. */
+void http_exchange_done(struct http_exchange *exchange);
 
 /* {"error":{"code":"…","message":"…"}}, to be freed; NULL: no memory. */
 char *http_error_body(const char *code, const char *message, size_t *ret_bytes);

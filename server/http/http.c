@@ -7,6 +7,8 @@
 
 #include "server/http/exchange.h"
 #include "server/json/json.h"
+#include "server/net/stream.h"
+#include "server/net/tcp.h"
 
 /* --- exchanges: what they are made of decides --------------------------------------------------- */
 
@@ -29,6 +31,39 @@ struct stream *http_exchange_stream(const struct http_exchange *exchange)
 bool http_exchange_is_old(const struct http_exchange *exchange)
 {
     return exchange->operations->is_old(exchange);
+}
+
+void http_exchange_set_client(struct http_exchange *exchange,
+                              const struct sockaddr_storage *address, bool is_secure)
+{
+    exchange->request.is_secure = exchange->request.is_secure || is_secure;
+    if (address == NULL || address->ss_family == AF_UNSPEC)
+        return;
+    if (exchange->client == NULL)
+        exchange->client = malloc(sizeof *exchange->client);
+    if (exchange->client != NULL) /* else it stays the proxy's */
+        *exchange->client = *address;
+}
+
+void http_exchange_client(const struct http_exchange *exchange,
+                          struct sockaddr_storage *ret_address)
+{
+    if (exchange->client != NULL)
+        *ret_address = *exchange->client;
+    else
+        tcp_peer_address(http_exchange_stream(exchange), ret_address);
+}
+
+void http_exchange_name(const struct http_exchange *exchange, struct stream *stream)
+{
+    if (exchange->client != NULL)
+        stream_name_peer(stream, exchange->client);
+}
+
+void http_exchange_done(struct http_exchange *exchange)
+{
+    free(exchange->client);
+    exchange->client = NULL;
 }
 
 void http_respond(struct http_exchange *exchange, const struct http_response *response)

@@ -19,6 +19,7 @@
 
 struct arena;
 struct budget;
+struct sockaddr_storage;
 struct stream;
 struct timer_wheel;
 struct http_connection;
@@ -58,7 +59,8 @@ struct http_request {
     size_t header_count;
     const uint8_t *body;
     size_t body_bytes;
-    bool is_secure; /* over TLS */
+    bool is_secure; /* over TLS, as far as the client is concerned: http_exchange_set_client */
+    bool is_http_2; /* the connection below may carry others' requests, too */
     bool is_http_1_0;
 };
 
@@ -169,6 +171,15 @@ void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void
                             void *user);
 /* The stream below, for the peer's address and on upgrade. */
 struct stream *http_exchange_stream(const struct http_exchange *exchange);
+/*
+ * What a trusted proxy says of the client: @is_secure, if it speaks TLS with it; @address, if it is known (NULL, or
+ * AF_UNSPEC: it is not), as which it, and a stream that it goes on as, is then known.
+ */
+void http_exchange_set_client(struct http_exchange *exchange,
+                              const struct sockaddr_storage *address, bool is_secure);
+/* Who asks. */
+void http_exchange_client(const struct http_exchange *exchange,
+                          struct sockaddr_storage *ret_address);
 /* Whether the connection was opened before the server began to drain. */
 bool http_exchange_is_old(const struct http_exchange *exchange);
 

@@ -81,6 +81,7 @@ static void free_exchange(struct http1 *connection)
     if (connection->exchange == NULL)
         return;
     body_done(&connection->exchange->body);
+    http_exchange_done(&connection->exchange->base);
     free(connection->exchange);
     connection->exchange = NULL;
     http_connection_count_busy(&connection->base, false);
@@ -297,6 +298,7 @@ static struct stream *begin_stream(struct http_exchange *base, const char *conte
 
     CHECK(connection->state == STATE_ANSWER);
     response_write_head(connection->stream, &head);
+    http_exchange_name(base, connection->stream);
     return detach(connection);
 }
 
@@ -308,6 +310,7 @@ static struct stream *upgrade(struct http_exchange *base, const char *headers)
 
     CHECK(connection->state == STATE_ANSWER);
     response_write_head(connection->stream, &head);
+    http_exchange_name(base, connection->stream);
     return detach(connection);
 }
 
@@ -391,6 +394,8 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     exchange->base.operations = &operations;
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;
+    exchange->base.client = NULL;
+    exchange->base.request.is_http_2 = false;
     exchange->base.request.protocol = (struct http_text){0};
     exchange->base.request.is_secure = stream_security(connection->stream)->is_secure;
     exchange->connection = connection;

@@ -74,6 +74,7 @@ struct http2_stream {
     struct http2_stream *ready_next;
     struct exchange2 *exchange; /* until it is answered */
     struct held *held;
+    struct sockaddr_storage *named; /* by a proxy; NULL: it is the connection's peer */
     struct timer
         timer; /* HEAD, BODY: the request's patience. OPEN: what it takes (stream.h, Stalled) */
     int32_t id;

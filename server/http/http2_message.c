@@ -44,6 +44,7 @@ static void free_exchange(struct http2_stream *stream)
     stream->exchange = NULL;
     http_connection_count_busy(&stream->connection->base, false);
     body_done(&exchange->body);
+    http_exchange_done(&exchange->base);
     budget_give(server_of(stream)->budget, exchange->charged_bytes);
     free(exchange->head);
     free(exchange);
@@ -61,12 +62,14 @@ bool http2_message_begin(struct http2_stream *stream)
     exchange->base.operations = &operations;
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;
+    exchange->base.client = NULL;
     memset(&exchange->base.request, 0, offsetof(struct http_request, headers));
     exchange->base.request.header_count = 0;
     exchange->base.request.body = NULL;
     exchange->base.request.body_bytes = 0;
     exchange->base.request.is_secure = stream_security(stream->connection->below)->is_secure;
     exchange->base.request.is_http_1_0 = false;
+    exchange->base.request.is_http_2 = true;
     memset((char *)exchange + offsetof(struct exchange2, stream), 0,
            sizeof *exchange - offsetof(struct exchange2, stream));
     exchange->stream = stream;
@@ -338,6 +341,7 @@ static struct stream *open_stream(struct http_exchange *base, const struct head 
     struct http2_stream *stream = exchange->stream;
 
     CHECK(stream->state == HTTP2_ANSWER);
+    http_exchange_name(base, &stream->stream);
     free_exchange(stream);
     http2_stream_open(stream);
     if (!stream->stream.is_closed && submit(stream, head, true) != 0)

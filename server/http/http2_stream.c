@@ -2,11 +2,13 @@
  * One HTTP/2 stream as a struct stream. Looks and patience are those of server/net/tcp.c: what is
  * said in stream.h holds for streams of either kind.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "bus/check.h"
 #include "server/http/http2_internal.h"
 #include "server/net/budget.h"
+#include "server/net/tcp.h"
 
 /* --- output ------------------------------------------------------------------------------------- */
 
@@ -255,9 +257,26 @@ static enum stream_peer peer_state(const struct stream *base)
     return STREAM_PEER_LAGS;
 }
 
+static int name_peer(struct stream *base, const struct sockaddr_storage *address)
+{
+    struct http2_stream *stream = http2_stream_of(base);
+
+    if (stream->named == NULL)
+        stream->named = malloc(sizeof *stream->named);
+    if (stream->named == NULL)
+        return -ENOMEM;
+    *stream->named = *address;
+    return 0;
+}
+
 static void peer_text(const struct stream *base, char *buf, size_t buf_bytes)
 {
-    stream_peer_text(http2_stream_of(base)->connection->below, buf, buf_bytes);
+    const struct http2_stream *stream = http2_stream_of(base);
+
+    if (stream->named != NULL)
+        tcp_address_text(stream->named, buf, buf_bytes);
+    else
+        stream_peer_text(http2_stream_of(base)->connection->below, buf, buf_bytes);
 }
 
 static const struct stream_security *security(const struct stream *base)
@@ -275,6 +294,7 @@ static const struct stream_operations operations = {
     .delivered_bytes = delivered_bytes,
     .peer = peer_state,
     .peer_text = peer_text,
+    .name_peer = name_peer,
     .security = security,
 };
 
@@ -304,5 +324,6 @@ void http2_stream_free(struct http2_stream *stream)
     timer_stop(&stream->timer);
     outq_done(&stream->stream.out);
     held_drop(&stream->held, stream->connection->base.server->budget);
+    free(stream->named);
     free(stream);
 }

@@ -47,6 +47,7 @@
 #include "server/net/outq.h"
 #include "server/net/rate.h"
 
+struct sockaddr_storage;
 struct stream;
 
 enum {
@@ -112,6 +113,8 @@ struct stream_operations {
     enum stream_peer (*peer)(const struct stream *stream); /* NULL: judged by the queue alone */
     /* "127.0.0.1:5000", "unix", terminated; also once it is closed. NULL: it has none. */
     void (*peer_text)(const struct stream *stream, char *buf, size_t buf_bytes);
+    /* NULL: it cannot be named. Else 0, or -ENOMEM. */
+    int (*name_peer)(struct stream *stream, const struct sockaddr_storage *address);
     const struct stream_security *(*security)(const struct stream *stream); /* NULL: plain */
 };
 
@@ -209,6 +212,16 @@ static inline void stream_peer_text(const struct stream *stream, char *buf, size
 
 /* Never NULL; of all plain streams the same. */
 const struct stream_security *stream_security(const struct stream *stream);
+
+/*
+ * A proxy has said who is at its other end: that is whom stream_peer_text names from now on. Without memory
+ * it goes on naming the proxy.
+ */
+static inline void stream_name_peer(struct stream *stream, const struct sockaddr_storage *address)
+{
+    if (stream->operations->name_peer != NULL)
+        (void)stream->operations->name_peer(stream, address);
+}
 
 /*
  * Queues a copy of @bytes (a reply, a control frame) and marks the stream dirty. When that fails

@@ -13,7 +13,7 @@
 #include "bus/check.h"
 #include "server/net/tcp_internal.h"
 
-static_assert(sizeof(struct tcp_stream) <= 240, "an idle connection is small");
+static_assert(sizeof(struct tcp_stream) <= 248, "an idle connection is small");
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -172,7 +172,9 @@ static void on_taking_timer(struct timer *timer)
     enum stream_peer peer = tcp_peer_state(&tcp->stream);
     uint32_t taken_bytes = (uint32_t)tcp_delivered_bytes(&tcp->stream) - tcp->delivered_mark;
 
-    if (tcp_is_greeting(tcp) && !tcp->stream.is_finishing)
+    if (tcp->awaits_proxy)
+        tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
+    else if (tcp_is_greeting(tcp) && !tcp->stream.is_finishing)
         tcp_greeting_late(tcp);
     else if (tcp->stream.is_finishing)
         look_at_finishing(tcp, peer, taken_bytes);
@@ -434,6 +436,7 @@ static const struct stream_operations tcp_operations = {
     .delivered_bytes = tcp_delivered_bytes,
     .peer = tcp_peer_state,
     .peer_text = tcp_peer_text,
+    .name_peer = tcp_name_peer,
     .security = tcp_security,
 };
 
@@ -453,6 +456,7 @@ int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *a
     tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
     timer_init(&tcp->timer, set->taking_kind);
     tcp_remember_peer(&tcp->peer, address);
+    tcp->is_unix = address->ss_family == AF_UNIX;
     rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (rc != 0) {
         free(tcp);
@@ -505,6 +509,7 @@ static void free_stream(struct tcp_stream *tcp)
     DL_DELETE(tcp->set->closed, tcp);
     tcp_drop_held(tcp);
     tls_free(tcp->tls);
+    free(tcp->named);
     free(tcp);
 }
 

@@ -4,7 +4,7 @@
  * Set      struct tcp_set is one worker's: all its streams, the list of dirty ones, one shared read
  *          buffer. tcp_flush sends what is queued on every dirty stream, tcp_reap calls on_close of
  *          those that ended and frees them. Both are called by the worker between turns.
- * Memory   an idle connection costs sizeof(struct tcp_stream) (240 bytes at most) and nothing
+ * Memory   an idle connection costs sizeof(struct tcp_stream) (248 bytes at most) and nothing
  *          else: kept input, queues and parsers are borrowed while they are needed. TLS: tls.h.
  * TLS      is inside: bytes are counted, and limits hold, as the user sees them. Each handshake is
  *          bounded in time (tls_context.h); TCP_HANDSHAKES_MAX steps of any are taken in a turn, the
@@ -38,6 +38,7 @@ struct tls_context;
 struct tls_outcome;
 struct tcp_set;
 struct tcp_listener;
+struct network;
 
 enum {
     TCP_READ_BYTES = 64 * 1024,
@@ -51,6 +52,7 @@ enum {
     TCP_MARK_MAX = UINT8_MAX,
     TCP_ADDRESS_TEXT_MAX = 64, /* "[addr]:port", "unix" */
 };
+#define TCP_PROXY_NS INT64_C(10000000000)
 
 /* Counts that the worker turns into stats. */
 struct tcp_counts {
@@ -110,6 +112,13 @@ int tcp_listen(struct tcp_set *set, int fd, tcp_accept_function *on_accept, void
  */
 void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *context,
                           unsigned purpose);
+/*
+ * Connections from @proxies, and they alone, begin with a PROXY header (proxy_header.h), before TLS: on_accept is
+ * called when it has come, and finds the client's address. Without one within TCP_PROXY_NS, or after anything else,
+ * the connection is closed. @proxies stay the caller's.
+ */
+void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
+                                 size_t count);
 /* Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). */
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled);
 void tcp_listener_close(struct tcp_listener *listener);
@@ -127,8 +136,12 @@ const struct tcp_counts *tcp_counts(const struct tcp_set *set);
 
 /* "127.0.0.1:5000" of a stream's peer, for logs. Works for streams of a tcp_set only. */
 void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes);
-/* AF_INET, AF_INET6 or AF_UNIX (without a path). */
+/* The same of an address; without a port where it is 0: proxies do not say it. */
+void tcp_address_text(const struct sockaddr_storage *address, char *buf, size_t buf_bytes);
+/* AF_INET, AF_INET6 or AF_UNIX (without a path): of the client, as far as it is known. */
 void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address);
+/* Of who holds the other end, whomever it has named (stream_name_peer). */
+void tcp_holder_address(const struct stream *stream, struct sockaddr_storage *ret_address);
 /* The errno that ended it, 0 if none did. */
 int tcp_error(const struct stream *stream);
 

@@ -2,9 +2,11 @@
  * What the system knows of a stream's other end.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -66,7 +68,7 @@ enum stream_peer tcp_peer_state(const struct stream *stream)
 
     if (stream->is_closed || (outq_is_empty(&stream->out) && waiting_bytes(tcp) == 0))
         return STREAM_PEER_HAS_ALL;
-    if (tcp->peer.family == AF_UNIX)
+    if (tcp->is_unix)
         return STREAM_PEER_LAGS; /* its system is ours */
     if (getsockopt(tcp->source.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || is_silent(&info))
         return STREAM_PEER_IS_SILENT;
@@ -89,10 +91,16 @@ void tcp_remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *add
     }
 }
 
-void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address)
+/* Whom it is about: the client, if a proxy has named it. */
+static const struct tcp_peer *client_of(const struct stream *stream)
 {
-    const struct tcp_peer *peer = &tcp_of(stream)->peer;
+    const struct tcp_stream *tcp = tcp_of(stream);
 
+    return tcp->named != NULL ? tcp->named : &tcp->peer;
+}
+
+static void put_address(const struct tcp_peer *peer, struct sockaddr_storage *ret_address)
+{
     *ret_address = (struct sockaddr_storage){.ss_family = peer->family};
     if (peer->family == AF_INET) {
         struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret_address;
@@ -107,9 +115,30 @@ void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_
     }
 }
 
-void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
+void tcp_peer_address(const struct stream *stream, struct sockaddr_storage *ret_address)
 {
-    const struct tcp_peer *peer = &tcp_of(stream)->peer;
+    put_address(client_of(stream), ret_address);
+}
+
+void tcp_holder_address(const struct stream *stream, struct sockaddr_storage *ret_address)
+{
+    put_address(&tcp_of(stream)->peer, ret_address);
+}
+
+int tcp_name_peer(struct stream *stream, const struct sockaddr_storage *address)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+
+    if (tcp->named == NULL)
+        tcp->named = calloc(1, sizeof *tcp->named);
+    if (tcp->named == NULL)
+        return -ENOMEM;
+    tcp_remember_peer(tcp->named, address);
+    return 0;
+}
+
+static void put_text(const struct tcp_peer *peer, char *buf, size_t buf_bytes)
+{
     char address[INET6_ADDRSTRLEN] = "?";
 
     if (peer->family != AF_INET && peer->family != AF_INET6) {
@@ -117,8 +146,24 @@ void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
         return;
     }
     (void)inet_ntop(peer->family, peer->address, address, sizeof address); /* "?" stays */
-    (void)snprintf(buf, buf_bytes, peer->family == AF_INET ? "%s:%u" : "[%s]:%u", address,
-                   (unsigned)peer->port);
+    if (peer->port == 0)
+        (void)snprintf(buf, buf_bytes, peer->family == AF_INET ? "%s" : "[%s]", address);
+    else
+        (void)snprintf(buf, buf_bytes, peer->family == AF_INET ? "%s:%u" : "[%s]:%u", address,
+                       (unsigned)peer->port);
+}
+
+void tcp_peer_text(const struct stream *stream, char *buf, size_t buf_bytes)
+{
+    put_text(client_of(stream), buf, buf_bytes);
+}
+
+void tcp_address_text(const struct sockaddr_storage *address, char *buf, size_t buf_bytes)
+{
+    struct tcp_peer peer = {0};
+
+    tcp_remember_peer(&peer, address);
+    put_text(&peer, buf, buf_bytes);
 }
 
 int tcp_error(const struct stream *stream)

@@ -217,7 +217,9 @@ static void read_data(struct tcp_stream *tcp)
 
 static void read_input(struct tcp_stream *tcp)
 {
-    if (!tcp_is_greeting(tcp) || tcp_greet(tcp))
+    if (tcp->awaits_proxy)
+        tcp_read_proxy(tcp);
+    else if (!tcp_is_greeting(tcp) || tcp_greet(tcp))
         read_data(tcp);
     if (may_read(tcp))
         tcp_add_work(tcp);

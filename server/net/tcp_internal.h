@@ -33,6 +33,7 @@ struct tcp_stream {
     struct tcp_stream *work_next;
     struct held *held;
     struct tls *tls;         /* NULL: plain */
+    struct tcp_peer *named;  /* by a proxy; NULL: nobody is */
     struct timer timer;      /* runs during a handshake, while output waits, and while finishing */
     uint32_t counted_bytes;  /* what queued_bytes of the set knows of this queue */
     uint32_t delivered_mark; /* low half of delivered_bytes at the last look */
@@ -51,6 +52,8 @@ struct tcp_stream {
     bool is_working : 1;      /* in the list `work` or `handshakes` */
     bool is_reported : 1;     /* on_close has been called */
     bool is_plain_on_tls : 1; /* stream_security */
+    bool is_unix : 1;         /* whatever a PROXY header has made of `peer` */
+    bool awaits_proxy : 1;    /* its listener's (user) until a PROXY header has come */
     bool is_turned_off : 1;   /* it broke TLS: told so, and nothing of it is read any more */
     bool reads_when_writable : 1;  /* TLS has something to send before it reads on */
     bool writes_when_readable : 1; /* and likewise */
@@ -105,7 +108,20 @@ static inline bool tcp_can_send(const struct tcp_stream *tcp)
 /* --- tcp_info.c: operations of struct stream, and the address of a newcomer --- */
 uint64_t tcp_delivered_bytes(const struct stream *stream);
 enum stream_peer tcp_peer_state(const struct stream *stream);
+int tcp_name_peer(struct stream *stream, const struct sockaddr_storage *address);
 void tcp_remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address);
+
+/* --- tcp_proxy.c --- */
+/* A newcomer of a proxy that is trusted: the listener has it back when its PROXY header has come. */
+void tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener);
+/* Its socket may have become readable. */
+void tcp_read_proxy(struct tcp_stream *tcp);
+/* The listener goes: so do those that wait for it. */
+void tcp_forget_awaiting(struct tcp_set *set, const struct tcp_listener *listener);
+
+/* --- tcp_listener.c --- */
+/* It is known who it is: TLS, and on_accept. */
+void tcp_listener_admit(struct tcp_listener *listener, struct stream *stream);
 
 /* --- tcp.c --- */
 /* The only place where a stream becomes closed; tcp_reap does the rest. */

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "bus/check.h"
+#include "server/net/network.h"
 #include "server/net/tcp_internal.h"
 #include "server/net/tls_context.h"
 
@@ -24,6 +25,8 @@ struct tcp_listener {
     struct tcp_listener *prev;
     struct tcp_listener *next;
     bool is_enabled;
+    const struct network *proxies; /* whose connections begin with a PROXY header */
+    size_t proxy_count;
 };
 
 static void update_watch(struct tcp_listener *listener)
@@ -101,6 +104,17 @@ static bool ends_accepting(struct tcp_listener *listener, int error)
     }
 }
 
+void tcp_listener_admit(struct tcp_listener *listener, struct stream *stream)
+{
+    if (listener->tls != NULL && tcp_secure(stream, listener->tls, listener->tls_purpose) != 0) {
+        listener->set->counts.refused++;
+        stream_abort(stream);
+        return;
+    }
+    listener->on_accept(listener->user, stream);
+    CHECK(stream->handlers != NULL || stream->is_finishing || stream->is_closed);
+}
+
 static void on_newcomers(struct loop_source *source, uint32_t events)
 {
     struct tcp_listener *listener =
@@ -126,14 +140,10 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
             (void)close(fd); /* that is the answer */
             continue;
         }
-        if (listener->tls != NULL &&
-            tcp_secure(stream, listener->tls, listener->tls_purpose) != 0) {
-            set->counts.refused++;
-            stream_abort(stream);
-            continue;
-        }
-        listener->on_accept(listener->user, stream);
-        CHECK(stream->handlers != NULL || stream->is_finishing || stream->is_closed);
+        if (networks_have(listener->proxies, listener->proxy_count, &address))
+            tcp_await_proxy(tcp_of(stream), listener);
+        else
+            tcp_listener_admit(listener, stream);
     }
 }
 
@@ -194,6 +204,13 @@ void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *con
     tls_context_unref(old);
 }
 
+void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
+                                 size_t count)
+{
+    listener->proxies = proxies;
+    listener->proxy_count = count;
+}
+
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled)
 {
     listener->is_enabled = is_enabled;
@@ -207,6 +224,7 @@ void tcp_listener_close(struct tcp_listener *listener)
     timer_stop(&listener->timer);
     loop_forget(listener->set->loop, &listener->source);
     DL_DELETE(listener->set->listeners, listener);
+    tcp_forget_awaiting(listener->set, listener);
     tls_context_unref(listener->tls);
     free(listener);
 }

@@ -212,7 +212,7 @@ enum origin_verdict origin_judge(const struct service_limits *limits,
         return ORIGIN_NONE;
 
     /* Who came from a loopback address came to one: only there does the kernel let it in. */
-    tcp_peer_address(http_exchange_stream(exchange), &peer.storage);
+    http_exchange_client(exchange, &peer.storage);
     question.is_loopback = address_is_loopback(&peer);
     question.origin = *origin;
     if (host != NULL)

@@ -85,6 +85,7 @@ static const char *special_value(const char *name)
         {"ring-size", "128K"},
         {"map-size", "1G"},
         {"hosts", "a.example,b.example"},
+        {"trusted-proxies", "127.0.0.1,10.0.0.0/8"},
         {"cors-origins", "https://a.example"},
     };
 
