@@ -32,6 +32,8 @@ void http_exchange_name(const struct http_exchange *exchange, struct stream *str
 /* Its own memory, when it ends. */
 void http_exchange_done(struct http_exchange *exchange);
 
+/* Expect: 100-continue and nothing else, on however many lines; or none. */
+bool http_expectation_is_known(const struct http_request *request);
 /* {"error":{"code":"…","message":"…"}}, to be freed; NULL: no memory. */
 char *http_error_body(const char *code, const char *message, size_t *ret_bytes);
 

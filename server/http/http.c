@@ -17,6 +17,21 @@ const struct http_request *http_request(const struct http_exchange *exchange)
     return &exchange->request;
 }
 
+bool http_expectation_is_known(const struct http_request *request)
+{
+    static const char known[] = "100-continue";
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+
+        if (http_text_equals(header->name, "expect") &&
+            (header->value.size != sizeof known - 1 ||
+             strncasecmp(header->value.bytes, known, sizeof known - 1) != 0))
+            return false;
+    }
+    return true;
+}
+
 void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user), void *user)
 {
     exchange->on_gone = on_gone;

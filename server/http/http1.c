@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "bus/check.h"
 #include "server/http/body.h"
@@ -410,22 +409,6 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     return exchange;
 }
 
-/* 100-continue and nothing else, on however many lines. */
-static bool is_expectation_known(const struct http_request *request)
-{
-    static const char known[] = "100-continue";
-
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct http_header *header = &request->headers[i];
-
-        if (http_text_equals(header->name, "expect") &&
-            (header->value.size != sizeof known - 1 ||
-             strncasecmp(header->value.bytes, known, sizeof known - 1) != 0))
-            return false;
-    }
-    return true;
-}
-
 /* RFC 9110 section 10.1.1. False: refused. */
 static bool answer_expectation(struct http1 *connection, bool has_body_arrived)
 {
@@ -434,7 +417,7 @@ static bool answer_expectation(struct http1 *connection, bool has_body_arrived)
 
     if (request->is_http_1_0 || http_header(request, "expect") == NULL)
         return true;
-    if (!is_expectation_known(request)) {
+    if (!http_expectation_is_known(request)) {
         refuse(connection, 417, "unknown_expectation", "only 100-continue is known");
         return false;
     }

@@ -412,14 +412,6 @@ static void refuse_size(struct http2_stream *stream, int status, const char *cod
 
 /* --- requests ----------------------------------------------------------------------------------- */
 
-static bool is_expectation_known(const struct http_request *request)
-{
-    const struct http_text *expect = http_header(request, "expect");
-
-    return expect == NULL || (expect->size == sizeof "100-continue" - 1 &&
-                              strncasecmp(expect->bytes, "100-continue", expect->size) == 0);
-}
-
 /* What is wrong with a whole head: 0, or the status, with code and message. */
 static int judge_head(struct http2_stream *stream, const char **ret_code, const char **ret_message)
 {
@@ -437,7 +429,7 @@ static int judge_head(struct http2_stream *stream, const char **ret_code, const 
         return 400;
     *ret_code = "unknown_expectation";
     *ret_message = "only 100-continue is known";
-    if (!is_expectation_known(request))
+    if (!http_expectation_is_known(request))
         return 417;
     *ret_code = "unavailable";
     *ret_message = "no room for a request";
