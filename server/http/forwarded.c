@@ -32,7 +32,7 @@ static bool parse_node(struct http_text text, struct sockaddr_storage *ret_addre
         if (end != NULL && memchr(end + 1, ':', text.size - (size_t)(end + 1 - text.bytes)) == NULL)
             text.size = (size_t)(end - text.bytes); /* one colon: a port follows */
     }
-    if (text.size >= sizeof host)
+    if (text.size == 0 || text.size >= sizeof host)
         return false;
     memcpy(host, text.bytes, text.size);
     host[text.size] = '\0';
