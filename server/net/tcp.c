@@ -70,6 +70,8 @@ void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int erro
     set->counts.queued_bytes -= tcp->counted_bytes;
     tcp->counted_bytes = 0;
     set->counts.open_count--;
+    if (tcp->tls != NULL)
+        tcp_greeting_over(tcp);
     if (tcp->mark != 0 && set->on_gone != NULL)
         set->on_gone(set->gone_user, &tcp->stream, tcp->mark);
     DL_DELETE(set->open, tcp);

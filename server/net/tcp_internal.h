@@ -54,6 +54,7 @@ struct tcp_stream {
     bool is_plain_on_tls : 1; /* stream_security */
     bool is_unix : 1;         /* whatever a PROXY header has made of `peer` */
     bool awaits_proxy : 1;    /* its listener's (user) until a PROXY header has come */
+    bool is_greeted : 1;      /* how its handshake went has been told */
     bool is_turned_off : 1;   /* it broke TLS: told so, and nothing of it is read any more */
     bool reads_when_writable : 1;  /* TLS has something to send before it reads on */
     bool writes_when_readable : 1; /* and likewise */
@@ -140,6 +141,8 @@ const struct stream_security *tcp_security(const struct stream *stream);
 bool tcp_greet(struct tcp_stream *tcp);
 /* It has taken too long. */
 void tcp_greeting_late(struct tcp_stream *tcp);
+/* The stream is closed, wherever the handshake stands. */
+void tcp_greeting_over(struct tcp_stream *tcp);
 /* As recv and sendmsg, with -errno; what is remembered of the socket is brought up to date. */
 ssize_t tcp_tls_recv(struct tcp_stream *tcp, void *buf, size_t size, bool is_peek);
 ssize_t tcp_tls_send(struct tcp_stream *tcp, const struct iovec *iov, int count);

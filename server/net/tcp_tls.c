@@ -38,15 +38,22 @@ void tcp_set_on_tls(struct tcp_set *set, tcp_tls_function *on_tls, void *user)
 
 /* --- the handshake ------------------------------------------------------------------------------ */
 
-static void report(const struct tcp_stream *tcp, const struct tls_outcome *outcome)
+static void report(struct tcp_stream *tcp, const struct tls_outcome *outcome)
 {
+    tcp->is_greeted = true;
     if (tcp->set->on_tls != NULL)
         tcp->set->on_tls(tcp->set->tls_user, &tcp->stream, outcome);
 }
 
-static void report_failure(const struct tcp_stream *tcp, const char *error)
+static void report_failure(struct tcp_stream *tcp, const char *error)
 {
     report(tcp, &(struct tls_outcome){.error = error});
+}
+
+void tcp_greeting_over(struct tcp_stream *tcp)
+{
+    if (!tcp->is_greeted)
+        report_failure(tcp, "it was closed before it was done");
 }
 
 /* Nothing stands in the way of what has been queued meanwhile. */

@@ -221,6 +221,7 @@ static void new_client(struct tls_fixture *t)
 
 void begin_tls(struct tls_fixture *t, enum tls_purpose purpose)
 {
+    t->outcome_count = 0;
     assert_int_equal(tcp_secure(t->tcp->user.stream, t->context, purpose), 0);
     new_client(t);
 }
