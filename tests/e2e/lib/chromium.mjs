@@ -46,10 +46,10 @@ function launch() {
 
 after(async () => (await browser)?.close());
 
-/** A page in a context of its own, which nothing of another test has touched. */
-export async function openPage(cleanup) {
+/** A page in a context of its own, which nothing of another test has touched; options: of newContext. */
+export async function openPage(cleanup, options) {
   browser ??= launch();
-  const context = await (await browser).newContext();
+  const context = await (await browser).newContext(options);
   cleanup(() => context.close());
   return context.newPage();
 }
