@@ -1,7 +1,6 @@
 /*
- * Lines of the log, as they come out of standard error. The clocks that tell one second from the next
- * and how long a line has waited are the test's, and so is a slow reader: the linker sends those
- * calls here.
+ * Lines of the log, as they come out of standard error. The clocks that seconds and waits are counted
+ * by are the test's, and so is a slow reader: the linker sends those calls here.
  */
 #include <fcntl.h>
 #include <poll.h>
