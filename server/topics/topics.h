@@ -6,8 +6,8 @@
  *          stream, its encoding, its subscriptions. A subscription is live (gets what the
  *          worker's cursor passes) or lagging (is fed from the log at its own pace).
  * Turn     topics_turn reads at most 64 KiB of the ring, encodes each event once per encoding that
- *          needs it, and queues ranges; topics_judge, after the flush, makes those whose queue is
- *          over the limit lag; topics_catch_up feeds lagging subscribers within a byte budget.
+ *          needs it, and queues ranges; topics_catch_up feeds lagging subscribers within a byte
+ *          budget; topics_judge, after the flush, makes those whose queue is over the limit lag.
  * Kinds    a *row topic* is one that a change of a row may be published to; all others are plain. Two
  *          cursors read the log: one delivers plain topics up to the ring's tail, one row topics up to
  *          committed_seq, from the store, where a COMMAND stands as its results. So mutations and slow

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus/check.h"
@@ -126,47 +125,97 @@ static bool is_row_topic(const void *user, const char *topic, size_t topic_bytes
            fixture->is_row_topic(fixture->is_row_topic_user, topic, topic_bytes);
 }
 
-struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
+void topics_open_worker(struct topics_fixture *fixture)
+{
+    const struct topics_options options = {.bus = fixture->bus,
+                                           .store = fixture->store,
+                                           .counts = fixture->counts,
+                                           .hash_seed = 0x5eed,
+                                           .slot = TOPICS_SLOT,
+                                           .queue_bytes_max = &fixture->queue_bytes_max,
+                                           .subscriptions_max = &fixture->subscriptions_max,
+                                           .deliver_committed_only = &fixture->is_committed_only,
+                                           .is_row_topic = is_row_topic,
+                                           .is_row_topic_user = fixture};
+
+    assert_int_equal(topics_open(&options, &fixture->topics), 0);
+    fixture->text_encoding = topics_add_encoding(fixture->topics, &text_encoding);
+    fixture->short_encoding = topics_add_encoding(fixture->topics, &short_encoding);
+    assert_non_null(fixture->text_encoding);
+    assert_non_null(fixture->short_encoding);
+}
+
+void topics_close_worker(struct topics_fixture *fixture)
+{
+    topics_remove_encoding(fixture->topics, fixture->text_encoding);
+    topics_remove_encoding(fixture->topics, fixture->short_encoding);
+    topics_close(fixture->topics);
+}
+
+/* Bus, writer and store, which may have been there before. */
+static void open_log(struct topics_fixture *fixture, uint64_t epoch)
+{
+    const struct bus_options bus_options = {
+        .path = fixture->ring_path, .store_id = 7, .size = fixture->ring_bytes};
+    const struct store_options store_options = {.data_dir = fixture->dir};
+
+    fixture->epoch = epoch;
+    role_set((enum role)(ROLE_MASTER | ROLE_WORKER));
+    assert_int_equal(bus_open(&bus_options, &fixture->bus), 0);
+    assert_int_equal(hash_counts_open("test", &fixture->counts), 0);
+    bus_slot_occupy(fixture->bus, TOPICS_SLOT);
+    if (fixture->is_writer_inside) {
+        role_set((enum role)(ROLE_MASTER | ROLE_WORKER | ROLE_WRITER));
+        topics_begin_inside(fixture);
+        return;
+    }
+    topics_start_writer(fixture);
+    assert_int_equal(store_open(&store_options, &fixture->store), 0);
+}
+
+static void close_log(struct topics_fixture *fixture)
+{
+    store_close(fixture->store);
+    topics_end_writer(fixture);
+    hash_counts_close(fixture->counts);
+    assert_int_equal(unlink(fixture->ring_path), 0);
+    bus_close(fixture->bus);
+}
+
+void topics_cut_power(struct topics_fixture *fixture, uint64_t epoch)
+{
+    close_log(fixture);
+    open_log(fixture, epoch);
+}
+
+static struct topics_fixture *fixture_new(uint64_t ring_bytes, bool is_writer_inside)
 {
     static unsigned count;
     struct topics_fixture *fixture = calloc(1, sizeof *fixture);
-    struct bus_options bus_options = {.store_id = 7, .size = ring_bytes};
-    struct store_options store_options = {0};
-    struct topics_options options;
 
     assert_non_null(fixture);
     (void)snprintf(fixture->ring_path, sizeof fixture->ring_path,
                    "/dev/shm/sluice-topics-%d-%u.ring", (int)getpid(), count++);
     (void)snprintf(fixture->dir, sizeof fixture->dir, "/dev/shm/sluice-topics-XXXXXX");
     assert_non_null(mkdtemp(fixture->dir));
-    role_set((enum role)(ROLE_MASTER | ROLE_WORKER));
-    bus_options.path = fixture->ring_path;
-    assert_int_equal(bus_open(&bus_options, &fixture->bus), 0);
-    assert_int_equal(hash_counts_open("test", &fixture->counts), 0);
-    bus_slot_occupy(fixture->bus, TOPICS_SLOT);
-    topics_start_writer(fixture);
-    store_options.data_dir = fixture->dir;
-    assert_int_equal(store_open(&store_options, &fixture->store), 0);
-
+    fixture->ring_bytes = ring_bytes;
+    fixture->is_writer_inside = is_writer_inside;
     fixture->queue_bytes_max = TOPICS_QUEUE_BYTES;
     fixture->subscriptions_max = 1024;
-    options = (struct topics_options){.bus = fixture->bus,
-                                      .store = fixture->store,
-                                      .counts = fixture->counts,
-                                      .hash_seed = 0x5eed,
-                                      .slot = TOPICS_SLOT,
-                                      .queue_bytes_max = &fixture->queue_bytes_max,
-                                      .subscriptions_max = &fixture->subscriptions_max,
-                                      .deliver_committed_only = &fixture->is_committed_only,
-                                      .is_row_topic = is_row_topic,
-                                      .is_row_topic_user = fixture};
-    assert_int_equal(topics_open(&options, &fixture->topics), 0);
-    fixture->text_encoding = topics_add_encoding(fixture->topics, &text_encoding);
-    fixture->short_encoding = topics_add_encoding(fixture->topics, &short_encoding);
-    assert_non_null(fixture->text_encoding);
-    assert_non_null(fixture->short_encoding);
+    open_log(fixture, TOPICS_EPOCH);
+    topics_open_worker(fixture);
     encoded_count = 0;
     return fixture;
+}
+
+struct topics_fixture *topics_fixture_new(uint64_t ring_bytes)
+{
+    return fixture_new(ring_bytes, false);
+}
+
+struct topics_fixture *topics_fixture_new_inside(uint64_t ring_bytes)
+{
+    return fixture_new(ring_bytes, true);
 }
 
 static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *ftw)
@@ -180,7 +229,6 @@ static int entry_remove(const char *path, const struct stat *status, int type, s
 void topics_fixture_free(struct topics_fixture *fixture)
 {
     struct fake_client *client = fixture->first;
-    int status = 0;
 
     while (client != NULL) {
         struct fake_client *next = client->next;
@@ -188,17 +236,8 @@ void topics_fixture_free(struct topics_fixture *fixture)
         fake_client_close(client);
         client = next;
     }
-    topics_remove_encoding(fixture->topics, fixture->text_encoding);
-    topics_remove_encoding(fixture->topics, fixture->short_encoding);
-    topics_close(fixture->topics);
-    store_close(fixture->store);
-    (void)close(fixture->to_writer);
-    (void)close(fixture->from_writer);
-    assert_int_equal(waitpid(fixture->writer_pid, &status, 0), fixture->writer_pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    hash_counts_close(fixture->counts);
-    assert_int_equal(unlink(fixture->ring_path), 0);
-    bus_close(fixture->bus);
+    topics_close_worker(fixture);
+    close_log(fixture);
     assert_int_equal(nftw(fixture->dir, entry_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
     stream_copies_clear();
     arena_pool_clear();
@@ -438,6 +477,10 @@ static void flush(struct fake_client *client)
     struct stream *stream = &client->stream;
 
     stream->is_dirty = false;
+    if (client->breaks) {
+        stream_abort(stream);
+        return;
+    }
     while (!outq_is_empty(&stream->out)) {
         size_t sent = receive(client);
 
@@ -455,7 +498,7 @@ static void flush(struct fake_client *client)
     }
 }
 
-static void flush_all(struct topics_fixture *fixture)
+void topics_fixture_flush(struct topics_fixture *fixture)
 {
     for (struct fake_client *client = fixture->first; client != NULL; client = client->next) {
         if (client->stream.is_dirty && !client->stream.is_closed)
@@ -546,7 +589,7 @@ bool topics_fixture_turn(struct topics_fixture *fixture)
         fixture->in_between(fixture->user);
     if (topics_catch_up(fixture->topics, TOPICS_BUDGET_BYTES))
         has_more = true;
-    flush_all(fixture);
+    topics_fixture_flush(fixture);
     if (topics_judge(fixture->topics))
         has_more = true;
     store_snapshot_end(fixture->store);

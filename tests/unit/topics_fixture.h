@@ -38,6 +38,9 @@ enum {
 struct topics_fixture {
     char ring_path[64];
     char dir[64];
+    uint64_t ring_bytes;
+    bool is_writer_inside;
+    uint64_t epoch; /* that the log was begun with, or what came after the last power cut */
     struct bus *bus;
     struct hash_counts *counts;
     struct store *store;
@@ -50,6 +53,7 @@ struct topics_fixture {
     /* Which topics are rows'; NULL: none. To be set before the first is used. */
     bool (*is_row_topic)(const void *user, const char *topic, size_t topic_bytes);
     const void *is_row_topic_user;
+    struct topics_writer *inside; /* NULL: it is a process */
     int writer_pid;
     int to_writer;
     int from_writer;
@@ -95,6 +99,7 @@ struct fake_client {
     bool has_ended;           /* ... and has done so: its subscriber is no more */
     bool is_forgetful;        /* keeps nothing of what it receives */
     bool is_writable;         /* the socket has not said that it is full */
+    bool breaks;              /* the next flush finds that the connection has broken */
     bool is_aborted;
 };
 
@@ -102,6 +107,8 @@ struct fake_client {
 int topics_setup(void **state);
 int topics_teardown(void **state);
 struct topics_fixture *topics_fixture_new(uint64_t ring_bytes);
+/* With the writer in this very process: topics_writer.c. */
+struct topics_fixture *topics_fixture_new_inside(uint64_t ring_bytes);
 void topics_fixture_free(struct topics_fixture *fixture);
 
 /* For is_row_topic: those whose names begin with "row". */
@@ -116,16 +123,32 @@ uint64_t topics_append_bytes(struct topics_fixture *fixture, const char *topic,
 int topics_append_spec(struct topics_fixture *fixture, const struct record_spec *spec,
                        uint64_t *ret_seq);
 
-/* Of topics_fixture_new: the writer's process, once the bus is there. */
+/* Of topics_fixture_new and _free: the writer's process, once the bus is there. */
 void topics_start_writer(struct topics_fixture *fixture);
+/* The same in this very process, with the store for both. */
+void topics_begin_inside(struct topics_fixture *fixture);
+void topics_end_writer(struct topics_fixture *fixture);
 /* Commits everything appended, with a step of trimming in each transaction. */
 void topics_commit(struct topics_fixture *fixture, const struct retention *retention);
+/* The same, but the ring does not say so: as if the writer stopped right behind its transaction. */
+void topics_commit_quietly(struct topics_fixture *fixture, const struct retention *retention);
+/* The ring says what has been committed. */
+void topics_announce(struct topics_fixture *fixture);
+/* kill -9 and another writer, which says what the first has committed. */
+void topics_restart_writer(struct topics_fixture *fixture);
 /* Trims until nothing is left to trim. */
 void topics_trim(struct topics_fixture *fixture, const struct retention *retention);
 void topics_new_epoch(struct topics_fixture *fixture, uint64_t epoch);
+/* A power cut and a new start: an empty ring behind what was committed. The worker must be closed. */
+void topics_cut_power(struct topics_fixture *fixture, uint64_t epoch);
+/* The worker ends and begins, in two steps. All clients must be closed, all encodings removed. */
+void topics_close_worker(struct topics_fixture *fixture);
+void topics_open_worker(struct topics_fixture *fixture);
 
 /* One loop turn as a worker makes it; true when it wants another at once. */
 bool topics_fixture_turn(struct topics_fixture *fixture);
+/* Of a turn: what is queued is sent, as far as the sockets take it. */
+void topics_fixture_flush(struct topics_fixture *fixture);
 /* Turns until none is wanted any more. */
 void topics_fixture_run(struct topics_fixture *fixture);
 /* The value of a stat of this worker. */

@@ -44,6 +44,19 @@ class Program {
   }
 }
 
+/** A program that says by itself what it finds; its exit status. */
+export function runProgram(name, args) {
+  const child = spawn(path.join(build, name), args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  running.add(child);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve(code ?? signal);
+    });
+  });
+}
+
 /** sluice-bench against this server. `done` is its report; it checks losses, doubles and order. */
 export function startBench(server, options) {
   const all = { url: `ws://127.0.0.1:${server.port}`, protocol: 'broker', ...options };
