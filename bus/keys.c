@@ -97,7 +97,7 @@ int keys_renew(struct keys *keys)
     struct key key;
 
     if (getrandom(&key, sizeof key, 0) != (ssize_t)sizeof key)
-        return -EIO;
+        return -errno; /* so few bytes come whole or not at all */
     write_place(place_of(keys, newest + 1), &key);
     explicit_bzero(&key, sizeof key);
     atomic_store_explicit(&keys->shared->generation, newest + 1, memory_order_release);

@@ -16,6 +16,8 @@
 
 #include "bus/hash.h"
 #include "bus/hash_counts.h"
+#include "bus/keys.h"
+#include "bus/lives.h"
 #include "bus/peek.h"
 #include "bus/role.h"
 #include "bus/standard_fds.h"
@@ -181,6 +183,31 @@ static void counts_that_cannot_be_made_say_why(void **state)
     faults_run(&run);
 }
 
+static int share(void *user)
+{
+    struct lives *lives = NULL;
+    struct keys *keys = NULL;
+    int rc = lives_open(&lives);
+
+    (void)user;
+    if (rc == 0)
+        rc = keys_open(&keys);
+    if (rc == 0)
+        rc = keys_renew(keys);
+    keys_close(keys);
+    lives_close(lives);
+    return rc;
+}
+
+static void lives_and_keys_that_cannot_be_made_say_why(void **state)
+{
+    /* Without madvise(MADV_DONTDUMP) they are as good. */
+    const struct faults_run run = {.operation = share, .may_do_without = "madvise"};
+
+    (void)state;
+    faults_run(&run);
+}
+
 /* In a child, whose standard input and error are closed: -errno is its exit status. */
 static int fill_standard_fds(void)
 {
@@ -220,6 +247,7 @@ int main(void)
         BUS_TEST(a_ring_that_cannot_be_removed_says_so_and_stays),
         BUS_TEST(a_peek_that_fails_anywhere_says_so),
         BUS_TEST(counts_that_cannot_be_made_say_why),
+        cmocka_unit_test(lives_and_keys_that_cannot_be_made_say_why),
         cmocka_unit_test(standard_descriptors_that_cannot_be_opened_are_an_error),
     };
 
