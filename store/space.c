@@ -58,7 +58,8 @@ int space_ballast_release(struct store *store)
 bool space_ballast_exists(const struct store *store)
 {
     store_check(store);
-    return files_exists(store->dir_fd, STORE_FILE_BALLAST) > 0; /* else it is made, which may fail */
+    return files_exists(store->dir_fd, STORE_FILE_BALLAST) >
+           0; /* else it is made, which may fail */
 }
 
 /* --- how full it is ------------------------------------------------------------------------- */
