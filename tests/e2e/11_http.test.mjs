@@ -430,7 +430,7 @@ const malformed = {
   'a version of four digits': [400, 'GET /health HTTP/1.10\r\nHost: x\r\n\r\n'],
   'HTTP/2.0': [505, 'GET /health HTTP/2.0\r\nHost: x\r\n\r\n'],
   'HTTP/0.9': [505, 'GET /health HTTP/0.9\r\nHost: x\r\n\r\n'],
-  'the preface of HTTP/2': [505, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  'what is nearly the preface of HTTP/2': [505, 'PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n'],
   'a method that does not exist': [501, 'BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n'],
   'a method in small letters': [501, 'get /health HTTP/1.1\r\nHost: x\r\n\r\n'],
   CONNECT: [501, 'CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n'],

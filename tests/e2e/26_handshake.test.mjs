@@ -67,7 +67,7 @@ test('a handshake may be written in any of the ways the RFC allows', async ({ st
 test('subprotocols and extensions that are not spoken are not chosen', async ({ start }) => {
   const server = await start({ args: ['--echo'] });
   for (const changes of [
-    { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' },
+    { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=16' },
     { 'Sec-WebSocket-Extensions': 'permessage-unknown; a=1, x-other; b="c, d"' },
     { 'Sec-WebSocket-Protocol': 'something, else' },
     { 'Sec-WebSocket-Protocol': 'graphql-ws\r\nSec-WebSocket-Protocol: mqtt' },
@@ -83,7 +83,7 @@ test('subprotocols and extensions that are not spoken are not chosen', async ({ 
   }
   // What is not agreed on stays forbidden: RSV1 would mean a compressed message.
   const client = await FrameClient.open(server, {
-    headers: 'Sec-WebSocket-Extensions: permessage-deflate\r\n',
+    headers: 'Sec-WebSocket-Extensions: permessage-deflate; unknown\r\n',
   });
   client.send(text('compressed', { rsv: 4 }));
   await client.expectClose(1002);
