@@ -345,7 +345,8 @@ static int environment_open(struct store *store, const char *data_dir, const cha
     char path[PATH_MAX];
     unsigned flags = MDB_NOTLS | (store->is_writer ? 0 : MDB_RDONLY) | lmdb_flags;
     int length = snprintf(path, sizeof path, "%s/%s", data_dir, name);
-    int rc = store->is_writer ? lock_file_reserve(store, name) : 0;
+    bool has_lock = (lmdb_flags & MDB_NOLOCK) == 0;
+    int rc = store->is_writer && has_lock ? lock_file_reserve(store, name) : 0;
 
     if (length < 0 || (size_t)length >= sizeof path)
         return error_set(-ENAMETOOLONG, "the name of the data directory is too long");

@@ -60,7 +60,7 @@ function scratch(cleanup) {
 
 /** "--name" of all that a --help text lists. */
 function optionsOf(help) {
-  return [...new Set([...help.matchAll(/^ +(?:-\w, )?(--[a-z][a-z-]*)/gm)].map((match) => match[1]))];
+  return [...new Set([...help.matchAll(/^ +(?:-\w, )?(--[a-z][a-z0-9-]*)/gm)].map((match) => match[1]))];
 }
 
 /** A page as people read it, without the overstriking that makes it bold. */
@@ -153,13 +153,13 @@ test('the sample configuration says what would be so without it', async ({ clean
     return stdout.replace(/ +;.*$/gm, '');
   };
   const text = fs.readFileSync(sample, 'utf8');
-  fs.writeFileSync(all, text.replace(/^#(?=[a-z_]+ = )/gm, ''));
+  fs.writeFileSync(all, text.replace(/^#(?=[a-z0-9_]+ = )/gm, ''));
   const expected = await show();
   assert.equal(await show('-c', sample), expected);
   assert.equal(await show('-c', all), expected);
 
   const { stdout: help } = await runSluice(['--help']);
-  for (const line of expected.matchAll(/^(?:# )?([a-z_]+) =/gm)) {
+  for (const line of expected.matchAll(/^(?:# )?([a-z0-9_]+) =/gm)) {
     assert.match(text, new RegExp(`^# ?${line[1]} = `, 'm'));
     assert.ok(help.includes(`--${line[1].replaceAll('_', '-')}`));
   }
