@@ -1,8 +1,8 @@
 /*
  * The socket is read and written by a BIO of ours, because OpenSSL's own does not know what we know
  * of it: that a short read has emptied it, that a short write has filled it, and when it is time to
- * let others have their turn. Only where the kernel shall encrypt OpenSSL's is used: it is the one
- * that can.
+ * let others have their turn. One serves all connections, whichever is `current`: a call of OpenSSL
+ * is about one. Only where the kernel shall encrypt OpenSSL's own is used: it is the one that can.
  */
 #include "server/net/tls.h"
 
@@ -54,9 +54,11 @@ void tls_note_library_error(void)
 
 /* --- the socket --------------------------------------------------------------------------------- */
 
+static struct tls *current; /* whose call is under way */
+
 static int bio_read(BIO *bio, char *buf, int size)
 {
-    struct tls *tls = BIO_get_data(bio);
+    struct tls *tls = current;
     ssize_t got;
 
     BIO_clear_retry_flags(bio);
@@ -84,7 +86,7 @@ static int bio_read(BIO *bio, char *buf, int size)
 
 static int bio_write(BIO *bio, const char *bytes, int size)
 {
-    struct tls *tls = BIO_get_data(bio);
+    struct tls *tls = current;
     ssize_t sent;
 
     BIO_clear_retry_flags(bio);
@@ -116,14 +118,11 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0; /* nothing waits in it; the rest is not for us */
 }
 
-/* One for the process; it stays. NULL: no memory. */
-static const BIO_METHOD *bio_method(void)
+/* For bio_of_process. */
+static BIO_METHOD *make_method(void)
 {
-    static BIO_METHOD *method;
-
-    if (method != NULL)
-        return method;
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket of sluice");
+    BIO_METHOD *method =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket of sluice");
     if (method == NULL)
         return NULL;
     if (BIO_meth_set_read(method, bio_read) != 1 || BIO_meth_set_write(method, bio_write) != 1 ||
@@ -134,19 +133,32 @@ static const BIO_METHOD *bio_method(void)
     return method;
 }
 
+/* It stays, with one reference of its own. NULL: no memory. */
+static BIO *bio_of_process(void)
+{
+    static BIO_METHOD *method;
+    static BIO *bio;
+
+    if (method == NULL)
+        method = make_method();
+    if (method != NULL && bio == NULL) {
+        bio = BIO_new(method);
+        if (bio != NULL)
+            BIO_set_init(bio, 1);
+    }
+    return bio;
+}
+
 static int set_socket(struct tls *tls)
 {
-    const BIO_METHOD *method = bio_method();
     BIO *bio;
 
     if (tls->context->is_ktls)
         return SSL_set_fd(tls->ssl, tls->fd) == 1 ? 0 : -ENOMEM;
-    bio = method == NULL ? NULL : BIO_new(method);
-    if (bio == NULL)
+    bio = bio_of_process();
+    if (bio == NULL || BIO_up_ref(bio) != 1)
         return -ENOMEM;
-    BIO_set_data(bio, tls);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(tls->ssl, bio, bio); /* which owns it now */
+    SSL_set_bio(tls->ssl, bio, bio); /* it has that reference now */
     return 0;
 }
 
@@ -253,6 +265,7 @@ struct tls_state tls_state(const struct tls *tls)
 
 static void begin_call(struct tls *tls, unsigned flags)
 {
+    current = tls;
     tls->state = (struct tls_state){0};
     tls->is_to_end = (flags & TLS_TO_END) != 0;
     tls->is_dry = false;
@@ -398,6 +411,29 @@ static int note_subject(struct tls *tls)
     return rc;
 }
 
+static void forget_key(EVP_PKEY *key)
+{
+    (void)EVP_PKEY_set_type(key,
+                            EVP_PKEY_NONE); /* there is none of that type: what it held is freed */
+    EVP_PKEY_free(key);
+}
+
+/*
+ * OpenSSL keeps what was only for the exchange of keys as long as the connection: half a KiB, and a
+ * secret that could still open what has been recorded.
+ */
+static void forget_exchange(struct tls *tls)
+{
+    EVP_PKEY *own = NULL;
+    EVP_PKEY *peers = NULL;
+
+    if (SSL_get_tmp_key(tls->ssl, &own) == 1)
+        forget_key(own);
+    if (SSL_get_peer_tmp_key(tls->ssl, &peers) == 1)
+        forget_key(peers);
+    ERR_clear_error();
+}
+
 int tls_handshake(struct tls *tls)
 {
     int result;
@@ -417,6 +453,7 @@ int tls_handshake(struct tls *tls)
     if (rc != 0)
         return rc;
     note_alpn(tls);
+    forget_exchange(tls);
     tls->is_ready = true;
     return 0;
 }
