@@ -23,7 +23,7 @@
 #include "tests/fault/switch_reached.h"
 
 enum {
-    GAMES = 600,
+    GAMES = 300,
     GAMES_SHORT = 40,
     STEPS = 500,
     FAILURES_MAX = 5, /* then the random part ends */
