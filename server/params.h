@@ -139,11 +139,11 @@
     X(CLIENTS, "deflate",           0,   SWITCH, deflate,               "on",       0, 0, true, "", \
       "compress WebSocket messages (permessage-deflate) for clients that offer it", \
       "An event is compressed once for all of them. Messages below 128 bytes and above " \
-      "256K are sent as they are.") \
+      "128K are sent as they are.") \
     X(CLIENTS, "deflate-takeover",  0,   SWITCH, deflate_takeover,      "off",      0, 0, true, "", \
       "let clients refer to their earlier messages when they compress", \
       "What they send becomes smaller; each of them costs up to 48K from its first compressed " \
-      "message on.") \
+      "message on, all of a worker's together up to 64M: later ones do without.") \
     X(CLIENTS, "trusted-proxies",   0,   TEXT_LIST, trusted_proxies,    "",         0, 0, true, "NETWORK,...", \
       "proxies whose word on their clients is taken", \
       "Addresses or networks (10.0.0.0/8, 2001:db8::/32), and unix for whoever comes by a unix " \

@@ -31,6 +31,7 @@ enum {
     CATCH_UP_BYTES = 256 * 1024, /* for lagging subscribers, per turn */
     /* Of the input budget: so much, or so many of the longest messages. README, "Limits". */
     INPUT_BYTES = 64 * 1024 * 1024,
+    CONTEXTS_BYTES_MAX = 64 * 1024 * 1024, /* of --deflate-takeover; 1,365 connections */
     INPUT_MESSAGES = 8,
     INPUT_OVERHEAD = 16 * 1024, /* of a message: what it is parsed with */
     HTTP_RATE_BYTES_MIN = 1024, /* per second, of bodies and answers that take their time */
@@ -171,6 +172,7 @@ static int open_protocols(struct worker *worker)
         .message_bytes_max = (uint32_t)worker->config->max_message,
         .is_deflate_offered = worker->config->deflate,
         .allows_takeover = worker->config->deflate_takeover,
+        .contexts_bytes_max = CONTEXTS_BYTES_MAX,
         .ping_interval_ns = (int64_t)worker->config->ping_interval,
         .ping_timeout_ns = (int64_t)worker->config->ping_timeout,
     };

@@ -8,8 +8,8 @@
  * In       without context takeover (client_no_context_takeover is said, unless takeover is allowed) an inflater
  *          is borrowed while a message is in flight; with it a connection keeps one from its first
  *          compressed message on: INFLATER_BYTES_MAX.
- * Memory   one compressor for each window and process, made when it is first needed; a few free
- *          inflaters.
+ * Memory   one compressor for each window and process (288 and 20 KiB), made when it is first needed, and a
+ *          buffer of up to DEFLATE_BYTES_MAX; INFLATER_POOL_MAX free inflaters.
  * Callers  a worker's own thread.
  */
 #ifndef SERVER_WEBSOCKET_DEFLATE_H
@@ -24,7 +24,7 @@ struct inflater;
 
 enum {
     DEFLATE_BYTES_MIN = 128,        /* smaller messages are left alone ... */
-    DEFLATE_BYTES_MAX = 256 * 1024, /* ... and larger ones, which would hold the worker up */
+    DEFLATE_BYTES_MAX = 128 * 1024, /* ... and larger ones, which would hold the worker up */
     DEFLATE_ANSWER_BYTES_MAX = 192, /* terminated */
     INFLATER_BYTES_MAX = 48 * 1024,
     INFLATER_POOL_MAX = 8,

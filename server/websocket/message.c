@@ -15,6 +15,12 @@ enum {
     /* Blocks that are stored, and empty ones of a flush here and there. */
     DEFLATE_EXCESS_PART = 64,
     DEFLATE_EXCESS_BYTES = 256,
+    /*
+     * What is compressed is inflated in pieces, of which each becomes at most half a MiB (1032 for one,
+     * zlib says); a byte of it may cost as much as so many of what comes out (the tables of a block).
+     */
+    INFLATE_PIECE_BYTES = 512,
+    INFLATE_WIRE_COST = 16,
 };
 
 struct message {
@@ -30,8 +36,9 @@ struct message {
     uint64_t wire_bytes;       /* of its payload, as it comes */
     uint8_t *bytes;            /* the message so far */
     size_t size;
-    size_t capacity;
+    size_t capacity; /* may be more than bytes_max, after a reload */
     size_t bytes_max;
+    size_t step_bytes; /* what this message_feed has inflated */
     bool is_text;
     bool is_begun;    /* the first frame has been, the last one has not */
     bool is_complete; /* until the next frame begins */
@@ -137,19 +144,23 @@ static enum inflate_result inflate_step(struct message *message, const uint8_t *
     bool is_full = message->size == message->bytes_max;
     enum inflate_result result;
     uint8_t spare;
+    size_t room = 1;
     size_t made;
 
     if (!is_full && !make_some_room(message, *in_bytes))
         return INFLATE_NO_MEMORY;
+    if (!is_full)
+        room = (message->capacity < message->bytes_max ? message->capacity : message->bytes_max) -
+               message->size;
     result = inflater_run(message->inflater, in, in_bytes,
-                          is_full ? &spare : message->bytes + message->size,
-                          is_full ? 1 : message->capacity - message->size, &made);
+                          is_full ? &spare : message->bytes + message->size, room, &made);
     if (result == INFLATE_BAD)
         message->inflate_failure = WEBSOCKET_BAD_TEXT;
     else if (is_full && made > 0)
         message->inflate_failure = WEBSOCKET_TOO_BIG;
     else
         message->size += made;
+    message->step_bytes += made;
     return result;
 }
 
@@ -159,7 +170,8 @@ static void inflate_chunk(struct message *message, const uint8_t *in, size_t in_
 
     while (result == INFLATE_FULL && message->inflate_failure == 0)
         result = inflate_step(message, &in, &in_bytes);
-    message->has_no_room = result == INFLATE_NO_MEMORY;
+    if (result == INFLATE_NO_MEMORY)
+        message->has_no_room = true; /* for good: the rest of this chunk is lost */
 }
 
 /* The sender has left out what ends the last block (RFC 7692 section 7.2.2). */
@@ -180,7 +192,7 @@ static void on_chunk(wslay_event_context_ptr context,
     struct message *message = user;
 
     (void)context;
-    if (chunk->data_length == 0 || message->inflate_failure != 0)
+    if (chunk->data_length == 0 || message->inflate_failure != 0 || message->has_no_room)
         return;
     if (message->inflater != NULL) {
         inflate_chunk(message, chunk->data, chunk->data_length);
@@ -201,7 +213,7 @@ static void on_message(wslay_event_context_ptr context,
 
     (void)context;
     message->is_text = arg->opcode == WSLAY_TEXT_FRAME;
-    if (message->inflater != NULL && message->inflate_failure == 0)
+    if (message->inflater != NULL && message->inflate_failure == 0 && !message->has_no_room)
         inflate_end(message);
     message->is_complete = true;
     message->is_begun = false;
@@ -406,35 +418,51 @@ static bool is_hopeless(const struct message *message, size_t size)
            !budget_has(message->budget, bytes - message->charged_bytes);
 }
 
-int message_feed(struct message *message, const uint8_t *bytes, size_t size)
+/* Feeds wslay; as message_feed. */
+static int feed(struct message *message, const uint8_t *bytes, size_t size)
 {
     int rc;
 
-    CHECK(size <= message->frame_left);
-    CHECK(!message->is_failed);
-    if (is_hopeless(message, size)) {
-        message->is_failed = true;
-        return WEBSOCKET_TRY_LATER;
-    }
     message->feed = bytes;
     message->feed_bytes = size;
     message->frame_left -= size;
     rc = wslay_event_recv(message->context);
     message->feed = NULL;
-    if (rc == WSLAY_ERR_NOMEM || message->has_no_room) {
-        message->is_failed = true;
+    if (rc == WSLAY_ERR_NOMEM || message->has_no_room)
         return WEBSOCKET_TRY_LATER;
-    }
-    if (message->inflate_failure != 0) {
-        message->is_failed = true;
+    if (message->inflate_failure != 0)
         return message->inflate_failure;
-    }
-    if (rc != 0 || !wslay_event_get_read_enabled(message->context)) {
-        message->is_failed = true;
+    if (rc != 0 || !wslay_event_get_read_enabled(message->context))
         return close_code(message);
-    }
     CHECK(message->feed_bytes == 0);
     return 0;
+}
+
+int message_feed(struct message *message, const uint8_t *bytes, size_t size)
+{
+    size_t piece_max = message->inflater != NULL ? INFLATE_PIECE_BYTES : size;
+    int code = 0;
+
+    CHECK(size <= message->frame_left);
+    CHECK(!message->is_failed);
+    message->step_bytes = 0;
+    if (is_hopeless(message, size))
+        code = WEBSOCKET_TRY_LATER;
+    while (code == 0 && size > 0 && message->step_bytes < MESSAGE_STEP_BYTES) {
+        size_t piece = size < piece_max ? size : piece_max;
+
+        code = feed(message, bytes, piece);
+        bytes += piece;
+        size -= piece;
+        message->step_bytes += message->inflater != NULL ? piece * INFLATE_WIRE_COST : 0;
+    }
+    message->is_failed = code != 0;
+    return code;
+}
+
+size_t message_step_bytes(const struct message *message)
+{
+    return message->step_bytes;
 }
 
 bool message_is_complete(const struct message *message, bool *ret_is_text,

@@ -35,6 +35,7 @@ struct message;
 enum {
     MESSAGE_POOL_MAX = 64,           /* free ones kept */
     MESSAGE_BUFFER_KEPT = 16 * 1024, /* a larger buffer is freed when it is given back */
+    MESSAGE_STEP_BYTES = 256 * 1024, /* made of compressed bytes, then others have their turn */
 };
 
 /* Zeroed but for the budget. */
@@ -81,13 +82,18 @@ int message_begin_frame(struct message *message, const struct frame_head *head, 
 uint64_t message_frame_left(const struct message *message);
 
 /*
- * Feeds bytes of the current frame, at most message_frame_left.
+ * Feeds bytes of the current frame, at most message_frame_left; how many of them it has taken
+ * message_frame_left tells. Those of a compressed message are not all taken when they make too much work
+ * for one turn (message_step_bytes).
  *
- *   0        they are in
+ *   0        what it has taken is in
  *   > 0      the close code for what is wrong with them, or with us (WEBSOCKET_TRY_LATER: no
  *            memory, no room in the budget); the message is of no further use
  */
 int message_feed(struct message *message, const uint8_t *bytes, size_t size);
+
+/* The work of the last message_feed, in bytes that were inflated: MESSAGE_STEP_BYTES are enough. 0: it was none. */
+size_t message_step_bytes(const struct message *message);
 
 /* True once a message is whole. Borrowed until the next frame is begun; *ret_bytes is not NULL. */
 bool message_is_complete(const struct message *message, bool *ret_is_text,

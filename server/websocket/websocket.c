@@ -77,7 +77,9 @@ struct websocket_set {
     struct timer_wheel *timers;
     struct websocket_options options;
     struct message_pool messages;
+    uint64_t contexts_bytes; /* of those who keep theirs */
     uint64_t random;
+    size_t step_bytes; /* message_step_bytes, of one call of on_data */
     uint32_t timer_kind;
     uint32_t message_timer_kind;
     uint32_t open_count;
@@ -271,11 +273,13 @@ static size_t feed_frame(struct websocket *websocket, const uint8_t *bytes, size
     if (size > left)
         size = (size_t)left;
     code = message_feed(websocket->message, bytes, size);
+    left -= message_frame_left(websocket->message);
+    websocket->set->step_bytes += message_step_bytes(websocket->message);
     if (code != 0)
         fail(websocket, code);
-    else if (size == left)
+    else if (message_frame_left(websocket->message) == 0)
         deliver(websocket);
-    return size;
+    return (size_t)left;
 }
 
 static size_t begin_frame(struct websocket *websocket, const struct frame_head *head,
@@ -290,7 +294,8 @@ static size_t begin_frame(struct websocket *websocket, const struct frame_head *
         fail(websocket, WEBSOCKET_TRY_LATER);
         return 0;
     }
-    if (head->is_compressed && websocket->inflater != NULL) {
+    /* One that begins inside another message is refused: it begins none. */
+    if (head->is_compressed && websocket->inflater != NULL && message_is_idle(websocket->message)) {
         message_lend_inflater(websocket->message, websocket->inflater);
         websocket->inflater = NULL;
     }
@@ -390,6 +395,13 @@ static void note_life(struct websocket *websocket)
     await_next_ping(websocket);
 }
 
+/* What it has sent makes much work, little as it is: the rest comes in another turn. */
+static void go_on_later(struct websocket *websocket)
+{
+    stream_pause(websocket->stream);
+    stream_resume(websocket->stream);
+}
+
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
     struct websocket *websocket = user;
@@ -397,9 +409,15 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 
     if (websocket->is_pinged && websocket->state == STATE_OPEN)
         note_life(websocket);
+    websocket->set->step_bytes = 0;
     while (used < size && wants_input(websocket)) {
-        size_t taken = take_frame(websocket, bytes + used, size - used);
+        size_t taken;
 
+        if (websocket->set->step_bytes >= MESSAGE_STEP_BYTES) {
+            go_on_later(websocket);
+            break;
+        }
+        taken = take_frame(websocket, bytes + used, size - used);
         if (taken == 0)
             break;
         used += taken;
@@ -459,6 +477,8 @@ static void on_close(void *user, enum stream_close_reason reason)
     websocket->set->open_count--;
     websocket->handlers->on_close(websocket->user, (enum websocket_end)websocket->end, code);
     inflater_return(websocket->inflater);
+    if (websocket->keeps_context)
+        websocket->set->contexts_bytes -= INFLATER_BYTES_MAX;
     free(websocket->late_pong);
     free(websocket);
 }
@@ -579,6 +599,13 @@ void websocket_set_close(struct websocket_set *set)
     free(set);
 }
 
+/* Who keeps its context costs an inflater from its first compressed message on: counted from the start. */
+static bool has_room_for_context(const struct websocket_set *set)
+{
+    return set->options.allows_takeover &&
+           set->contexts_bytes + INFLATER_BYTES_MAX <= set->options.contexts_bytes_max;
+}
+
 struct websocket *websocket_accept(struct websocket_set *set, struct http_exchange *exchange,
                                    const char *protocol, const struct websocket_handlers *handlers,
                                    void *user)
@@ -590,7 +617,7 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
     char *headers = NULL;
 
     if (set->options.is_deflate_offered)
-        (void)deflate_negotiate(request, set->options.allows_takeover, &terms, extensions);
+        (void)deflate_negotiate(request, has_room_for_context(set), &terms, extensions);
     if (websocket != NULL)
         headers = handshake_headers(request, protocol, extensions);
     if (headers == NULL) {
@@ -606,6 +633,8 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
     websocket->is_deflate = terms.is_agreed;
     websocket->keeps_context = terms.keeps_context;
     websocket->window = terms.window & 0x3;
+    if (terms.keeps_context)
+        set->contexts_bytes += INFLATER_BYTES_MAX;
     timer_init(&websocket->timer, set->timer_kind);
     set->open_count++;
     websocket->stream->hold_bytes_max = HOLD_BYTES_MAX;

@@ -88,8 +88,10 @@ struct websocket_handlers {
 struct websocket_options {
     struct budget *input_budget; /* for messages in flight; NULL: no bound */
     uint32_t message_bytes_max;
-    bool is_deflate_offered;  /* permessage-deflate is agreed on with those who want it */
-    bool allows_takeover;     /* they may keep their context, and cost an inflater each */
+    bool is_deflate_offered; /* permessage-deflate is agreed on with those who want it */
+    bool allows_takeover;    /* they may keep their context, and cost an inflater each ... */
+    uint64_t
+        contexts_bytes_max;   /* ... while all of these, INFLATER_BYTES_MAX each, stay within it */
     int64_t ping_interval_ns; /* 0: none */
     int64_t ping_timeout_ns;
 };
