@@ -95,7 +95,7 @@ static int bio_write(BIO *bio, const char *bytes, int size)
         return -1;
     }
     do {
-        sent = send(tls->fd, bytes, (size_t)size, MSG_NOSIGNAL);
+        sent = send(tls->fd, bytes, (size_t)size, MSG_NOSIGNAL | (tls->has_more ? MSG_MORE : 0));
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0) {
         tls->state.is_full = sent < size;
@@ -267,6 +267,7 @@ static void begin_call(struct tls *tls, unsigned flags)
 {
     current = tls;
     tls->state = (struct tls_state){0};
+    tls->has_more = false;
     tls->is_to_end = (flags & TLS_TO_END) != 0;
     tls->is_dry = false;
     tls->fills_left = TLS_FILLS_MAX;
@@ -559,6 +560,13 @@ static const uint8_t *next_record(struct place place, size_t *ret_bytes)
     return gathered;
 }
 
+/* More than the next @bytes are to be sent from there on. */
+static bool is_longer(struct place place, size_t bytes)
+{
+    move_on(&place, bytes);
+    return place.count > 0;
+}
+
 ssize_t tls_send(struct tls *tls, const struct iovec *iov, int iov_count)
 {
     struct place place = {.iov = iov, .count = iov_count};
@@ -574,6 +582,7 @@ ssize_t tls_send(struct tls *tls, const struct iovec *iov, int iov_count)
         int result;
 
         CHECK(bytes >= tls->offered_bytes);
+        tls->has_more = is_longer(place, bytes);
         result = SSL_write_ex(tls->ssl, record, bytes, &written);
         if (result == 1) {
             tls->offered_bytes = 0;
