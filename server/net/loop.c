@@ -71,6 +71,15 @@ static void drop_events(struct loop *loop, const struct loop_source *source)
     }
 }
 
+bool loop_will_call(const struct loop *loop, const struct loop_source *source)
+{
+    for (int i = loop->event_index; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == source)
+            return true;
+    }
+    return false;
+}
+
 int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data = {.ptr = source}};
@@ -173,11 +182,12 @@ int loop_turn(struct loop *loop, int64_t timeout_ns)
     loop->event_index = 0;
     called = run_tasks(loop);
     for (; loop->event_index < loop->event_count; loop->event_index++) {
-        const struct epoll_event *event = &loop->events[loop->event_index];
+        struct epoll_event *event = &loop->events[loop->event_index];
         struct loop_source *source = event->data.ptr;
 
         if (source == NULL)
             continue;
+        event->data.ptr = NULL;
         called++;
         source->on_event(source, event->events);
     }

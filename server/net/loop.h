@@ -48,6 +48,8 @@ void loop_close(struct loop *loop);
 int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events);
 /* Takes it out and forgets it; safe inside any callback. */
 void loop_forget(struct loop *loop, struct loop_source *source);
+/* Whether it will still be called in this turn, for what it was waiting for. */
+bool loop_will_call(const struct loop *loop, const struct loop_source *source);
 
 /* Runs @task once in the next turn; nothing happens when it is deferred already. */
 void loop_defer(struct loop *loop, struct loop_task *task);

@@ -119,7 +119,10 @@ void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *con
  */
 void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
                                  size_t count);
-/* Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). */
+/*
+ * Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). Whom the kernel has told it of
+ * in this very turn it still takes: one newcomer.
+ */
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled);
 void tcp_listener_close(struct tcp_listener *listener);
 

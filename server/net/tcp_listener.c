@@ -122,8 +122,11 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
     struct tcp_set *set = listener->set;
 
     (void)events; /* there is only one */
-    /* on_accept may disable the listener (a worker that has enough), not close it. */
-    for (int i = 0; i < TCP_ACCEPT_MAX && listener->is_enabled; i++) {
+    /*
+     * on_accept may disable the listener (a worker that has enough), not close it. If something else of
+     * this turn has, one is taken nevertheless: nobody else was woken for it (EPOLLEXCLUSIVE).
+     */
+    for (int i = 0; i < TCP_ACCEPT_MAX && (i == 0 || listener->is_enabled); i++) {
         struct sockaddr_storage address = {0};
         socklen_t bytes = sizeof address;
         struct stream *stream;
@@ -145,6 +148,7 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
         else
             tcp_listener_admit(listener, stream);
     }
+    update_watch(listener); /* tcp_listener_enable may have left it to us */
 }
 
 /*
@@ -214,7 +218,8 @@ void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct net
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled)
 {
     listener->is_enabled = is_enabled;
-    update_watch(listener);
+    if (is_enabled || !loop_will_call(listener->set->loop, &listener->source))
+        update_watch(listener);
 }
 
 void tcp_listener_close(struct tcp_listener *listener)

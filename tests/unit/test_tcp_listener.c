@@ -265,6 +265,45 @@ static void a_disabled_listener_lets_newcomers_wait(void **state)
     assert_int_equal(close(client), 0);
 }
 
+static struct tcp_listener *both[2];
+
+/* As a worker that has enough with the first of them. */
+static void on_enough(void *user, struct stream *stream)
+{
+    on_accept(user, stream);
+    for (int i = 0; i < 2; i++)
+        tcp_listener_enable(both[i], false);
+}
+
+/* Nobody else is woken for it: of two that the kernel tells us of in one turn both are taken. */
+static void a_listener_that_is_disabled_first_takes_whom_it_was_woken_for(void **state)
+{
+    const int old_fd = listen_fd;
+    int clients[4];
+
+    (void)state;
+    tcp_listener_close(listener);
+    assert_int_equal(tcp_listen(set, old_fd, on_enough, &accepted_count, &both[0]), 0);
+    clients[0] = connect_client();
+    clients[1] = connect_client();
+    listen_at("127.0.0.1:0");
+    tcp_listener_close(listener);
+    assert_int_equal(tcp_listen(set, listen_fd, on_enough, &accepted_count, &both[1]), 0);
+    clients[2] = connect_client();
+    clients[3] = connect_client();
+    turn();
+    assert_int_equal(accepted_count, 2); /* one of each */
+    turn();
+    assert_int_equal(accepted_count, 2);
+    tcp_listener_enable(both[0], true);
+    tcp_listener_enable(both[1], true);
+    turn();
+    assert_int_equal(accepted_count, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(close(clients[i]), 0);
+    assert_int_equal(close(old_fd), 0);
+}
+
 /* Only numbers below @number may be given from now on. */
 static void limit_descriptors(rlim_t number)
 {
@@ -418,6 +457,7 @@ int main(void)
         TEST(the_acceptor_is_told_once_of_the_end_of_each_that_it_has_marked),
         TEST(one_turn_accepts_a_bounded_number),
         TEST(a_disabled_listener_lets_newcomers_wait),
+        TEST(a_listener_that_is_disabled_first_takes_whom_it_was_woken_for),
         TEST(out_of_descriptors_newcomers_are_refused_and_later_ones_served),
         TEST(the_spare_descriptor_is_taken_again_when_it_was_lost),
         TEST(small_writes_leave_at_once),
