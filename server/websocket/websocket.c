@@ -78,8 +78,8 @@ struct websocket_set {
     struct websocket_options options;
     struct message_pool messages;
     uint64_t contexts_bytes; /* of those who keep theirs */
-    uint64_t random;
-    size_t step_bytes; /* message_step_bytes, of one call of on_data */
+    uint32_t phase;          /* of the next one's pings, in 2^-32 of the interval */
+    size_t step_bytes;       /* message_step_bytes, of one call of on_data */
     uint32_t timer_kind;
     uint32_t message_timer_kind;
     uint32_t open_count;
@@ -395,32 +395,25 @@ static void note_life(struct websocket *websocket)
     await_next_ping(websocket);
 }
 
-/* What it has sent makes much work, little as it is: the rest comes in another turn. */
-static void go_on_later(struct websocket *websocket)
-{
-    stream_pause(websocket->stream);
-    stream_resume(websocket->stream);
-}
-
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
     struct websocket *websocket = user;
+    struct websocket_set *set = websocket->set;
     size_t used = 0;
 
     if (websocket->is_pinged && websocket->state == STATE_OPEN)
         note_life(websocket);
-    websocket->set->step_bytes = 0;
-    while (used < size && wants_input(websocket)) {
-        size_t taken;
+    set->step_bytes = 0;
+    while (used < size && wants_input(websocket) && set->step_bytes < MESSAGE_STEP_BYTES) {
+        size_t taken = take_frame(websocket, bytes + used, size - used);
 
-        if (websocket->set->step_bytes >= MESSAGE_STEP_BYTES) {
-            go_on_later(websocket);
-            break;
-        }
-        taken = take_frame(websocket, bytes + used, size - used);
         if (taken == 0)
             break;
         used += taken;
+    }
+    if (used < size && wants_input(websocket) && set->step_bytes >= MESSAGE_STEP_BYTES) {
+        stream_pause(websocket->stream); /* it makes much work: the rest comes in another turn */
+        stream_resume(websocket->stream);
     }
     if (websocket->message != NULL && wants_input(websocket))
         keep_message(websocket);
@@ -543,22 +536,15 @@ static void on_timer(struct timer *timer)
         send_ping(websocket);
 }
 
-/* xorshift64*: only spreads pings over time. */
-static uint64_t next_random(struct websocket_set *set)
-{
-    set->random ^= set->random >> 12;
-    set->random ^= set->random << 25;
-    set->random ^= set->random >> 27;
-    return set->random * UINT64_C(0x2545F4914F6CDD1D);
-}
-
+/* Their phases lie apart by the golden section, which spreads however many there are. */
 static void start_pings(struct websocket *websocket)
 {
     struct websocket_set *set = websocket->set;
     int64_t interval_ns = set->options.ping_interval_ns;
 
+    set->phase += UINT32_C(0x9E3779B9);
     if (interval_ns > 0)
-        start_timer(websocket, 1 + (int64_t)(next_random(set) % (uint64_t)interval_ns));
+        start_timer(websocket, 1 + (interval_ns >> 24) * (int64_t)(set->phase >> 8));
 }
 
 /* --- public ------------------------------------------------------------------------------------- */
@@ -575,9 +561,7 @@ int websocket_set_open(struct timer_wheel *timers, const struct websocket_option
     set->messages.budget = options->input_budget;
     set->timer_kind = timer_wheel_register(timers, on_timer);
     set->message_timer_kind = timer_wheel_register(timers, on_message_timer);
-    if (getrandom(&set->random, sizeof set->random, GRND_NONBLOCK) != (ssize_t)sizeof set->random ||
-        set->random == 0)
-        set->random = UINT64_C(0x9E3779B97F4A7C15); /* pings of several workers may coincide then */
+    (void)getrandom(&set->phase, sizeof set->phase, GRND_NONBLOCK); /* or workers begin alike */
     handshake_prepare();
     *ret_set = set;
     return 0;
