@@ -48,7 +48,7 @@ static void write_place(struct place *place, const struct key *key)
 
 static void read_place(struct place *place, struct key *ret_key)
 {
-    uint64_t words[KEY_WORDS];
+    uint64_t words[KEY_WORDS] = {0};
 
     for (int i = 0; i < KEY_WORDS; i++)
         words[i] = atomic_load_explicit(&place->words[i], memory_order_relaxed);

@@ -5,7 +5,6 @@
  * client's.
  */
 #include <errno.h>
-#include <utlist.h>
 
 #include "server/net/proxy_header.h"
 #include "server/net/tcp_internal.h"
@@ -66,11 +65,10 @@ void tcp_read_proxy(struct tcp_stream *tcp)
 
 void tcp_forget_awaiting(struct tcp_set *set, const struct tcp_listener *listener)
 {
-    struct tcp_stream *tcp;
     struct tcp_stream *next;
 
-    DL_FOREACH_SAFE(set->open, tcp, next)
-    {
+    for (struct tcp_stream *tcp = set->open; tcp != NULL; tcp = next) {
+        next = tcp->next; /* closing moves it to another list */
         if (tcp->awaits_proxy && tcp->stream.user == listener)
             tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
     }
