@@ -264,9 +264,24 @@ static void add_writes(struct worker *worker, const struct tcp_counts *now)
                  (int64_t)(now->writes[i] - old->writes[i]));
 }
 
+/* With what HTTP/2 keeps in streams of its own. */
+static struct tcp_counts count_all(const struct worker *worker)
+{
+    const struct http_server *servers[] = {&worker->http, &worker->http_full,
+                                           &worker->control.http};
+    struct tcp_counts counts = *tcp_counts(worker->tcp);
+
+    for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
+        counts.queued_bytes += servers[i]->queued_bytes;
+        counts.stalled += servers[i]->stalled_count;
+    }
+    return counts;
+}
+
 static void add_counts(struct worker *worker)
 {
-    const struct tcp_counts *now = tcp_counts(worker->tcp);
+    const struct tcp_counts all = count_all(worker);
+    const struct tcp_counts *now = &all;
     const struct tcp_counts *old = &worker->reported;
     const struct {
         enum stat_id stat;
@@ -324,7 +339,7 @@ static void observe_turn(struct worker *worker)
 /* What connections that are gone took goes back to the system. */
 static void trim_memory(struct worker *worker, bool is_busy)
 {
-    uint64_t held_bytes = tcp_counts(worker->tcp)->queued_bytes + worker->input_budget.used_bytes;
+    uint64_t held_bytes = count_all(worker).queued_bytes + worker->input_budget.used_bytes;
 
     if (trim_is_due(&worker->trim, held_bytes, is_busy, loop_now_ns(worker->loop)))
         (void)malloc_trim(0); /* whether there was something to give back does not matter */

@@ -17,13 +17,9 @@
 #include "server/http/http2_internal.h"
 
 enum {
-    SLICE_BYTES = 2048, /* fed at a time: few enough frames for HTTP2_OUTBOUND_MAX to hold */
-    FRAME_HEAD_BYTES = 9,
     GOAWAY_BYTES = 8,
     COPIED_BYTES_MAX = 1024, /* of a DATA frame: cheaper than two ranges more */
     PINNED_BYTES_MAX = 2 * HTTP2_OUT_BYTES,
-    UPDATES_PER_DATA = 2, /* the stream's and the connection's */
-    UPDATE_CREDIT_MAX = 10 * 1000,
     RESETS_UNBOUND = 1000 * 1000,
 };
 
@@ -75,6 +71,16 @@ void http2_reset(struct http2_stream *stream, uint32_t error_code)
     http2_call(connection);
 }
 
+void http2_count(struct http2_stream *stream)
+{
+    uint32_t bytes = stream->stream.out.bytes;
+
+    stream->connection->base.server->queued_bytes += (uint64_t)bytes - stream->counted_bytes;
+    if (stream->is_copy)
+        stream->connection->answer_bytes += (uint64_t)bytes - stream->counted_bytes;
+    stream->counted_bytes = bytes;
+}
+
 /* --- the end of a connection ---------------------------------------------------------------------- */
 
 /* Nothing more is to be heard of it. */
@@ -92,7 +98,7 @@ static void finish(struct http2 *connection)
 static void fail(struct http2 *connection, uint32_t error_code)
 {
     uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(connection->session);
-    const uint8_t frame[FRAME_HEAD_BYTES + GOAWAY_BYTES] = {
+    const uint8_t frame[HTTP2_FRAME_BYTES + GOAWAY_BYTES] = {
         0,
         0,
         GOAWAY_BYTES,
@@ -216,14 +222,12 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     (void)session;
     (void)frame;
     if (length <= COPIED_BYTES_MAX)
-        stream_move_copy(connection->below, head, FRAME_HEAD_BYTES, &stream->stream, length);
+        stream_move_copy(connection->below, head, HTTP2_FRAME_BYTES, &stream->stream, length);
     else {
-        stream_write(connection->below, head, FRAME_HEAD_BYTES);
+        stream_write(connection->below, head, HTTP2_FRAME_BYTES);
         stream_move(connection->below, &stream->stream, length);
     }
-    connection->update_credit += UPDATES_PER_DATA;
-    if (connection->update_credit > UPDATE_CREDIT_MAX)
-        connection->update_credit = UPDATE_CREDIT_MAX;
+    http2_grant_updates(connection);
     http2_need(stream); /* to be judged */
     return connection->below->is_closed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -235,6 +239,10 @@ static void send_frames(struct http2 *connection)
         const uint8_t *bytes;
         ssize_t size = nghttp2_session_mem_send(connection->session, &bytes);
 
+        if (size < 0 && connection->failure != 0) {
+            fail(connection, connection->failure);
+            return;
+        }
         if (size < 0) {
             stream_abort(connection->below); /* no memory */
             return;
@@ -247,11 +255,41 @@ static void send_frames(struct http2 *connection)
         connection->below->wants_drained = true;
 }
 
+/* A reset that we answer a mistake with costs its client less than us. */
+static int note_reset(struct http2 *connection, int32_t id, uint32_t error_code)
+{
+    if (id > connection->reset_id)
+        connection->reset_id = id;
+    if (error_code == NGHTTP2_NO_ERROR || error_code == NGHTTP2_INTERNAL_ERROR ||
+        error_code == NGHTTP2_CANCEL)
+        return 0;
+    if (error_code != NGHTTP2_REFUSED_STREAM)
+        http_connection_tell(&connection->base, HTTP_MALFORMED);
+    return http2_take_cheap(connection) ? 0
+                                        : http2_fail_later(connection, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* The PING stands behind the GOAWAY that is a notice: nghttp2 would send it first. */
+static int note_goaway(struct http2 *connection, const nghttp2_goaway *goaway)
+{
+    if (goaway->error_code != NGHTTP2_NO_ERROR)
+        http_connection_tell(&connection->base, HTTP_MALFORMED);
+    else if (goaway->last_stream_id == INT32_MAX)
+        return nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE,
+                                   (const uint8_t *)HTTP2_NOTICE);
+    return 0;
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    struct http2_stream *stream = http2_find(user, frame->hd.stream_id);
+    struct http2 *connection = user;
+    struct http2_stream *stream = http2_find(connection, frame->hd.stream_id);
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        return note_reset(connection, frame->hd.stream_id, frame->rst_stream.error_code);
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        return note_goaway(connection, &frame->goaway);
     if (stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
         (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
         http2_stream_shut(stream);
@@ -290,10 +328,16 @@ static void settle(struct http2_stream *stream)
         report_close(stream);
     else
         http2_stream_judge(stream);
-    if (stream->stream.is_dirty)
+    http2_count(stream);
+    if (stream->stream.is_dirty || http2_stream_has_more(stream))
         http2_need(stream); /* since it was prepared */
     if (stream->stream.is_closed && stream->is_gone && !stream->is_ready)
         remove_stream(stream);
+}
+
+static bool is_stuck(const struct http2 *connection)
+{
+    return nghttp2_session_get_outbound_queue_size(connection->session) > HTTP2_OUTBOUND_MAX;
 }
 
 /*
@@ -308,6 +352,8 @@ static void on_flush(void *user)
     for (struct http2_stream *stream = ready; stream != NULL; stream = stream->ready_next)
         prepare(stream);
     send_frames(connection);
+    if (connection->below->is_paused && !is_stuck(connection))
+        stream_resume(connection->below);
     for (struct http2_stream *stream = take_ready(connection); stream != NULL;) {
         struct http2_stream *next = stream->ready_next;
 
@@ -323,30 +369,36 @@ static void on_flush(void *user)
 
 /* --- the stream's user ---------------------------------------------------------------------------- */
 
-static bool is_stuck(const struct http2 *connection)
-{
-    return nghttp2_session_get_outbound_queue_size(connection->session) > HTTP2_OUTBOUND_MAX;
-}
-
 static size_t on_data(void *user, const uint8_t *bytes, size_t size)
 {
     struct http2 *connection = user;
     size_t used = 0;
 
+    if (!nghttp2_session_want_read(connection->session))
+        used = size; /* the last word has been said */
     while (used < size && !connection->is_over && !connection->below->is_closed) {
-        size_t slice = size - used < SLICE_BYTES ? size - used : SLICE_BYTES;
+        uint32_t error_code;
+        struct http2_piece piece;
         ssize_t result;
 
         if (is_stuck(connection)) {
             stream_pause(connection->below); /* until what waits has been sent */
             break;
         }
-        result = nghttp2_session_mem_recv(connection->session, bytes + used, slice);
+        error_code = http2_scan(connection, bytes + used, size - used, &piece);
+        if (error_code != NGHTTP2_NO_ERROR) {
+            fail(connection, error_code);
+            break;
+        }
+        /* Not without a byte: it would count that as one more CONTINUATION. */
+        result = piece.size == 0
+                     ? 0
+                     : nghttp2_session_mem_recv(connection->session, piece.bytes, piece.size);
         if (result < 0) {
             fail(connection, error_code_of(connection, result));
             break;
         }
-        used += (size_t)result;
+        used += piece.used;
     }
     http2_call(connection);
     return connection->is_over ? size : used;
@@ -360,21 +412,15 @@ static void on_end(void *user)
 
 static void on_drained(void *user)
 {
-    struct http2 *connection = user;
-
-    if (connection->below->is_paused && !is_stuck(connection))
-        stream_resume(connection->below);
-    http2_call(connection);
+    http2_call(user);
 }
 
 static void on_close(void *user, enum stream_close_reason reason)
 {
     struct http2 *connection = user;
-    struct http2_stream *stream;
 
     connection->is_over = true;
-    DL_FOREACH(connection->streams, stream)
-    {
+    for (struct http2_stream *stream = connection->streams; stream != NULL; stream = stream->next) {
         http2_stream_close(stream, reason);
         report_close(stream);
     }
@@ -447,9 +493,7 @@ static void begin_closing(struct http_connection *base)
     if (connection->is_noticed || connection->is_over)
         return;
     connection->is_noticed = true;
-    if (nghttp2_submit_shutdown_notice(connection->session) != 0 ||
-        nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE,
-                            (const uint8_t *)HTTP2_NOTICE) != 0)
+    if (nghttp2_submit_shutdown_notice(connection->session) != 0)
         stream_abort(connection->below); /* no memory */
     http2_call(connection);
 }
@@ -533,6 +577,7 @@ int http2_take_over(struct http_connection *old, struct stream *stream)
     register_timers(old->server);
     connection->base.server = old->server;
     connection->below = stream;
+    connection->scan = (struct http2_scan){.left = HTTP2_PREFACE_BYTES, .is_in_payload = true};
     timer_init(&connection->timer, old->server->http2_timer_kind - 1);
     rc = open_session(connection);
     if (rc != 0)
@@ -546,6 +591,7 @@ int http2_take_over(struct http_connection *old, struct stream *stream)
     start_idle_timer(connection);
     if (connection->base.server->is_closing)
         begin_closing(&connection->base);
+    send_frames(connection); /* SETTINGS go first, whatever comes of what has been received */
     stream_resume(stream);
     http2_call(connection);
     return 0;

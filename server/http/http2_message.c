@@ -2,6 +2,7 @@
  * Requests from header fields and DATA, responses to header fields. nghttp2 has looked at names, values
  * and pseudo-header fields by then (RFC 9113 sections 8.2 and 8.3), and at Content-Length.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <strings.h>
 
 #include "bus/check.h"
+#include "server/http/body.h"
+#include "server/http/exchange.h"
 #include "server/http/head.h"
 #include "server/http/http2_internal.h"
 #include "server/http/response.h"
@@ -16,16 +19,31 @@
 
 enum {
     HEAD_BYTES_MIN = 512,
-    FIELD_OVERHEAD_BYTES = 32, /* RFC 9113 section 6.5.2 */
-    /* Heads so many times too large end the connection: what is refused has still to be decoded. */
-    HEADS_MAX = 4,
     FIELDS_MAX = 40,        /* of a response */
     NAMES_BYTES_MAX = 1024, /* of all further names of a response */
     LENGTH_TEXT_BYTES = 21,
     STATUS_TEXT_BYTES = 12,
 };
 
+/* A request, until it is answered. */
+struct exchange2 {
+    struct http_exchange base; /* first: exchange2_of */
+    struct http2_stream *stream;
+    struct body body;
+    char *head; /* names and values, one behind the other */
+    uint32_t head_bytes;
+    uint32_t head_capacity;
+    uint32_t charged_bytes; /* taken from the budget, for itself and the head */
+    struct http_text target;
+    struct http_text authority;
+    struct http_text method;
+    bool is_too_large;
+    bool has_no_room; /* for what comes of its head */
+};
+
 static const struct http_exchange_operations operations;
+
+static_assert(sizeof(struct exchange2) <= BUDGET_PARSER_BYTES, "the first is not charged");
 
 static struct exchange2 *exchange2_of(const struct http_exchange *exchange)
 {
@@ -42,6 +60,8 @@ static void free_exchange(struct http2_stream *stream)
     struct exchange2 *exchange = stream->exchange;
 
     stream->exchange = NULL;
+    if (stream->connection->owner == stream)
+        stream->connection->owner = NULL;
     http_connection_count_busy(&stream->connection->base, false);
     body_done(&exchange->body);
     http_exchange_done(&exchange->base);
@@ -74,6 +94,8 @@ bool http2_message_begin(struct http2_stream *stream)
            sizeof *exchange - offsetof(struct exchange2, stream));
     exchange->stream = stream;
     stream->exchange = exchange;
+    if (stream->connection->owner == NULL)
+        stream->connection->owner = stream;
     http_connection_count_busy(&stream->connection->base, true);
     return true;
 }
@@ -82,6 +104,32 @@ static void move_text(struct http_text *text, const char *from, char *to)
 {
     if (text->bytes != NULL)
         text->bytes = to + (text->bytes - from);
+}
+
+static bool is_owner(const struct http2_stream *stream)
+{
+    return stream->connection->owner == stream;
+}
+
+/* What its head leaves none of the connection's own bytes for; all of them, where another has these. */
+static size_t own_bytes_taken(const struct http2_stream *stream)
+{
+    size_t bytes = stream->exchange->head_capacity;
+
+    return is_owner(stream) && bytes < BUDGET_OWN_BYTES ? bytes : BUDGET_OWN_BYTES;
+}
+
+/* It waits at the budget's expense, from its first byte to its answer. */
+static bool charge(struct http2_stream *stream, size_t head_capacity)
+{
+    struct exchange2 *exchange = stream->exchange;
+    size_t bytes =
+        is_owner(stream) ? budget_charge(head_capacity) : sizeof *exchange + head_capacity;
+
+    if (!budget_take(server_of(stream)->budget, bytes - exchange->charged_bytes))
+        return false;
+    exchange->charged_bytes = (uint32_t)bytes;
+    return true;
 }
 
 /* Room for so many more bytes; all texts then point into the new place. */
@@ -95,7 +143,7 @@ static bool reserve(struct exchange2 *exchange, size_t bytes)
         return true;
     while (capacity < exchange->head_bytes + bytes)
         capacity *= 2;
-    head = malloc(capacity);
+    head = charge(exchange->stream, capacity) ? malloc(capacity) : NULL;
     if (head == NULL)
         return false;
     if (exchange->head != NULL)
@@ -138,33 +186,30 @@ static struct http_text *pseudo_field(struct exchange2 *exchange, struct http_te
     return NULL;
 }
 
-uint32_t http2_message_field(struct http2_stream *stream, struct http_text name,
-                             struct http_text value)
+void http2_message_field(struct http2_stream *stream, struct http_text name, struct http_text value)
 {
     struct exchange2 *exchange = stream->exchange;
     struct http_request *request = &exchange->base.request;
-    uint32_t bytes_max = server_of(stream)->limits->head_bytes_max;
+    struct http_text *place = NULL;
+    bool is_pseudo = name.bytes[0] == ':'; /* no name is empty: nghttp2 sees to that */
 
-    /* Sizes are below nghttp2's 64 KiB for a field, and the sum below HEADS_MAX heads. */
-    exchange->list_bytes += (uint32_t)(name.size + value.size + FIELD_OVERHEAD_BYTES);
-    if (exchange->list_bytes > (uint64_t)HEADS_MAX * bytes_max)
-        return NGHTTP2_ENHANCE_YOUR_CALM;
-    if (exchange->list_bytes > bytes_max || request->header_count == HTTP_HEADERS_MAX - 1)
+    if (stream->connection->list_bytes > server_of(stream)->limits->head_bytes_max ||
+        (!is_pseudo && request->header_count == HTTP_HEADERS_MAX - 1))
         exchange->is_too_large = true; /* one is left for `host` */
-    if (exchange->is_too_large)
-        return 0;
-    if (!reserve(exchange, name.size + value.size))
-        return NGHTTP2_INTERNAL_ERROR;
-    if (name.size > 0 && name.bytes[0] == ':') {
-        struct http_text *place = pseudo_field(exchange, name);
-
+    if (exchange->is_too_large || exchange->has_no_room)
+        return;
+    if (!reserve(exchange, name.size + value.size)) {
+        exchange->has_no_room = true;
+        return;
+    }
+    if (is_pseudo) {
+        place = pseudo_field(exchange, name);
         if (place != NULL)
             *place = keep(exchange, value);
-        return 0;
+        return;
     }
     name = keep(exchange, name);
     request->headers[request->header_count++] = (struct http_header){name, keep(exchange, value)};
-    return 0;
 }
 
 static enum http_method method_of(const struct exchange2 *exchange)
@@ -326,13 +371,16 @@ static void respond(struct http_exchange *base, const struct http_response *resp
 
     CHECK(stream->state != HTTP2_OPEN);
     CHECK(!response->is_endless || stream->is_to_head);
-    free_exchange(stream);
     http2_stream_open(stream);
-    if (has_data)
+    if (has_data) {
+        stream->is_copy = response->arena == NULL;
         response_write_body(&stream->stream, response);
+        http2_count(stream);
+    }
     if (!stream->stream.is_closed && submit(stream, &head, has_data) != 0)
         stream_abort(&stream->stream);
     stream_finish(&stream->stream);
+    free_exchange(stream); /* not before: the answer may lie in it */
 }
 
 static struct stream *open_stream(struct http_exchange *base, const struct head *head)
@@ -342,10 +390,10 @@ static struct stream *open_stream(struct http_exchange *base, const struct head 
 
     CHECK(stream->state == HTTP2_ANSWER);
     http_exchange_name(base, &stream->stream);
-    free_exchange(stream);
     http2_stream_open(stream);
     if (!stream->stream.is_closed && submit(stream, head, true) != 0)
         stream_abort(&stream->stream);
+    free_exchange(stream);
     return &stream->stream;
 }
 
@@ -432,20 +480,32 @@ static int judge_head(struct http2_stream *stream, const char **ret_code, const 
     if (!http_expectation_is_known(request))
         return 417;
     *ret_code = "unavailable";
-    *ret_message = "no room for a request";
-    return 0;
+    *ret_message = "too much of what was asked before has not been taken";
+    return stream->connection->answer_bytes > HTTP2_ANSWERS_BYTES ? 503 : 0;
 }
 
-/* From now on it waits at the budget's expense. */
-static bool charge(struct http2_stream *stream)
+/* Of a head that nghttp2 has seen: digits, if there is one, and less than 2^63. */
+static uint64_t content_length(const struct http_request *request)
 {
-    struct exchange2 *exchange = stream->exchange;
-    size_t bytes = budget_charge(sizeof *exchange + exchange->head_capacity);
+    const struct http_text *text = http_header(request, "content-length");
+    uint64_t length = 0;
 
-    if (!budget_take(server_of(stream)->budget, bytes))
-        return false;
-    exchange->charged_bytes = (uint32_t)bytes;
-    return true;
+    for (size_t i = 0; text != NULL && i < text->size; i++)
+        length = length * 10 + (uint64_t)(text->bytes[i] - '0');
+    return length;
+}
+
+/* RFC 9110 section 10.1.1: what of the body has come may not be known yet. False: no memory. */
+static bool answer_expectation(struct http2_stream *stream)
+{
+    struct fields fields;
+
+    if (http_header(&stream->exchange->base.request, "expect") == NULL)
+        return true;
+    fields.count = 0;
+    add_text(&fields, ":status", "100");
+    return nghttp2_submit_headers(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NULL,
+                                  fields.fields, fields.count, NULL) == 0;
 }
 
 static void dispatch(struct http2_stream *stream)
@@ -460,14 +520,29 @@ static void dispatch(struct http2_stream *stream)
     server->handlers->on_request(server->user, &exchange->base);
 }
 
-void http2_message_head(struct http2_stream *stream)
+static void begin_body(struct http2_stream *stream)
 {
     struct exchange2 *exchange = stream->exchange;
     const struct http_limits *limits = server_of(stream)->limits;
     const struct body_limits body_limits = {
         .bytes_max = limits->body_bytes_max,
+        .beside_bytes = own_bytes_taken(stream),
         .budget = server_of(stream)->budget,
     };
+
+    stream->state = HTTP2_BODY;
+    body_begin_open(&exchange->body, &body_limits);
+    stream->mark = 0;
+    http2_start_timer(stream->connection, &stream->timer, limits->body_timeout_ns);
+    /* A WebSocket begins with its head; what follows is its own (RFC 8441 section 5). */
+    if (exchange->base.request.method == HTTP_METHOD_CONNECT)
+        dispatch(stream);
+}
+
+void http2_message_head(struct http2_stream *stream, bool has_ended)
+{
+    struct exchange2 *exchange = stream->exchange;
+    const struct http_limits *limits = server_of(stream)->limits;
     const char *code;
     const char *message;
     int status;
@@ -478,20 +553,25 @@ void http2_message_head(struct http2_stream *stream)
         refuse_size(stream, 431, "head_too_large", "head", limits->head_bytes_max);
         return;
     }
+    if (exchange->has_no_room) {
+        refuse(stream, 503, "unavailable", "no room for a request");
+        return;
+    }
     status = judge_head(stream, &code, &message);
-    if (status == 0 && !charge(stream))
-        status = 503;
     if (status != 0) {
         refuse(stream, status, code, message);
         return;
     }
-    stream->state = HTTP2_BODY;
-    body_begin_open(&exchange->body, &body_limits);
-    stream->mark = 0;
-    http2_start_timer(stream->connection, &stream->timer, limits->body_timeout_ns);
-    /* A WebSocket begins with its head; what follows is its own (RFC 8441 section 5). */
-    if (exchange->base.request.method == HTTP_METHOD_CONNECT)
-        dispatch(stream);
+    if (content_length(&exchange->base.request) > limits->body_bytes_max) {
+        stream->state = HTTP2_BODY;
+        refuse_size(stream, 413, "too_large", "body", limits->body_bytes_max);
+        return;
+    }
+    if (!has_ended && !answer_expectation(stream)) {
+        stream_abort(&stream->stream);
+        return;
+    }
+    begin_body(stream);
 }
 
 void http2_message_data(struct http2_stream *stream, const uint8_t *bytes, size_t size)

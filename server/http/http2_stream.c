@@ -22,11 +22,20 @@ static void dirty(struct stream *base)
     http2_need(stream);
 }
 
+/* It is the answer to a request, and nobody's. */
+static bool is_answer(const struct http2_stream *stream)
+{
+    return stream->stream.handlers == NULL;
+}
+
 static void watch_taking(struct http2_stream *stream)
 {
+    const struct http_limits *limits = stream->connection->base.server->limits;
+    int64_t delay_ns = stream->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS;
+
     stream->mark = (uint32_t)stream->stream.out.sent_bytes;
     http2_start_timer(stream->connection, &stream->timer,
-                      stream->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
+                      is_answer(stream) ? limits->write_timeout_ns : delay_ns);
 }
 
 void http2_stream_judge(struct http2_stream *stream)
@@ -50,6 +59,7 @@ void http2_stream_judge(struct http2_stream *stream)
 
 static void give_up(struct http2_stream *stream)
 {
+    stream->connection->base.server->stalled_count++;
     http2_reset(stream, NGHTTP2_CANCEL);
     http2_stream_close(stream, STREAM_CLOSED_STALLED);
 }
@@ -67,11 +77,29 @@ static void look_at_finishing(struct http2_stream *stream, uint32_t taken_bytes)
     }
 }
 
+/* An answer: as HTTP/1.1 waits for one to be read. */
+static void look_at_answer(struct http2_stream *stream, uint32_t taken_bytes)
+{
+    const struct http_limits *limits = stream->connection->base.server->limits;
+    int64_t earned_ns = http_patience_ns(limits, taken_bytes, limits->write_timeout_ns);
+
+    if (earned_ns == 0) {
+        give_up(stream);
+        return;
+    }
+    stream->mark += taken_bytes;
+    http2_start_timer(stream->connection, &stream->timer, earned_ns);
+}
+
 void http2_stream_look(struct http2_stream *stream)
 {
     struct stream *base = &stream->stream;
     uint32_t taken_bytes = (uint32_t)base->out.sent_bytes - stream->mark;
 
+    if (is_answer(stream)) {
+        look_at_answer(stream, taken_bytes);
+        return;
+    }
     if (base->is_finishing) {
         look_at_finishing(stream, taken_bytes);
         return;
@@ -107,7 +135,7 @@ static void turn_away(struct http2_stream *stream)
 {
     struct stream *base = &stream->stream;
 
-    if (base->handlers->on_no_room != NULL)
+    if (base->handlers != NULL && base->handlers->on_no_room != NULL)
         base->handlers->on_no_room(base->user);
     if (!base->is_finishing)
         stream_abort(base);
@@ -137,12 +165,21 @@ static void tell_end(struct http2_stream *stream)
         stream_finish(base);
 }
 
+bool http2_stream_has_more(const struct http2_stream *stream)
+{
+    const struct stream *base = &stream->stream;
+
+    return stream->is_resumed && stream->state == HTTP2_OPEN && !base->is_paused &&
+           !stream_is_ended(base);
+}
+
 void http2_stream_give(struct http2_stream *stream)
 {
     struct stream *base = &stream->stream;
 
-    if (stream->state != HTTP2_OPEN || stream_is_ended(base) || base->is_paused)
+    if (!http2_stream_has_more(stream))
         return;
+    stream->is_resumed = false;
     if (stream->held != NULL) {
         size_t consumed = give(stream, stream->held->bytes, stream->held->size);
 
@@ -157,6 +194,7 @@ void http2_stream_receive(struct http2_stream *stream, const uint8_t *bytes, siz
 {
     struct stream *base = &stream->stream;
     struct budget *budget = stream->connection->base.server->budget;
+    bool has_to_wait = stream->held != NULL || base->is_paused || stream->state != HTTP2_OPEN;
     size_t consumed = 0;
 
     base->bytes_in += size;
@@ -164,15 +202,17 @@ void http2_stream_receive(struct http2_stream *stream, const uint8_t *bytes, siz
         consume(stream, size); /* nobody wants it any more */
         return;
     }
-    if (stream->held == NULL && !base->is_paused && stream->state == HTTP2_OPEN)
+    if (!has_to_wait)
         consumed = give(stream, bytes, size);
     consume(stream, consumed);
     if (consumed == size)
         return;
     if (held_append(&stream->held, budget, bytes + consumed, size - consumed) != 0)
         turn_away(stream);
-    else if (consumed == 0)
-        http2_stream_give(stream); /* behind what was held before */
+    else if (has_to_wait) {
+        stream->is_resumed = true;
+        http2_stream_give(stream);
+    }
 }
 
 /* --- ending ------------------------------------------------------------------------------------- */
@@ -188,6 +228,7 @@ void http2_stream_close(struct http2_stream *stream, enum stream_close_reason re
     stream->reason = (uint8_t)reason;
     timer_stop(&stream->timer);
     outq_done(&base->out);
+    http2_count(stream);
     if (!stream->is_giving)
         drop_held(stream); /* else on_data is reading it */
     http2_need(stream);
@@ -236,8 +277,10 @@ static void pause_stream(struct stream *base, bool is_paused)
     if (stream_is_ended(base))
         return;
     base->is_paused = is_paused;
-    if (!is_paused)
-        http2_need(stream);
+    if (is_paused)
+        return;
+    stream->is_resumed = true;
+    http2_need(stream);
 }
 
 /* --- what is known of the peer -------------------------------------------------------------------- */
@@ -314,13 +357,17 @@ struct http2_stream *http2_stream_new(struct http2 *connection, int32_t id)
 void http2_stream_open(struct http2_stream *stream)
 {
     stream->state = HTTP2_OPEN;
+    stream->is_resumed = true; /* what has come since its head */
     timer_stop(&stream->timer);
     http2_need(stream);
 }
 
 void http2_stream_free(struct http2_stream *stream)
 {
+    if (stream == NULL)
+        return;
     CHECK(stream->exchange == NULL);
+    CHECK(stream->counted_bytes == 0);
     timer_stop(&stream->timer);
     outq_done(&stream->stream.out);
     held_drop(&stream->held, stream->connection->base.server->budget);
