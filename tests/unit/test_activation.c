@@ -82,36 +82,38 @@ static bool is_ready_to_use(int fd)
     return flags >= 0 && (flags & O_NONBLOCK) != 0 && (fd_flags & FD_CLOEXEC) != 0;
 }
 
-static int see_http_broker_http(void)
+static int see_purposes(void)
 {
-    static const bool is_broker[] = {false, true, false};
+    static const bool is_broker[] = {false, true, false, true, false};
+    static const bool is_tls[] = {false, false, true, true, true};
     struct activation *sockets = NULL;
     size_t count = 0;
 
     if (activation_take(&sockets, &count) != 0)
         return FAILED;
-    if (count != 3)
+    if (count != 5)
         return DIFFERENT;
     for (size_t i = 0; i < count; i++) {
         if (sockets[i].fd != FIRST + (int)i || sockets[i].is_broker != is_broker[i] ||
-            !is_ready_to_use(sockets[i].fd))
+            sockets[i].is_tls != is_tls[i] || !is_ready_to_use(sockets[i].fd))
             return DIFFERENT;
     }
     free(sockets);
     return 0;
 }
 
-static void the_broker_is_known_by_its_name_and_all_are_made_ready(void **state)
+static void broker_and_tls_are_known_by_their_names_and_all_are_made_ready(void **state)
 {
     int fds[] = {
+        make_socket(AF_INET, SOCK_STREAM, true), make_socket(AF_INET, SOCK_STREAM, true),
+        make_socket(AF_UNIX, SOCK_STREAM, true), make_socket(AF_INET, SOCK_STREAM, true),
         make_socket(AF_INET, SOCK_STREAM, true),
-        make_socket(AF_INET, SOCK_STREAM, true),
-        make_socket(AF_UNIX, SOCK_STREAM, true),
     };
 
     (void)state;
-    assert_int_equal(look_with(fds, 3, "http:broker:sluice.socket", see_http_broker_http), 0);
-    for (size_t i = 0; i < 3; i++)
+    assert_int_equal(look_with(fds, 5, "sluice.socket:broker:https:broker-tls:tls", see_purposes),
+                     0);
+    for (size_t i = 0; i < 5; i++)
         assert_int_equal(close(fds[i]), 0);
 }
 
@@ -203,7 +205,7 @@ static void a_number_that_is_none_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_broker_is_known_by_its_name_and_all_are_made_ready),
+        cmocka_unit_test(broker_and_tls_are_known_by_their_names_and_all_are_made_ready),
         cmocka_unit_test(one_without_a_name_is_for_http),
         cmocka_unit_test(those_passed_to_another_process_are_not_ours),
         cmocka_unit_test(anything_else_is_refused_by_descriptor_name_and_reason),
