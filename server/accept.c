@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus/check.h"
 #include "bus/lives.h"
@@ -165,15 +166,20 @@ static void take_forwarded(struct worker *worker, struct http_exchange *exchange
     struct stream *stream = http_exchange_stream(exchange);
     const struct http_request *request = http_request(exchange);
     struct sockaddr_storage holder;
+    struct sockaddr_storage before;
     struct forwarded forwarded;
+    bool is_said;
 
     tcp_holder_address(stream, &holder);
     if (!is_trusted(worker, &holder))
         return;
     forwarded = forwarded_read(request, worker->accept.proxies, worker->accept.proxy_count);
+    is_said = forwarded.address.ss_family != AF_UNSPEC;
     http_exchange_set_client(exchange, &forwarded.address, forwarded.is_secure);
-    if (forwarded.address.ss_family != AF_UNSPEC && !request->is_http_2)
-        readmit(worker, stream, &forwarded.address);
+    tcp_peer_address(stream, &before);
+    /* One that says nobody is its own, whoever the one before it was for. */
+    if (!request->is_http_2 && (is_said || memcmp(&before, &holder, sizeof before) != 0))
+        readmit(worker, stream, is_said ? &forwarded.address : &holder);
 }
 
 /* Requests of those who were one too many: the router says so to each. */
@@ -263,7 +269,7 @@ static int listen_on(struct worker *worker, const struct heritage_listener *list
                                  on_accept == on_http ? TLS_FOR_HTTP : TLS_FOR_LINES);
         if (worker->config->proxy_protocol)
             tcp_listener_expect_proxies(accept->listeners[accept->listener_count], accept->proxies,
-                                        accept->proxy_count);
+                                        accept->proxy_count, worker->http_limits.handshakes_max);
         accept->listener_count++;
     }
     return 0;

@@ -72,6 +72,8 @@ void tcp_close(struct tcp_stream *tcp, enum stream_close_reason reason, int erro
     set->counts.open_count--;
     if (tcp->tls != NULL)
         tcp_greeting_over(tcp);
+    if (tcp->awaits_proxy)
+        tcp_await_no_more(tcp);
     if (tcp->mark != 0 && set->on_gone != NULL)
         set->on_gone(set->gone_user, &tcp->stream, tcp->mark);
     DL_DELETE(set->open, tcp);

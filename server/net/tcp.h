@@ -115,10 +115,11 @@ void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *con
 /*
  * Connections from @proxies, and they alone, begin with a PROXY header (proxy_header.h), before TLS: on_accept is
  * called when it has come, and finds the client's address. Without one within TCP_PROXY_NS, or after anything else,
- * the connection is closed. @proxies stay the caller's.
+ * the connection is closed; so is the oldest of those that wait for one, in the whole set, when they become more
+ * than @awaiting_max: nobody else counts them. @proxies stay the caller's.
  */
 void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
-                                 size_t count);
+                                 size_t count, uint32_t awaiting_max);
 /*
  * Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). Whom the kernel has told it of
  * in this very turn it still takes: one newcomer.

@@ -53,7 +53,7 @@ struct tcp_stream {
     bool is_reported : 1;     /* on_close has been called */
     bool is_plain_on_tls : 1; /* stream_security */
     bool is_unix : 1;         /* whatever a PROXY header has made of `peer` */
-    bool awaits_proxy : 1;    /* its listener's (user) until a PROXY header has come */
+    bool awaits_proxy : 1;    /* tcp_proxy.c's, until a PROXY header has come */
     bool is_greeted : 1;      /* how its handshake went has been told */
     bool is_turned_off : 1;   /* it broke TLS: told so, and nothing of it is read any more */
     bool reads_when_writable : 1;  /* TLS has something to send before it reads on */
@@ -75,6 +75,8 @@ struct tcp_set {
     struct tcp_list handshakes;
     struct loop_task task; /* reads those in `work` and `handshakes` */
     struct tcp_listener *listeners;
+    struct tcp_awaiting *awaiting; /* utlist; tcp_proxy.c */
+    uint32_t awaiting_count;
     struct tcp_counts counts;
     tcp_gone_function *on_gone; /* may be NULL */
     void *gone_user;
@@ -113,8 +115,13 @@ int tcp_name_peer(struct stream *stream, const struct sockaddr_storage *address)
 void tcp_remember_peer(struct tcp_peer *peer, const struct sockaddr_storage *address);
 
 /* --- tcp_proxy.c --- */
-/* A newcomer of a proxy that is trusted: the listener has it back when its PROXY header has come. */
-void tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener);
+/*
+ * A newcomer of a proxy that is trusted: the listener has it back when its PROXY header has come. Of more than
+ * @awaiting_max the oldest is closed. 0 or -ENOMEM.
+ */
+int tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener, uint32_t awaiting_max);
+/* It has come, or the stream is closed. */
+void tcp_await_no_more(struct tcp_stream *tcp);
 /* Its socket may have become readable. */
 void tcp_read_proxy(struct tcp_stream *tcp);
 /* The listener goes: so do those that wait for it. */

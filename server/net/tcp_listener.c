@@ -27,6 +27,7 @@ struct tcp_listener {
     bool is_enabled;
     const struct network *proxies; /* whose connections begin with a PROXY header */
     size_t proxy_count;
+    uint32_t awaiting_max; /* connections that wait for one, of the whole set */
 };
 
 static void update_watch(struct tcp_listener *listener)
@@ -143,10 +144,12 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
             (void)close(fd); /* that is the answer */
             continue;
         }
-        if (networks_have(listener->proxies, listener->proxy_count, &address))
-            tcp_await_proxy(tcp_of(stream), listener);
-        else
+        if (!networks_have(listener->proxies, listener->proxy_count, &address)) {
             tcp_listener_admit(listener, stream);
+        } else if (tcp_await_proxy(tcp_of(stream), listener, listener->awaiting_max) != 0) {
+            set->counts.refused++;
+            stream_abort(stream);
+        }
     }
     update_watch(listener); /* tcp_listener_enable may have left it to us */
 }
@@ -209,10 +212,11 @@ void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *con
 }
 
 void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
-                                 size_t count)
+                                 size_t count, uint32_t awaiting_max)
 {
     listener->proxies = proxies;
     listener->proxy_count = count;
+    listener->awaiting_max = awaiting_max;
 }
 
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled)

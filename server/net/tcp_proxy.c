@@ -5,15 +5,51 @@
  * client's.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
 
 #include "server/net/proxy_header.h"
 #include "server/net/tcp_internal.h"
 
-void tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener)
+/* The user of such a stream. */
+struct tcp_awaiting {
+    struct tcp_stream *tcp;
+    struct tcp_listener *listener; /* who has it back */
+    struct tcp_awaiting *prev;     /* in the set: the oldest stands first */
+    struct tcp_awaiting *next;
+};
+
+int tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener, uint32_t awaiting_max)
 {
+    struct tcp_set *set = tcp->set;
+    struct tcp_awaiting *awaiting = calloc(1, sizeof *awaiting);
+
+    if (awaiting == NULL)
+        return -ENOMEM;
+    while (set->awaiting != NULL && set->awaiting_count >= awaiting_max) {
+        set->counts.refused++;
+        tcp_close(set->awaiting->tcp, STREAM_CLOSED_BY_US, 0);
+    }
+    awaiting->tcp = tcp;
+    awaiting->listener = listener;
+    DL_APPEND(set->awaiting, awaiting);
+    set->awaiting_count++;
     tcp->awaits_proxy = true;
-    tcp->stream.user = listener;
-    timer_start(loop_timers(tcp->set->loop), &tcp->timer, TCP_PROXY_NS);
+    tcp->stream.user = awaiting;
+    timer_start(loop_timers(set->loop), &tcp->timer, TCP_PROXY_NS);
+    return 0;
+}
+
+void tcp_await_no_more(struct tcp_stream *tcp)
+{
+    struct tcp_awaiting *awaiting = tcp->stream.user;
+
+    DL_DELETE(tcp->set->awaiting, awaiting);
+    tcp->set->awaiting_count--;
+    tcp->awaits_proxy = false;
+    tcp->stream.user = NULL;
+    timer_stop(&tcp->timer);
+    free(awaiting);
 }
 
 /* What came is no header of a proxy's, or it has gone: it is not said whom it would have been for. */
@@ -26,16 +62,15 @@ static void turn_away(struct tcp_stream *tcp, int error)
 /* The header is there: @bytes of the input. */
 static void introduce(struct tcp_stream *tcp, size_t bytes, const struct sockaddr_storage *address)
 {
-    struct tcp_listener *listener = tcp->stream.user;
+    struct tcp_awaiting *awaiting = tcp->stream.user;
+    struct tcp_listener *listener = awaiting->listener;
     ssize_t taken = recv(tcp->source.fd, tcp->set->buffer, bytes, 0);
 
     if (taken != (ssize_t)bytes) {
         turn_away(tcp, taken < 0 ? errno : ECONNRESET); /* it was there */
         return;
     }
-    timer_stop(&tcp->timer);
-    tcp->awaits_proxy = false;
-    tcp->stream.user = NULL;
+    tcp_await_no_more(tcp);
     if (address->ss_family != AF_UNSPEC)
         tcp_remember_peer(&tcp->peer, address);
     tcp_listener_admit(listener, &tcp->stream);
@@ -65,11 +100,11 @@ void tcp_read_proxy(struct tcp_stream *tcp)
 
 void tcp_forget_awaiting(struct tcp_set *set, const struct tcp_listener *listener)
 {
-    struct tcp_stream *next;
+    struct tcp_awaiting *next;
 
-    for (struct tcp_stream *tcp = set->open; tcp != NULL; tcp = next) {
-        next = tcp->next; /* closing moves it to another list */
-        if (tcp->awaits_proxy && tcp->stream.user == listener)
-            tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
+    for (struct tcp_awaiting *awaiting = set->awaiting; awaiting != NULL; awaiting = next) {
+        next = awaiting->next; /* closing frees it */
+        if (awaiting->listener == listener)
+            tcp_close(awaiting->tcp, STREAM_CLOSED_BY_US, 0);
     }
 }

@@ -263,6 +263,125 @@ static void descriptors_are_shared_out_whatever_the_limit(void **state)
     }
 }
 
+/* --- connections that become others' ---------------------------------------------------------- */
+
+enum {
+    CROWD = 24,
+    ADDRESSES = 5, /* the last one has none that anybody else could have */
+};
+
+static struct member {
+    bool is_here;
+    struct admissions *of;
+    int address;
+    enum admission verdict;
+} crowd[CROWD];
+
+static struct sockaddr_storage address_of(int index)
+{
+    static const char *const texts[] = {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:1::1"};
+
+    if (index == ADDRESSES - 1)
+        return (struct sockaddr_storage){.ss_family = AF_UNIX};
+    return from(texts[index]);
+}
+
+static unsigned count_members(int address, enum admission verdict, const struct admissions *of)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < CROWD; i++)
+        count += crowd[i].is_here && (address < 0 || crowd[i].address == address) &&
+                 crowd[i].verdict == verdict && (of == NULL || crowd[i].of == of);
+    return count;
+}
+
+/* What a plain reading says of one more, when those who are here are. */
+static enum admission expected(int address)
+{
+    unsigned all =
+        count_members(-1, ADMISSION_ADMITTED, NULL) + count_members(-1, ADMISSION_COUNTED, NULL);
+
+    if (all + 1 > first.connections_max)
+        return ADMISSION_OVER_ALL;
+    if (address == ADDRESSES - 1)
+        return ADMISSION_ADMITTED;
+    if (count_members(address, ADMISSION_COUNTED, NULL) + 1 > first.per_address_max)
+        return ADMISSION_OVER_ADDRESS;
+    return ADMISSION_COUNTED;
+}
+
+static void assert_counts_are_right(void)
+{
+    assert_int_equal(stat_sum(first.bus, STAT_CONNECTIONS),
+                     count_members(-1, ADMISSION_ADMITTED, NULL) +
+                         count_members(-1, ADMISSION_COUNTED, NULL));
+    assert_int_equal(first.refused_count, count_members(-1, ADMISSION_OVER_ALL, &first) +
+                                              count_members(-1, ADMISSION_OVER_ADDRESS, &first));
+    assert_int_equal(second.refused_count, count_members(-1, ADMISSION_OVER_ALL, &second) +
+                                               count_members(-1, ADMISSION_OVER_ADDRESS, &second));
+}
+
+/* One of the crowd comes, goes, or speaks for another. */
+static void take_step(unsigned random)
+{
+    struct member *member = &crowd[random % CROWD];
+    int address = (int)(random / CROWD % ADDRESSES);
+    struct sockaddr_storage before = address_of(member->address);
+    struct sockaddr_storage after = address_of(address);
+    enum admission wanted;
+
+    if (!member->is_here) {
+        wanted = expected(address);
+        *member = (struct member){true, random / 4096 % 2 == 0 ? &first : &second, address, wanted};
+        assert_int_equal(admission_judge(member->of, &after), wanted);
+    } else if (random / 8192 % 3 == 0) {
+        member->is_here = false;
+        admission_end(member->of, member->verdict, &before);
+    } else {
+        member->is_here = false;
+        wanted = expected(address);
+        member->is_here = true;
+        assert_int_equal(admission_move(member->of, member->verdict, &before, &after), wanted);
+        member->address = address;
+        member->verdict = wanted;
+    }
+}
+
+static void whoever_speaks_for_whom_in_any_order_the_counts_add_up(void **state)
+{
+    uint32_t random = 20261122;
+
+    (void)state;
+    limit_addresses(3);
+    first.connections_max = second.connections_max = 9;
+    first.refused_max = second.refused_max = CROWD; /* all are told */
+    for (int i = 0; i < 20000; i++) {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        take_step(random);
+        assert_counts_are_right();
+    }
+    for (int i = 0; i < CROWD; i++) {
+        struct sockaddr_storage address = address_of(crowd[i].address);
+
+        if (crowd[i].is_here)
+            admission_end(crowd[i].of, crowd[i].verdict, &address);
+        crowd[i].is_here = false;
+    }
+    assert_counts_are_right();
+    /* Each address has all its places again. */
+    for (int address = 0; address < ADDRESSES - 1; address++) {
+        struct sockaddr_storage text = address_of(address);
+
+        first.connections_max = 1000;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(admission_judge(&first, &text), ADMISSION_COUNTED);
+        assert_int_equal(admission_judge(&first, &text), ADMISSION_OVER_ADDRESS);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -278,6 +397,7 @@ int main(void)
         TEST(those_who_are_refused_take_no_place_and_only_some_are_told),
         TEST(thousands_come_and_go_and_all_is_given_back),
         TEST(a_dead_worker_has_no_connections),
+        TEST(whoever_speaks_for_whom_in_any_order_the_counts_add_up),
         TEST(descriptors_are_shared_out_whatever_the_limit),
     };
 
