@@ -42,6 +42,7 @@ static struct tls *connection_of(SSL *ssl)
 
 /* --- protocols ---------------------------------------------------------------------------------- */
 
+/* OpenSSL says what it is called with. NOLINTNEXTLINE(readability-function-size) */
 static int on_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_bytes,
                    const unsigned char *offered, unsigned offered_bytes, void *unused)
 {
@@ -143,6 +144,7 @@ static int set_ticket_key(const struct key *key, const unsigned char *iv, EVP_CI
  * In TLS 1.3 clients use a ticket once (RFC 8446 section C.4), so that each that opens is replaced.
  * 1: done; 2: done, and a new ticket is due; 0: not one of ours, or none can be made; -1: error.
  */
+/* OpenSSL says what it is called with. NOLINTNEXTLINE(readability-function-size) */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
