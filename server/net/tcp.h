@@ -122,7 +122,7 @@ void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct net
                                  size_t count, uint32_t awaiting_max);
 /*
  * Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). Whom the kernel has told it of
- * in this very turn it still takes: one newcomer.
+ * in this very turn it still takes if nobody else does soon: one newcomer.
  */
 void tcp_listener_enable(struct tcp_listener *listener, bool is_enabled);
 void tcp_listener_close(struct tcp_listener *listener);

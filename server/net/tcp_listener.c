@@ -13,18 +13,21 @@
 #include "server/net/tls_context.h"
 
 #define REST_NS INT64_C(100000000)
+/* How long others have to take whom we were told of and do not want. */
+#define OTHERS_NS INT64_C(10000000)
 
 struct tcp_listener {
     struct loop_source source;
     struct tcp_set *set;
     tcp_accept_function *on_accept;
     void *user;
-    struct timer timer;      /* runs while it rests */
+    struct timer timer;      /* runs while it rests; it is not in the epoll set then */
     struct tls_context *tls; /* NULL: plain */
     unsigned tls_purpose;
     struct tcp_listener *prev;
     struct tcp_listener *next;
     bool is_enabled;
+    bool is_told;                  /* of a newcomer, when it had been disabled; the timer runs */
     const struct network *proxies; /* whose connections begin with a PROXY header */
     size_t proxy_count;
     uint32_t awaiting_max; /* connections that wait for one, of the whole set */
@@ -51,15 +54,6 @@ static void keep_spare(struct tcp_set *set)
 {
     if (set->spare_fd < 0)
         set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-void tcp_listener_rested(struct timer *timer)
-{
-    struct tcp_listener *listener =
-        (struct tcp_listener *)(void *)((char *)timer - offsetof(struct tcp_listener, timer));
-
-    keep_spare(listener->set);
-    update_watch(listener);
 }
 
 /*
@@ -116,18 +110,12 @@ void tcp_listener_admit(struct tcp_listener *listener, struct stream *stream)
     CHECK(stream->handlers != NULL || stream->is_finishing || stream->is_closed);
 }
 
-static void on_newcomers(struct loop_source *source, uint32_t events)
+/* At most @count; on_accept may disable the listener (a worker that has enough), not close it. */
+static void take_newcomers(struct tcp_listener *listener, int count)
 {
-    struct tcp_listener *listener =
-        (struct tcp_listener *)(void *)((char *)source - offsetof(struct tcp_listener, source));
     struct tcp_set *set = listener->set;
 
-    (void)events; /* there is only one */
-    /*
-     * on_accept may disable the listener (a worker that has enough), not close it. If something else of
-     * this turn has, one is taken nevertheless: nobody else was woken for it (EPOLLEXCLUSIVE).
-     */
-    for (int i = 0; i < TCP_ACCEPT_MAX && (i == 0 || listener->is_enabled); i++) {
+    for (int i = 0; i < count; i++) {
         struct sockaddr_storage address = {0};
         socklen_t bytes = sizeof address;
         struct stream *stream;
@@ -150,8 +138,41 @@ static void on_newcomers(struct loop_source *source, uint32_t events)
             set->counts.refused++;
             stream_abort(stream);
         }
+        if (!listener->is_enabled)
+            break;
     }
-    update_watch(listener); /* tcp_listener_enable may have left it to us */
+}
+
+static void on_newcomers(struct loop_source *source, uint32_t events)
+{
+    struct tcp_listener *listener =
+        (struct tcp_listener *)(void *)((char *)source - offsetof(struct tcp_listener, source));
+
+    (void)events; /* there is only one */
+    if (listener->is_enabled) {
+        take_newcomers(listener, TCP_ACCEPT_MAX);
+        return;
+    }
+    /*
+     * Something else of this turn has disabled it, and nobody but us was woken for that newcomer
+     * (EPOLLEXCLUSIVE). Whoever is woken for the next one takes both; if none comes we do.
+     */
+    listener->is_told = true;
+    timer_start(loop_timers(listener->set->loop), &listener->timer, OTHERS_NS);
+    update_watch(listener);
+}
+
+void tcp_listener_rested(struct timer *timer)
+{
+    struct tcp_listener *listener =
+        (struct tcp_listener *)(void *)((char *)timer - offsetof(struct tcp_listener, timer));
+
+    keep_spare(listener->set);
+    if (listener->is_told) {
+        listener->is_told = false;
+        take_newcomers(listener, 1);
+    }
+    update_watch(listener);
 }
 
 /*
