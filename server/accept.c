@@ -1,13 +1,11 @@
 /*
- * Accepting: every worker watches the master's listening sockets; who has more than one and 5 % above
- * the one with the fewest connections, or alone no descriptors left, looks away until that is over.
- * So all are within 10 % of an even share. Who is admitted at all: admission.h.
+ * Accepting: every worker watches the master's listening sockets; who has enough (share.h) looks away
+ * until that is over. Who is admitted at all: admission.h.
  *
  * It is judged after each newcomer, not before: of those whom the kernel wakes for one, somebody
  * takes it. Whoever begins to look away rings the bell of those who look away and need not any more:
  * the one with the fewest never has to, so at least one accepts. Who looks away is asleep until
- * then (or for a second). Whoever has died is waited for, as its clients come back before it does;
- * whoever stands still accepts nobody, until the master replaces it: neither counts for long.
+ * then (or for a second).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,9 +14,7 @@
 #include <string.h>
 
 #include "bus/check.h"
-#include "bus/lives.h"
-#include "bus/shm.h"
-#include "bus/stats.h"
+#include "bus/slots.h"
 #include "bus/wake.h"
 #include "server/config.h"
 #include "server/heritage.h"
@@ -40,27 +36,14 @@ enum {
     CONTROL_CONNECTIONS_MAX = 64,
     CONTROL_HANDSHAKES_MAX = 32,
     CONTROL_MARK = TCP_MARK_MAX, /* tcp_mark, where others have their enum admission */
-    /* Above the least, so many may be had: one, and this part of it. */
-    SHARE_PART = 20,
     /* What a process has open besides connections, where /proc does not tell. */
     DESCRIPTORS_USUAL = BUS_SLOT_COUNT + 32,
     /* Of a worker's connections, so many may wait for a request's head; but so many at least. */
     HANDSHAKES_DIVISOR = 4,
     HANDSHAKES_MIN = 64,
 };
-/* Between two looks at who turns; each does once a second, when it has nothing else to do. */
-#define LOOK_NS INT64_C(2000000000)
-/* From a worker's death until nobody waits any more for the one in its place. */
-#define VACANT_NS INT64_C(2000000000)
 
 /* --- newcomers ------------------------------------------------------------------------------------ */
-
-/* No descriptor is left for one more. */
-static bool is_full(const struct worker *worker)
-{
-    return stat_get(worker->bus, worker->slot, STAT_CONNECTIONS) >=
-           worker->accept.admissions.own_max;
-}
 
 static bool is_trusted(const struct worker *worker, const struct sockaddr_storage *address)
 {
@@ -223,6 +206,21 @@ static uint32_t handshakes_max(const struct admissions *admissions)
     return part < UINT32_MAX ? (uint32_t)part : UINT32_MAX;
 }
 
+static void set_share(struct worker *worker)
+{
+    struct share *share = &worker->accept.share;
+    unsigned first_slot = worker->slot - worker->index;
+
+    *share = (struct share){
+        .bus = worker->bus,
+        .lives = worker->heritage->lives,
+        .slot = worker->slot,
+        .connections_max = worker->accept.admissions.own_max,
+    };
+    for (unsigned i = 0; i < worker->config->workers; i++)
+        share_await(share, first_slot + i, loop_now_ns(worker->loop));
+}
+
 static void set_limits(struct worker *worker)
 {
     const struct heritage *heritage = worker->heritage;
@@ -318,6 +316,7 @@ int accept_open(struct worker *worker)
     int rc;
 
     set_limits(worker);
+    set_share(worker);
     tcp_set_on_gone(worker->tcp, on_gone, worker);
     tcp_set_on_tls(worker->tcp, tls_worker_on_handshake, worker);
     rc = open_control(worker);
@@ -355,118 +354,6 @@ void accept_done(struct worker *worker)
 
 /* --- sharing them evenly -------------------------------------------------------------------------- */
 
-/* Own count and those of the others that accept, or soon will. */
-struct share {
-    uint64_t own;
-    uint64_t least; /* own, if nobody has fewer */
-    uint64_t total;
-    uint64_t worker_count;
-};
-
-static bool is_above_share(const struct share *share, uint64_t count)
-{
-    return count > share->least + 1 + share->least / SHARE_PART;
-}
-
-/* While another worker is not, as far as can be told: all may have as many as we. */
-static bool is_only_one_full(const struct worker *worker, const struct share *share)
-{
-    return is_full(worker) &&
-           share->total < worker->accept.admissions.own_max * share->worker_count;
-}
-
-static void look_at_others(struct worker *worker, int64_t now_ns)
-{
-    struct worker_accept *accept = &worker->accept;
-
-    if (now_ns < accept->look_due_ns)
-        return;
-    accept->look_due_ns = now_ns + LOOK_NS;
-    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        uint64_t turn_count = bus_slot_turn_count(worker->bus, slot);
-
-        accept->is_still[slot] = turn_count == accept->turn_counts[slot];
-        accept->turn_counts[slot] = turn_count;
-    }
-}
-
-/* The kernel tells of a death before the dead one's clients can come back; the master does later. */
-static bool is_alive(const struct worker *worker, unsigned slot)
-{
-    return slot == worker->slot || (bus_slot_is_active(worker->bus, slot) &&
-                                    !lives_has_ended(worker->heritage->lives, slot));
-}
-
-/* It did not turn between the last two looks, and has not since. */
-static bool stands_still(const struct worker *worker, unsigned slot)
-{
-    const struct worker_accept *accept = &worker->accept;
-
-    return slot != worker->slot && accept->is_still[slot] &&
-           bus_slot_turn_count(worker->bus, slot) == accept->turn_counts[slot];
-}
-
-/*
- * Notes who has died since, whose clients are about to come back. What the kernel had woken it for
- * may still wait in the queue: the listeners are looked at anew.
- */
-static void look_for_dead(struct worker *worker, int64_t now_ns)
-{
-    struct worker_accept *accept = &worker->accept;
-
-    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        bool is_there = is_alive(worker, slot);
-
-        if (accept->was_alive[slot] && !is_there) {
-            accept->vacant_until_ns[slot] = now_ns + VACANT_NS;
-            accept->is_rewatch_due = true;
-        }
-        accept->was_alive[slot] = is_there;
-    }
-}
-
-/* In a drain nobody comes in the place of who has gone. */
-static bool is_awaited(const struct worker *worker, unsigned slot)
-{
-    return bus_phase(worker->bus) == BUS_RUNNING &&
-           loop_now_ns(worker->loop) < worker->accept.vacant_until_ns[slot];
-}
-
-static struct share measure(const struct worker *worker)
-{
-    uint64_t own = stat_get(worker->bus, worker->slot, STAT_CONNECTIONS);
-    struct share share = {.own = own, .least = own};
-
-    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        bool is_there = is_alive(worker, slot);
-        uint64_t count;
-
-        if (is_there ? stands_still(worker, slot) : !is_awaited(worker, slot))
-            continue;
-        count = is_there ? stat_get(worker->bus, slot, STAT_CONNECTIONS) : 0;
-        share.worker_count++;
-        share.total += count;
-        if (count < share.least)
-            share.least = count;
-    }
-    return share;
-}
-
-static bool has_enough(const struct worker *worker, const struct share *share)
-{
-    return is_above_share(share, share->own) || is_only_one_full(worker, share);
-}
-
-static void ring_others(const struct worker *worker, const struct share *share)
-{
-    wake_fence();
-    for (unsigned slot = BUS_SLOT_WORKERS; slot < BUS_SLOT_COUNT; slot++) {
-        if (slot != worker->slot && bus_slot_is_active(worker->bus, slot) &&
-            !is_above_share(share, stat_get(worker->bus, slot, STAT_CONNECTIONS)))
-            wake_slot_for(worker->bus, slot, WAKE_SHARE);
-    }
-}
-
 static void watch_listeners(struct worker *worker, bool is_wanted)
 {
     for (size_t i = 0; i < worker->accept.listener_count; i++)
@@ -476,25 +363,18 @@ static void watch_listeners(struct worker *worker, bool is_wanted)
 void accept_balance(struct worker *worker)
 {
     struct worker_accept *accept = &worker->accept;
-    int64_t now_ns = loop_now_ns(worker->loop);
-    struct share share;
-    bool is_declining;
+    bool is_lost = share_look(&accept->share, loop_now_ns(worker->loop));
+    bool was_declining = accept->is_declining;
 
-    look_at_others(worker, now_ns);
-    look_for_dead(worker, now_ns);
-    share = measure(worker);
-    is_declining = has_enough(worker, &share);
-    if (accept->is_rewatch_due) {
-        accept->is_rewatch_due = false;
-        accept->is_declining = true;
-        watch_listeners(worker, false);
+    accept->is_declining = share_is_enough(&accept->share);
+    if (accept->is_declining != was_declining) {
+        watch_listeners(worker, !accept->is_declining);
+        if (accept->is_declining)
+            share_ring_others(&accept->share);
+    } else if (is_lost && !accept->is_declining) {
+        watch_listeners(worker, false); /* to be told anew of who waits there */
+        watch_listeners(worker, true);
     }
-    if (is_declining == accept->is_declining)
-        return;
-    accept->is_declining = is_declining;
-    watch_listeners(worker, !is_declining);
-    if (is_declining)
-        ring_others(worker, &share);
 }
 
 unsigned accept_wake_reasons(const struct worker *worker)
@@ -504,10 +384,5 @@ unsigned accept_wake_reasons(const struct worker *worker)
 
 bool accept_has_news(const struct worker *worker)
 {
-    struct share share;
-
-    if (!worker->accept.is_declining)
-        return false;
-    share = measure(worker);
-    return !has_enough(worker, &share);
+    return worker->accept.is_declining && !share_is_enough(&worker->accept.share);
 }

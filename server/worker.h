@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bus/slots.h"
 #include "server/admission.h"
 #include "server/drain_worker.h"
 #include "server/http/http.h"
@@ -24,6 +23,7 @@
 #include "server/net/tcp.h"
 #include "server/process_stats.h"
 #include "server/protocol/service.h"
+#include "server/share.h"
 #include "server/trim.h"
 
 struct config;
@@ -33,13 +33,8 @@ struct heritage;
 struct worker_accept {
     struct tcp_listener **listeners; /* HTTP first, then raw TCP */
     size_t listener_count;
-    bool is_declining;                    /* more than its share: the others shall accept */
-    uint64_t turn_counts[BUS_SLOT_COUNT]; /* of all workers, at the last look */
-    bool is_still[BUS_SLOT_COUNT];        /* had not turned then since the look before */
-    int64_t look_due_ns;
-    bool was_alive[BUS_SLOT_COUNT];          /* when it was looked at last */
-    int64_t vacant_until_ns[BUS_SLOT_COUNT]; /* whoever comes in its place is waited for */
-    bool is_rewatch_due;                     /* the listeners are to be looked at anew */
+    bool is_declining; /* more than its share: the others shall accept */
+    struct share share;
     struct admissions admissions;
     struct network *proxies; /* that are trusted */
     size_t proxy_count;
