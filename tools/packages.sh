@@ -5,7 +5,7 @@ PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev
     libhttp-parser-dev libinih-dev libjson-c-dev liblmdb-dev libnghttp2-dev libssl-dev libsystemd-dev libwslay-dev
     libxxhash-dev uthash-dev zlib1g-dev)
 PACKAGES_TEST=(libcmocka-dev)
-PACKAGES_E2E=(chromium curl man-db mandoc zsh libseccomp2 strace)
+PACKAGES_E2E=(chromium curl man-db mandoc nghttp2-client zsh libseccomp2 strace)
 TOOLS_E2E=(haproxy nginx prometheus systemd) # unpacked, not installed: see unpack_tools
 PACKAGES_CHECK=(clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_FUZZ=(clang llvm)

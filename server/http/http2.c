@@ -176,6 +176,16 @@ static void remove_stream(struct http2_stream *stream)
     start_idle_timer(connection);
 }
 
+void http2_begin_closing(struct http2 *connection)
+{
+    if (connection->is_noticed || connection->is_over)
+        return;
+    connection->is_noticed = true;
+    if (nghttp2_submit_shutdown_notice(connection->session) != 0)
+        stream_abort(connection->below); /* no memory */
+    http2_call(connection);
+}
+
 /* --- output --------------------------------------------------------------------------------------- */
 
 static bool has_room(const struct http2 *connection)
@@ -488,14 +498,7 @@ static void close_idle(struct http_connection *base)
 
 static void begin_closing(struct http_connection *base)
 {
-    struct http2 *connection = http2_of(base);
-
-    if (connection->is_noticed || connection->is_over)
-        return;
-    connection->is_noticed = true;
-    if (nghttp2_submit_shutdown_notice(connection->session) != 0)
-        stream_abort(connection->below); /* no memory */
-    http2_call(connection);
+    http2_begin_closing(http2_of(base));
 }
 
 static int set_callbacks(nghttp2_session_callbacks **ret_callbacks)
@@ -589,8 +592,6 @@ int http2_take_over(struct http_connection *old, struct stream *stream)
     stream_set_user(stream, &stream_handlers, connection);
     stream->hold_bytes_max = 0; /* all that comes is consumed, unless it is paused */
     start_idle_timer(connection);
-    if (connection->base.server->is_closing)
-        begin_closing(&connection->base);
     send_frames(connection); /* SETTINGS go first, whatever comes of what has been received */
     stream_resume(stream);
     http2_call(connection);

@@ -128,6 +128,8 @@ void http2_need(struct http2_stream *stream);
 void http2_call(struct http2 *connection);
 void http2_reset(struct http2_stream *stream, uint32_t error_code);
 void http2_start_timer(struct http2 *connection, struct timer *timer, int64_t delay_ns);
+/* The first of the two GOAWAYs. */
+void http2_begin_closing(struct http2 *connection);
 /* Its queue is longer or shorter than it was. */
 void http2_count(struct http2_stream *stream);
 

@@ -227,6 +227,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     (void)nghttp2_session_change_extpri_stream_priority(session, stream->id, &in_turns, 1);
     add_stream(connection, stream);
+    if (connection->base.server->is_closing)
+        http2_begin_closing(
+            connection); /* a newcomer: not before it has asked, so that it is told why */
     http2_start_timer(connection, &stream->timer, connection->base.server->limits->head_timeout_ns);
     return 0;
 }

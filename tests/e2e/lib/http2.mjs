@@ -1,0 +1,269 @@
+// HTTP/2 as a program sees it (connect2, ask2), WebSockets over it (over2), and as frames (RawHttp2).
+import { createHash } from 'node:crypto';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
+import { within } from './until.mjs';
+
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** A connection, by TLS where the server was started with it and `secure` says so. */
+export async function connect2(server, { secure = false, settings } = {}) {
+  const session = secure
+    ? http2.connect(`https://localhost:${server.secure.port}`, { ca: server.secure.ca, settings })
+    : http2.connect(`http://127.0.0.1:${server.port}`, { settings });
+  server.clients.add({ terminate: () => session.destroy() });
+  session.on('error', () => {});
+  session.goaways = [];
+  session.on('goaway', (code, lastStream) => session.goaways.push({ code, lastStream }));
+  session.ended = new Promise((resolve) => session.once('close', resolve));
+  const ready = new Promise((resolve, reject) => {
+    session.once('remoteSettings', resolve);
+    session.once('close', () => reject(new Error('closed before its SETTINGS')));
+  });
+  await within(ready, 'SETTINGS');
+  return session;
+}
+
+/** One request: {status, headers, text, trailers}. */
+export function ask2(session, method, path, { headers = {}, body } = {}) {
+  const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined });
+  const answer = new Promise((resolve, reject) => {
+    const chunks = [];
+    let head;
+    stream.once('response', (fields) => (head = fields));
+    stream.on('data', (chunk) => chunks.push(chunk));
+    stream.on('error', reject);
+    stream.on('close', () => {
+      if (!head) {
+        reject(new Error(`closed with ${stream.rstCode} before an answer`));
+        return;
+      }
+      const { ':status': status, ...rest } = head;
+      resolve({ status, headers: rest, text: Buffer.concat(chunks).toString() });
+    });
+  });
+  if (body !== undefined) {
+    stream.end(body);
+  }
+  return within(answer, `an answer to ${method} ${path}`);
+}
+
+/** An event stream: what comes of its text. */
+export function events2(session, path) {
+  const stream = session.request({ ':path': path, accept: 'text/event-stream' });
+  const inbox = new Inbox();
+  let text = '';
+  stream.setEncoding('utf8').on('data', (chunk) => {
+    const parts = (text + chunk).split('\n\n');
+    text = parts.pop();
+    parts.forEach((part) => inbox.push(part));
+  });
+  stream.on('error', () => {});
+  stream.on('close', () => inbox.end(`closed with ${stream.rstCode}`));
+  return { stream, next: (pattern, options) => inbox.next(pattern, options) };
+}
+
+/**
+ * A socket for libraries that know WebSockets over HTTP/1.1 only: what they ask for becomes an extended
+ * CONNECT (RFC 8441) on the session, its answer the 101 that they wait for.
+ */
+class Tunnel extends Duplex {
+  #session;
+  #head = '';
+
+  constructor(session) {
+    super();
+    this.#session = session;
+    process.nextTick(() => this.emit('connect'));
+  }
+
+  #open() {
+    const [first, ...lines] = this.#head.split('\r\n');
+    const given = Object.fromEntries(lines.filter(Boolean).map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    }));
+    const { host, connection, upgrade, 'sec-websocket-key': key, ...headers } = given;
+    this.stream = this.#session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': first.split(' ')[1],
+      ...headers,
+    });
+    this.stream.once('response', (fields) => this.#answer(fields, key));
+    this.stream.on('data', (chunk) => this.push(chunk));
+    this.stream.on('end', () => this.push(null));
+    this.stream.on('error', () => {});
+    this.stream.on('close', () => this.destroy());
+  }
+
+  #answer({ ':status': status, ...fields }, key) {
+    const accept = createHash('sha1').update(key + GUID).digest('base64');
+    const lines = Object.entries(fields)
+      .filter(([name]) => typeof name === 'string' && status === 200 || name !== 'content-length')
+      .map(([name, value]) => `${name}: ${value}`);
+    const head = status === 200
+      ? ['HTTP/1.1 101 OK', 'upgrade: websocket', 'connection: upgrade', `sec-websocket-accept: ${accept}`]
+      : [`HTTP/1.1 ${status} no`, 'connection: close'];
+    this.push([...head, ...lines, '', ''].join('\r\n'));
+  }
+
+  _write(chunk, encoding, done) {
+    if (this.stream) {
+      this.stream.write(chunk, done);
+      return;
+    }
+    this.#head += chunk.toString('latin1');
+    if (this.#head.endsWith('\r\n\r\n')) {
+      this.#open();
+    }
+    done();
+  }
+
+  _read() {}
+
+  _final(done) {
+    this.stream?.end();
+    done();
+  }
+
+  _destroy(error, done) {
+    if (!this.stream?.writableEnded || !this.stream.readableEnded) {
+      this.stream?.close(http2.constants.NGHTTP2_CANCEL); // terminated
+    }
+    done(error);
+  }
+
+  setTimeout() {
+    return this;
+  }
+
+  setNoDelay() {
+    return this;
+  }
+
+  setKeepAlive() {
+    return this;
+  }
+
+  ref() {}
+
+  unref() {}
+}
+
+/** For ws, and whatever is made of it. */
+export const over2 = (session) => ({ createConnection: () => new Tunnel(session) });
+
+async function opened(server, client) {
+  server.clients.add(client);
+  await within(client.opened, 'a WebSocket over HTTP/2');
+  client.stream = client.ws._socket.stream;
+  return client;
+}
+
+const url = (target) => `ws://127.0.0.1${target}`;
+
+export const socket2 = (server, session, target, options = {}) =>
+  opened(server, new Client(url(target), { ...options, options: { ...options.options, ...over2(session) } }));
+
+export async function room2(server, session, id = '') {
+  const target = id === '' ? '/ws' : `/ws/${id}`;
+  const client = await opened(server, new RoomClient(url(target), { options: over2(session) }));
+  client.greeted = await client.greeting();
+  return client;
+}
+
+export const broker2 = (server, session, options = {}) =>
+  opened(server, new BrokerClient(url('/broker'), { options: { ...options, ...over2(session) } }));
+
+// --- frames
+
+export const TYPE = {
+  DATA: 0, HEADERS: 1, PRIORITY: 2, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+};
+export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8 };
+export const ENHANCE_YOUR_CALM = 11;
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+export function frame2(type, flags, id, payload = Buffer.alloc(0)) {
+  const bytes = Buffer.from(payload);
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(bytes.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(id, 5);
+  return Buffer.concat([head, bytes]);
+}
+
+/** Literal fields, never indexed. */
+export const fields2 = (object) =>
+  Buffer.concat(Object.entries(object).map(([name, value]) => {
+    const [a, b] = [Buffer.from(name), Buffer.from(value)];
+    return Buffer.concat([Buffer.from([0x10, a.length]), a, Buffer.from([b.length]), b]);
+  }));
+
+export const GET2 = (path = '/health/live') =>
+  fields2({ ':method': 'GET', ':scheme': 'http', ':path': path, ':authority': 'localhost' });
+export const CONNECT2 = (path) =>
+  fields2({ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': path, ':authority': 'localhost', 'sec-websocket-version': '13' });
+
+/** A connection on which a test writes any frames it likes; those that come wait in `frames`. */
+export class RawHttp2 {
+  frames = new Inbox();
+  #buffer = Buffer.alloc(0);
+
+  /** settings: of the first frame, [id, value] each. */
+  constructor(server, { secure = false, settings = [] } = {}) {
+    this.socket = secure
+      ? tls.connect({ host: '127.0.0.1', port: server.secure.port, servername: 'localhost', ca: server.secure.ca, ALPNProtocols: ['h2'] })
+      : net.connect({ host: '127.0.0.1', port: server.port });
+    server.clients.add(this);
+    this.socket.on('error', () => {});
+    this.socket.on('data', (chunk) => this.#read(chunk));
+    this.ended = new Promise((resolve) => this.socket.once('close', resolve));
+    this.socket.once('close', () => this.frames.end('connection closed'));
+    const payload = Buffer.concat(settings.map(([id, value]) => {
+      const entry = Buffer.alloc(6);
+      entry.writeUInt16BE(id);
+      entry.writeUInt32BE(value, 2);
+      return entry;
+    }));
+    this.write(Buffer.concat([Buffer.from(PREFACE), frame2(TYPE.SETTINGS, 0, 0, payload)]));
+  }
+
+  #read(chunk) {
+    this.#buffer = Buffer.concat([this.#buffer, chunk]);
+    while (this.#buffer.length >= 9) {
+      const length = this.#buffer.readUIntBE(0, 3);
+      if (this.#buffer.length < 9 + length) {
+        return;
+      }
+      const payload = this.#buffer.subarray(9, 9 + length);
+      const [type, flags, id] = [this.#buffer[3], this.#buffer[4], this.#buffer.readUInt32BE(5)];
+      this.#buffer = this.#buffer.subarray(9 + length);
+      if (type === TYPE.GOAWAY) {
+        this.goaway = payload.readUInt32BE(4);
+      }
+      this.frames.push({ type, flags, id, payload });
+    }
+  }
+
+  /** False: not all of it is with the system yet. */
+  write(bytes) {
+    return this.socket.write(bytes);
+  }
+
+  async written() {
+    if (this.socket.writableNeedDrain) {
+      await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.ended]);
+    }
+  }
+
+  terminate() {
+    this.socket.destroy();
+  }
+}
