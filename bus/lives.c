@@ -57,9 +57,9 @@ int lives_begin(struct lives *lives, unsigned slot)
     int error;
 
     CHECK(slot < BUS_SLOT_COUNT);
-    CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
     until.tv_sec += BEGIN_S;
-    error = pthread_mutex_timedlock(&lives->held[slot], &until);
+    error = pthread_mutex_clocklock(&lives->held[slot], CLOCK_MONOTONIC, &until);
     return -settle(&lives->held[slot], error);
 }
 

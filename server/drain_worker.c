@@ -214,20 +214,15 @@ static void enter_phase(struct worker *worker, enum bus_phase phase)
     }
 }
 
-static uint32_t count_busy(const struct worker *worker)
-{
-    return worker->http.busy_count + worker->http_full.busy_count;
-}
-
 void drain_worker_count(struct worker *worker)
 {
-    stat_set(worker->bus, worker->slot, STAT_BUSY, count_busy(worker));
+    stat_set(worker->bus, worker->slot, STAT_BUSY, worker->http.busy_count);
 }
 
 /* The master ends the drain when nobody is left. */
 static void tell_master(struct worker *worker)
 {
-    size_t count = worker->service.clients.count + count_busy(worker);
+    size_t count = worker->service.clients.count + worker->http.busy_count;
 
     if (count < worker->drain.left_count)
         wake_slot(worker->bus, BUS_SLOT_MASTER);
