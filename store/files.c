@@ -164,13 +164,13 @@ int files_reserve(int dir_fd, const char *name, size_t bytes)
 int files_allocate(int dir_fd, const char *name, size_t bytes)
 {
     int fd = temporary_open(dir_fd, name);
-    int rc;
+    int rc = -EINTR; /* tmpfs says so even of a stop that has come and gone */
 
     if (fd < 0)
         return fd;
     if (bytes > (size_t)LONG_MAX)
         rc = -EFBIG;
-    else
+    while (rc == -EINTR)
         rc = -posix_fallocate(fd, 0, (off_t)bytes);
     return temporary_finish(dir_fd, name, fd, rc);
 }

@@ -551,10 +551,18 @@ static int ballast_cycle(void *user)
     return rc;
 }
 
+/* tmpfs says so when the process was stopped meanwhile: no reason to end the writer. */
+static void interrupted_it_is_made(void *user, int rc)
+{
+    (void)user;
+    if (strcmp(faults_name(), "posix_fallocate64") == 0 && faults_error() == EINTR)
+        assert_int_equal(rc, 0);
+}
+
 static void a_ballast_that_fails_anywhere_can_be_made_again(void **state)
 {
     /* One that cannot be looked at is made anew. */
-    fail_each_but(*state, ballast_cycle, NULL, "fstatat64");
+    fail_each_but(*state, ballast_cycle, interrupted_it_is_made, "fstatat64");
 }
 
 int main(void)
