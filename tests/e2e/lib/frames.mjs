@@ -107,6 +107,7 @@ export class FrameClient {
     const accept = createHash('sha1').update(key + GUID).digest('base64');
     assert.match(answer, /^HTTP\/1\.1 101 /);
     assert.ok(answer.includes(`\r\nSec-WebSocket-Accept: ${accept}\r\n`), answer);
+    client.extensions = /\r\nSec-WebSocket-Extensions: (.*)\r\n/.exec(answer)?.[1] ?? null;
     return client;
   }
 
@@ -166,7 +167,9 @@ export class FrameClient {
   /** The next frame of the server, which has to be whole, final, unmasked, in its shortest form. */
   async #frame() {
     const [first, second] = await this.#bytes(2);
-    assert.equal(first & 0xf0, 0x80, 'FIN, and no reserved bit');
+    const isCompressed = (first & 0x40) !== 0;
+    assert.equal(first & 0xb0, 0x80, 'FIN, and no reserved bit');
+    assert.ok(!isCompressed || (this.extensions !== null && (first & 0x0f) in [0, 1, 2]), 'RSV1');
     assert.equal(second & 0x80, 0, 'no mask');
     const lengthBytes = [0, 2, 8][Math.max(0, (second & 0x7f) - 125)];
     const field = await this.#bytes(lengthBytes);
@@ -175,11 +178,12 @@ export class FrameClient {
     const opcode = first & 0x0f;
     assert.ok([1, 2, 8, 9, 10].includes(opcode), `opcode ${opcode}`);
     assert.ok(opcode < 8 || length <= 125, 'a short control frame');
-    return { opcode, payload: await this.#bytes(length) };
+    return { opcode, payload: await this.#bytes(length), isCompressed };
   }
 
   async expect(opcode, payload) {
     const got = await this.frame();
+    assert.ok(!got.isCompressed, 'a frame that is not compressed');
     const wanted = Buffer.from(payload);
     const shown = (bytes) => `${bytes.length} bytes, ${bytes.subarray(0, 60).toString('hex')}`;
     assert.equal(got.opcode, opcode, `the frame that came has ${shown(got.payload)}`);
