@@ -412,6 +412,26 @@ test('the workers take turns at closing, and do not all close at once', async ({
   assert.equal(await server.end(), 0);
 });
 
+test('whoever leaves a drain_spread by himself does not bring forward the turn of the others', async ({
+  start,
+}) => {
+  const server = await start({ args: ['--drain-spread', '5m'] });
+  const clients = [];
+  for (let i = 0; i < 40; i++) {
+    clients.push(await server.broker());
+  }
+  server.signal('SIGTERM');
+  await Promise.all(clients.map((client) => client.next(isShutdown)));
+  const last = clients.pop();
+  await Promise.all(clients.map((client) => client.close()));
+  // Of 40 the first is due after 4 seconds, the last at the end.
+  await server.logged(/: 1 connections left, 1\d s elapsed/);
+  assert.equal((await last.ping()).status, 'pong');
+  server.signal('SIGTERM');
+  assert.equal(await last.closeCode(), 1001);
+  assert.equal(await server.end(), 0);
+});
+
 test('a second signal ends drain_spread', async ({ start }) => {
   const server = await start({ workers: 2, args: ['--drain-spread', '1h', '--drain-timeout', '2h'] });
   const clients = [await server.broker(), await server.room()];
