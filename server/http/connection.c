@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <utlist.h>
 
+#include "bus/check.h"
 #include "server/net/timer.h"
 
 #define SECOND_NS INT64_C(1000000000)
@@ -15,6 +16,13 @@ void http_connection_count_busy(struct http_connection *connection, bool is_busy
         server->busy_count = is_busy ? server->busy_count + 1 : server->busy_count - 1;
 }
 
+static void leave(struct http_connection **list, struct http_connection *connection)
+{
+    /* As in any list of utlist's: its first one knows the last as prev. */
+    CHECK(*list != connection || connection->prev == connection || connection->next != NULL);
+    DL_DELETE(*list, connection);
+}
+
 void http_connection_set_waiting(struct http_connection *connection, bool is_waiting)
 {
     struct http_server *server = connection->server;
@@ -25,7 +33,7 @@ void http_connection_set_waiting(struct http_connection *connection, bool is_wai
         return;
     connection->is_waiting = is_waiting;
     server->waiting_count = is_waiting ? server->waiting_count + 1 : server->waiting_count - 1;
-    DL_DELETE(*from, connection);
+    leave(from, connection);
     DL_APPEND(*to, connection);
 }
 
@@ -48,7 +56,7 @@ void http_connection_add(struct http_connection *connection, struct http_server 
 void http_connection_remove(struct http_connection *connection)
 {
     http_connection_set_waiting(connection, false);
-    DL_DELETE(connection->server->connections, connection);
+    leave(&connection->server->connections, connection);
 }
 
 void http_connection_inherit(struct http_connection *heir, struct http_connection *connection,
