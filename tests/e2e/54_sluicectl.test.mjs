@@ -6,25 +6,10 @@ import { startRaw } from './lib/line.mjs';
 import { kill, lookAt } from './lib/processes.mjs';
 import { makeDirectory } from './lib/server.mjs';
 import { EPOCH, SCHEMA_SEQ, TIME, numbers } from './lib/shapes.mjs';
-import { RunningCtl, ctl, sluicectl } from './lib/sluicectl.mjs';
+import { RunningCtl, ctl, onServer, sluicectl } from './lib/sluicectl.mjs';
 import { Terminal } from './lib/terminal.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until, within } from './lib/until.mjs';
-
-const onServer = (server) => ({
-  run: (...args) => ctl(['-d', server.data, ...args]),
-  /** What it prints, if it ends well. */
-  async text(...args) {
-    const result = await ctl(['-d', server.data, ...args]);
-    assert.equal(result.code, 0, result.stderr);
-    assert.equal(result.stderr, '');
-    return result.stdout;
-  },
-  async json(...args) {
-    return JSON.parse(await this.text(...args, '--json'));
-  },
-  follow: (cleanup, ...args) => new RunningCtl(['-d', server.data, ...args], cleanup),
-});
 
 function temporary(cleanup) {
   const directory = makeDirectory();

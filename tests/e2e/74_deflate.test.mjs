@@ -5,7 +5,7 @@ import http2 from 'node:http2';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { openPage } from './lib/chromium.mjs';
-import { BrokerClient, Client, Inbox } from './lib/client.mjs';
+import { BrokerClient, Inbox } from './lib/client.mjs';
 import { DeflateClient, deflated, inflated } from './lib/deflate.mjs';
 import { binary, forEach, frame, FrameClient, more, OPCODE, pieces, text } from './lib/frames.mjs';
 import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
@@ -326,7 +326,8 @@ test('room: clients who compress and clients who do not are in one place', async
   const server = await start({ workers: 2 });
   const rooms = [];
   for (let i = 0; i < 6; i++) {
-    rooms.push(await server.socket(`/ws/r${i}`, { perMessageDeflate: i % 2 === 0 }));
+    rooms.push(await server.socket(`/ws/r${i}`, { options: { perMessageDeflate: i % 2 === 0 } }));
+    assert.equal(rooms[i].ws.extensions !== '', i % 2 === 0);
   }
   const words = 'hello '.repeat(500);
   rooms[1].ws.send(words);
@@ -481,13 +482,13 @@ test('a broker client that compresses and one that does not get the same', async
   const server = await start({ workers: 2 });
   const clients = [];
   for (const perMessageDeflate of [false, true, { threshold: 0, serverMaxWindowBits: 9 }]) {
-    const client = new BrokerClient(server.url('/broker'), { perMessageDeflate });
+    const client = new BrokerClient(server.url('/broker'), { options: { perMessageDeflate } });
     server.clients.add(client);
     await within(client.opened, 'a client');
+    assert.equal(client.ws.extensions !== '', perMessageDeflate !== false);
     await client.subscribe('news');
     clients.push(client);
   }
-  assert.ok(clients[0] instanceof Client);
   for (let size = 1; size < 200_000; size = size * 3 + 1) {
     await clients[size % 3].publish('news', 'ab'.repeat(size));
     const got = await Promise.all(clients.map((client) => client.next({ type: 'message' })));

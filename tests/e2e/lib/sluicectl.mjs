@@ -1,4 +1,5 @@
 // sluicectl beside the server under test: run to its end, or followed line by line.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { Inbox } from './client.mjs';
@@ -70,3 +71,19 @@ export class RunningCtl {
     return within(this.exited, 'the end of sluicectl');
   }
 }
+
+/** sluicectl about that server. */
+export const onServer = (server) => ({
+  run: (...args) => ctl(['-d', server.data, ...args]),
+  /** What it prints, if it ends well. */
+  async text(...args) {
+    const result = await ctl(['-d', server.data, ...args]);
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(result.stderr, '');
+    return result.stdout;
+  },
+  async json(...args) {
+    return JSON.parse(await this.text(...args, '--json'));
+  },
+  follow: (cleanup, ...args) => new RunningCtl(['-d', server.data, ...args], cleanup),
+});
