@@ -136,10 +136,22 @@ class Trial {
 
   /** All processes die while it is broken: the next start fails for as long, and loses nothing. */
   async dieBroken(failure) {
+    await this.#dieAndStart(failure, () => Promise.all(this.publishAll().slice(0, BUFFERED.length)));
+  }
+
+  /** Likewise, and nothing waits but what is in a head that only the page cache has. */
+  async dieOfOneHead(failure) {
+    await this.#dieAndStart(failure, async () => {
+      const deaths = this.deaths();
+      this.everyone.publish('http', { durable: true }).catch(() => {});
+      await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
+    });
+  }
+
+  async #dieAndStart(failure, publish) {
     const { epoch } = (await this.status()).log;
     this.broken.fail(failure);
-    const waiting = this.publishAll();
-    await Promise.all(waiting.slice(0, BUFFERED.length));
+    await publish();
     await this.server.kill();
     this.everyone.forgetPublishers();
     if (failure.error !== ERRNO.ENOSPC) {
@@ -175,6 +187,7 @@ for (const name of only ?? (isShort ? SHORT : Object.keys(FAILURES))) {
     ...SKIPS.map((skip) => (trial) => trial.failSometimes(FAILURES[name], skip)),
     (trial) => trial.failForLong(FAILURES[name]),
     (trial) => trial.dieBroken(FAILURES[name]),
+    ...(name === 'head_left' ? [(trial) => trial.dieOfOneHead(FAILURES[name])] : []),
   ];
   let acknowledged = 0;
   let deaths = 0;
