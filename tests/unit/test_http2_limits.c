@@ -319,9 +319,8 @@ static void a_drain_says_goodbye_in_two_steps(void **state)
     assert_int_equal(f->later_count, 2);
     assert_int_equal(f->server.busy_count, 2);
     for (int i = 0; i < 8; i++)
-        (void)snprintf(script + strlen(script), sizeof script - strlen(script), "%02x",
-                       ping->payload[i]);
-    (void)strcat(script, ";");
+        (void)snprintf(script + strlen(script), sizeof script - strlen(script), "%02x%s",
+                       ping->payload[i], i == 7 ? ";" : "");
     http2_send(f, script);
     http2_send(f, script); /* once is enough */
     assert_int_equal(last_stream_of(http2_next(f, NGHTTP2_GOAWAY, 0)), 3);
