@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,39 @@ static void the_newest_seals_and_two_older_ones_open(void **state)
         }
         assert_int_equal(keys_renew(keys), 0);
     }
+}
+
+/* Whether the secret is in memory that processes share without a file. */
+static bool is_in_shared_memory(const struct key *key)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    bool is_found = false;
+    unsigned long from;
+    unsigned long to;
+    char line[512];
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (strstr(line, " rw-s ") != NULL && strstr(line, "/dev/zero") != NULL &&
+            sscanf(line, "%lx-%lx", &from, &to) == 2 &&
+            memmem((const void *)from, to - from, key->secret, sizeof key->secret) != NULL)
+            is_found = true;
+    }
+    assert_int_equal(fclose(maps), 0);
+    return is_found;
+}
+
+static void what_is_too_old_is_wiped(void **state)
+{
+    struct key key;
+
+    (void)state;
+    assert_true(keys_newest(keys, &key));
+    for (int i = 0; i <= KEYS_OLD; i++) {
+        assert_true(is_in_shared_memory(&key));
+        assert_int_equal(keys_renew(keys), 0);
+    }
+    assert_false(is_in_shared_memory(&key));
 }
 
 static void no_key_is_like_another_and_none_is_empty(void **state)
@@ -148,9 +182,8 @@ static void a_reader_never_sees_half_a_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_newest_seals_and_two_older_ones_open),
-        TEST(no_key_is_like_another_and_none_is_empty),
-        TEST(what_one_process_makes_another_finds),
+        TEST(the_newest_seals_and_two_older_ones_open), TEST(what_is_too_old_is_wiped),
+        TEST(no_key_is_like_another_and_none_is_empty), TEST(what_one_process_makes_another_finds),
         TEST(a_reader_never_sees_half_a_key),
     };
 
