@@ -309,6 +309,18 @@ static int set_proxies(struct worker *worker)
     return 0;
 }
 
+static void on_no_header(void *user, const struct stream *stream)
+{
+    char peer[TCP_ADDRESS_TEXT_MAX];
+    struct log_field field;
+
+    (void)user;
+    tcp_peer_text(stream, peer, sizeof peer);
+    field = log_told(log_text(LOG_FIELD_PEER, peer));
+    log_fields(LOG_LEVEL_WARNING, LOG_NO_PROXY_HEADER, &field, 1,
+               "no PROXY header from %s, which is one of trusted_proxies: closed", peer);
+}
+
 int accept_open(struct worker *worker)
 {
     const struct heritage *heritage = worker->heritage;
@@ -319,6 +331,7 @@ int accept_open(struct worker *worker)
     set_share(worker);
     tcp_set_on_gone(worker->tcp, on_gone, worker);
     tcp_set_on_tls(worker->tcp, tls_worker_on_handshake, worker);
+    tcp_set_on_no_header(worker->tcp, on_no_header, NULL);
     rc = open_control(worker);
     if (rc == 0)
         rc = set_proxies(worker);

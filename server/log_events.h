@@ -26,6 +26,7 @@
     X(LOG_CLIENT_JOINED,     "client_joined",       BOUNDED, "client protocol name peer", "a client has come (debug)") \
     X(LOG_CLIENT_LEFT,       "client_left",         BOUNDED, "client protocol name peer seconds messages_in messages_out bytes_in bytes_out reason close_code", "a client has gone") \
     X(LOG_TLS_HANDSHAKE,     "tls_handshake",       BOUNDED, "peer", "TLS has begun on a connection, or failed, and why (debug)") \
+    X(LOG_NO_PROXY_HEADER,   "no_proxy_header",     BOUNDED, "peer", "one of trusted_proxies does not begin its connections as proxy_protocol asks") \
     X(LOG_SHUTDOWN_BEGUN,    "shutdown_begun",      EVERY,   "connections deadline_seconds", "a drain begins") \
     X(LOG_SHUTDOWN_CLIENT,   "shutdown_client",     EVERY,   "connections", "a client has left in a drain") \
     X(LOG_SHUTDOWN_LOST,     "shutdown_lost",       EVERY,   "child lost connections", "clients were lost with their worker in a drain") \

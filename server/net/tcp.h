@@ -121,6 +121,12 @@ void tcp_listener_set_tls(struct tcp_listener *listener, struct tls_context *con
 void tcp_listener_expect_proxies(struct tcp_listener *listener, const struct network *proxies,
                                  size_t count, uint32_t awaiting_max);
 /*
+ * on_no_header is told of each that said something else first, before it is closed; it may look, and nothing
+ * else. Who leaves without having said as much is not told of: proxies look whether the port is open.
+ */
+typedef void tcp_no_header_function(void *user, const struct stream *stream);
+void tcp_set_on_no_header(struct tcp_set *set, tcp_no_header_function *on_no_header, void *user);
+/*
  * Takes the listener out of the epoll set or puts it back (EPOLLEXCLUSIVE). Whom the kernel has told it of
  * in this very turn it still takes if nobody else does soon: one newcomer.
  */

@@ -82,6 +82,8 @@ struct tcp_set {
     void *gone_user;
     tcp_tls_function *on_tls; /* likewise */
     void *tls_user;
+    tcp_no_header_function *on_no_header; /* likewise */
+    void *no_header_user;
     uint32_t taking_kind; /* timers */
     uint32_t rest_kind;
     size_t turn_bytes;         /* read since the last flush */

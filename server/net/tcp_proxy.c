@@ -19,6 +19,12 @@ struct tcp_awaiting {
     struct tcp_awaiting *next;
 };
 
+void tcp_set_on_no_header(struct tcp_set *set, tcp_no_header_function *on_no_header, void *user)
+{
+    set->on_no_header = on_no_header;
+    set->no_header_user = user;
+}
+
 int tcp_await_proxy(struct tcp_stream *tcp, struct tcp_listener *listener, uint32_t awaiting_max)
 {
     struct tcp_set *set = tcp->set;
@@ -52,10 +58,14 @@ void tcp_await_no_more(struct tcp_stream *tcp)
     free(awaiting);
 }
 
-/* What came is no header of a proxy's, or it has gone: it is not said whom it would have been for. */
+/* What came is no header of a proxy's (EPROTO), or it has gone: it is not said whom it would have been for. */
 static void turn_away(struct tcp_stream *tcp, int error)
 {
-    tcp->set->counts.refused++;
+    struct tcp_set *set = tcp->set;
+
+    set->counts.refused++;
+    if (error == EPROTO && set->on_no_header != NULL)
+        set->on_no_header(set->no_header_user, &tcp->stream);
     tcp_close_for_error(tcp, error);
 }
 

@@ -115,6 +115,9 @@ test('what is no header, or is cut off, is closed without a word; others are wha
     client.write(bytes);
     assert.equal(await client.rest(), '');
   }
+  // Their operator is told, or would look for it at the wrong end.
+  const told = () => server.allLines.filter((line) => / warning worker \d: no PROXY header from 127\.0\.0\.1:\d+, which is one of trusted_proxies: closed$/.test(line));
+  await until(() => told().length === bad.length, { what: () => `a line for each; there are\n${told().join('\n')}` });
   const half = await server.raw();
   half.socket.end(v1('192.0.2.1').slice(0, 20));
   assert.equal(await half.rest(), '');
@@ -130,6 +133,7 @@ test('what is no header, or is cut off, is closed without a word; others are wha
   const outsider = await say(server, v1('192.0.2.1') + get(), OUTSIDER);
   assert.equal(outsider.answer.status, 400);
   assert.ok((await metric({ request: () => outsideRequest(server, '/metrics') }, 'sluice_connections_refused_total')) >= bad.length + 1);
+  assert.equal(told().length, bad.length, 'who only looks whether the port is open has done nothing wrong');
 });
 
 const outsideRequest = async (server, target) => {
