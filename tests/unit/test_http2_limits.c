@@ -26,6 +26,7 @@ static void send_often(struct http2_fixture *f, const char *script, int often)
         /* Tables of scripts are ours. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        // cppcheck-suppress wrongPrintfScanfArgNum
         (void)snprintf(text, sizeof text, script, id, id, id);
 #pragma GCC diagnostic pop
         http2_send(f, text);

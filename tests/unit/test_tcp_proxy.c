@@ -135,7 +135,7 @@ static void the_client_is_whom_the_header_names_and_what_follows_is_its_own(void
     for (size_t i = 0; i < sizeof V1 - 1; i++) {
         settle(f);
         assert_int_equal(given_count, 3);
-        say(fds[3], V1 + i, 1);
+        say(fds[3], &V1[i], 1);
     }
     TURN_UNTIL(f, given_count == 4);
     say(fds[3], "x", 1);

@@ -47,7 +47,8 @@ export class Disk {
     });
     if (await within(isMounted, `a disk of ${kind}`)) {
       disk.root = `/proc/${disk.#holder.pid}/root${disk.directory}`;
-      disk.prefix = ['nsenter', '--target', String(disk.#holder.pid), '--mount', '--'];
+      // Its root, too: a mount namespace has that of the machine, wherever a chroot's is.
+      disk.prefix = ['nsenter', '--target', String(disk.#holder.pid), '--mount', '--root', '--'];
       return disk;
     }
     console.log(`no ${kind} can be mounted here: ${reason.trim().split('\n').at(-1)}`);
