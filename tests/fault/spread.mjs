@@ -34,7 +34,7 @@ const BURST = 100;
 const OPENING_MAX = 400; // at once: the listen queue's length decides over more
 const RETRY_MS = 5;
 const IDLE_SECONDS = isShort ? 1 : 3;
-const SHORT_COUNTS = { 2: 200, 8: 400 }; // fewer than that could not be within 10 %
+const SHORT_COUNTS = { 2: 200, 8: 800 }; // of fewer, those who come in one turn of eight workers are 10 %
 // Of all workers together: a connection is accepted, its head, its subscription and its end are
 // heard; whoever begins to look away, or no longer has to, wakes somebody.
 const TURNS_PER_CONNECTION = 12;
