@@ -6,8 +6,9 @@
  * malloc_trim gives back all of it but takes 0.15 ms for each MiB, so it has to be worth it: when
  * what connections hold has fallen to a TRIM_PARTS-th of a peak of TRIM_BYTES_MIN or more, once in
  * TRIM_NS, and not while there is work to be done.
- * Units    what connections hold is estimated by their queues and unfinished input. Queues share
- *          bytes, so it may be too much: then there is little to give back, which is quick.
+ * Units    what connections hold is estimated by their number, queues and unfinished input. Queues share
+ *          bytes, and plain connections cost little, so it may be too much: then there is little to
+ *          give back, which is quick.
  * Callers  the worker, once a turn; pure.
  */
 #ifndef SERVER_TRIM_H
@@ -19,6 +20,7 @@
 enum {
     TRIM_BYTES_MIN = 16 * 1024 * 1024,
     TRIM_PARTS = 4,
+    TRIM_CONNECTION_BYTES = 16 * 1024, /* of one with TLS or HTTP/2; both together twice that */
 };
 #define TRIM_NS INT64_C(10000000000)
 
