@@ -3,7 +3,8 @@
  * it is cut, what is received and answered is what a plain reading of RFC 6455 says (struct model
  * below reads the whole input at once): the same messages, pongs and close codes, up to the same
  * byte. Pings of the server between the pieces change nothing of it. With little memory it is a
- * beginning of that, and then 1013.
+ * beginning of that, and then 1013. Inputs with RSV1 somewhere are tried with permessage-deflate agreed on, too
+ * (RFC 7692), without and with contexts that are kept: the model inflates byte by byte.
  *
  * The user holds its reading after some messages and closes by itself after others; both follow
  * from the message.
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "bus/check.h"
 #include "server/http/http1.h"
@@ -28,11 +30,23 @@ enum {
     PONGS_MAX = 16,       /* that websocket.c keeps for a peer who does not read */
     OWN_CODE = 4321,      /* of our own close */
     SLOW_BYTES_MAX = 512, /* inputs up to this length are fed byte by byte, too */
+    WIRE_MAX = MESSAGE_MAX + MESSAGE_MAX / 64 + 256, /* of a compressed message: message.c */
+    RSV1 = 0x40,
+    BETWEEN_BLOCKS = 128, /* in data_type: zlib.h, inflate() */
+};
+
+/* What has been agreed on. */
+enum terms {
+    TERMS_PLAIN,
+    TERMS_DEFLATE,
+    TERMS_TAKEOVER,
+    TERMS_COUNT,
 };
 
 #define HANDSHAKE                                                                                  \
     "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                   \
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"                 \
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 #define SECOND      INT64_C(1000000000)
 #define TIME_MAX_NS (WEBSOCKET_MESSAGE_S * SECOND) /* or a message would come too slowly */
 
@@ -41,8 +55,9 @@ struct outcome {
     struct text messages; /* each: T or B, its length, its bytes */
     struct text pongs;    /* each: its length, its payload */
     unsigned pong_count;
-    int sent_code; /* of the close frame that was sent; 0: none, 1005: one without a code */
-    int code;      /* as the user is told at the end; 0: still open */
+    bool may_be_bad; /* it has become too long, and might not be DEFLATE further on */
+    int sent_code;   /* of the close frame that was sent; 0: none, 1005: one without a code */
+    int code;        /* as the user is told at the end; 0: still open */
 };
 
 static void outcome_done(struct outcome *outcome)
@@ -81,11 +96,17 @@ struct model {
     bool is_begun;
     struct reference_utf8 utf8;
     bool is_closing; /* we began */
+    enum terms terms;
+    bool is_compressed;
+    bool has_seen_rsv1;
+    uint64_t wire_bytes; /* of a compressed one */
+    z_stream inflater;
 };
 
 struct frame {
     unsigned opcode;
     bool is_final;
+    bool is_compressed;
     uint64_t payload_bytes;
     uint8_t mask[4];
 };
@@ -107,10 +128,12 @@ static bool take_head(struct model *model, struct frame *ret)
         return false;
     ret->is_final = (at[0] & 0x80) != 0;
     ret->opcode = at[0] & 0x0F;
+    ret->is_compressed = (at[0] & RSV1) != 0;
     ret->payload_bytes = at[1] & 0x7F;
     length_bytes = ret->payload_bytes == 126 ? 2 : ret->payload_bytes == 127 ? 8 : 0;
-    if ((at[0] & 0x70) != 0 || (ret->opcode > 2 && ret->opcode < 8) || ret->opcode > 10 ||
-        (at[1] & 0x80) == 0 || (ret->opcode >= 8 && (!ret->is_final || length_bytes > 0))) {
+    if ((at[0] & 0x30) != 0 || (ret->is_compressed && ret->opcode != 1 && ret->opcode != 2) ||
+        (ret->opcode > 2 && ret->opcode < 8) || ret->opcode > 10 || (at[1] & 0x80) == 0 ||
+        (ret->opcode >= 8 && (!ret->is_final || length_bytes > 0))) {
         end_with(model, 1002);
         return false;
     }
@@ -125,6 +148,11 @@ static bool take_head(struct model *model, struct frame *ret)
             end_with(model, 1002);
             return false;
         }
+    }
+    model->has_seen_rsv1 = model->has_seen_rsv1 || ret->is_compressed;
+    if (ret->is_compressed && model->terms == TERMS_PLAIN) {
+        end_with(model, 1002);
+        return false;
     }
     memcpy(ret->mask, at + 2 + length_bytes, 4);
     model->at += 2 + length_bytes + 4;
@@ -179,12 +207,89 @@ static void take_message(struct model *model)
     }
 }
 
+/* What a byte becomes. False: it is the end. */
+static bool inflate_byte(struct model *model, uint8_t byte)
+{
+    z_stream *stream = &model->inflater;
+    uint8_t out[512];
+    int rc;
+
+    stream->next_in = &byte;
+    stream->avail_in = 1;
+    do {
+        size_t made;
+
+        stream->next_out = out;
+        stream->avail_out = sizeof out;
+        rc = inflate(stream, Z_SYNC_FLUSH);
+        made = sizeof out - stream->avail_out;
+        if (made > MESSAGE_MAX - model->message_bytes) {
+            model->outcome.may_be_bad = true;
+            end_with(model, 1009);
+            return false;
+        }
+        memcpy(model->message + model->message_bytes, out, made);
+        model->message_bytes += made;
+        if (rc == Z_STREAM_END)
+            CHECK(inflateReset(stream) == Z_OK);
+        else if (rc != Z_OK && rc != Z_BUF_ERROR) {
+            end_with(model, 1007);
+            return false;
+        }
+    } while (stream->avail_in > 0 || stream->avail_out == 0);
+    return true;
+}
+
+/* The end of a compressed message. False: it is that of all. */
+static bool end_deflate(struct model *model)
+{
+    static const uint8_t tail[4] = {0, 0, 0xFF, 0xFF};
+
+    for (int i = 0; i < 4; i++) {
+        if (!inflate_byte(model, tail[i]))
+            return false;
+    }
+    if ((model->inflater.data_type & BETWEEN_BLOCKS) != 0 &&
+        (!model->is_text || reference_utf8_is_valid(model->message, model->message_bytes)))
+        return true;
+    end_with(model, 1007);
+    return false;
+}
+
+/* A byte of a message that is not compressed. False: it is the end. */
+static bool take_byte(struct model *model, uint8_t byte)
+{
+    model->message[model->message_bytes++] = byte;
+    if (!model->is_text || reference_utf8_step(&model->utf8, byte))
+        return true;
+    end_with(model, 1007);
+    return false;
+}
+
+static bool is_too_long(const struct model *model, const struct frame *frame, bool is_compressed)
+{
+    if (is_compressed)
+        return frame->payload_bytes > WIRE_MAX - model->wire_bytes;
+    return frame->payload_bytes > MESSAGE_MAX - model->message_bytes;
+}
+
+static void begin_message(struct model *model, const struct frame *frame)
+{
+    model->is_text = frame->opcode == 1;
+    model->utf8 = (struct reference_utf8){0};
+    model->is_compressed = frame->is_compressed;
+    if (model->is_compressed && model->terms == TERMS_DEFLATE)
+        CHECK(inflateReset(&model->inflater) == Z_OK);
+}
+
 /* False: more is needed, or it is the end. */
 static bool take_data(struct model *model, const struct frame *frame)
 {
-    if (!model->is_begun)
+    if (!model->is_begun) {
         model->message_bytes = 0;
-    if (frame->payload_bytes > MESSAGE_MAX - model->message_bytes) {
+        model->wire_bytes = 0;
+    }
+    if (is_too_long(model, frame, model->is_begun ? model->is_compressed : frame->is_compressed)) {
         end_with(model, 1009);
         return false;
     }
@@ -194,11 +299,10 @@ static bool take_data(struct model *model, const struct frame *frame)
         end_with(model, 1002);
         return false;
     }
-    if (frame->opcode != 0) {
-        model->is_text = frame->opcode == 1;
-        model->utf8 = (struct reference_utf8){0};
-    }
+    if (frame->opcode != 0)
+        begin_message(model, frame);
     model->is_begun = true;
+    model->wire_bytes += frame->payload_bytes;
     for (uint64_t i = 0; i < frame->payload_bytes; i++) {
         uint8_t byte;
 
@@ -206,13 +310,12 @@ static bool take_data(struct model *model, const struct frame *frame)
             return false;
         byte = *model->at++ ^ frame->mask[i % 4];
         model->left--;
-        model->message[model->message_bytes++] = byte;
-        if (model->is_text && !reference_utf8_step(&model->utf8, byte)) {
-            end_with(model, 1007);
+        if (!(model->is_compressed ? inflate_byte(model, byte) : take_byte(model, byte)))
             return false;
-        }
     }
-    if (frame->is_final && model->is_text && model->utf8.left > 0) {
+    if (frame->is_final && model->is_compressed && !end_deflate(model))
+        return false;
+    if (frame->is_final && !model->is_compressed && model->is_text && model->utf8.left > 0) {
         end_with(model, 1007);
         return false;
     }
@@ -221,21 +324,25 @@ static bool take_data(struct model *model, const struct frame *frame)
     return true;
 }
 
-static void model_read(struct model *model, const uint8_t *data, size_t size)
+static void model_read(struct model *model, enum terms terms, const uint8_t *data, size_t size)
 {
     struct frame frame;
     bool goes_on = true;
 
-    *model = (struct model){.at = data, .left = size, .message = malloc(MESSAGE_MAX)};
+    *model =
+        (struct model){.terms = terms, .at = data, .left = size, .message = malloc(MESSAGE_MAX)};
     CHECK(model->message != NULL);
+    CHECK(inflateInit2(&model->inflater, -15) == Z_OK);
     while (goes_on && model->outcome.code == 0 && take_head(model, &frame))
         goes_on = frame.opcode >= 8 ? take_control(model, &frame) : take_data(model, &frame);
     free(model->message);
+    CHECK(inflateEnd(&model->inflater) == Z_OK);
 }
 
 /* --- the product -------------------------------------------------------------------------------- */
 
 struct manner {
+    enum terms terms;
     struct reference_random random;
     size_t piece_bytes_max; /* 0: all at once */
     int64_t piece_ns;       /* time between two pieces */
@@ -360,6 +467,9 @@ static void run(struct outcome *ret, const struct manner *manner, const uint8_t 
     const struct websocket_options options = {.message_bytes_max = MESSAGE_MAX,
                                               .ping_interval_ns = manner->ping_interval_ns,
                                               .ping_timeout_ns = 2 * SECOND,
+                                              .is_deflate_offered = manner->terms != TERMS_PLAIN,
+                                              .allows_takeover = manner->terms == TERMS_TAKEOVER,
+                                              .contexts_bytes_max = INFLATER_BYTES_MAX,
                                               .input_budget = manner->budget};
     struct session session = {.is_held = false};
     struct http_server server = {.handlers = &handlers, .user = &session, .limits = &limits};
@@ -400,8 +510,10 @@ static void check(const struct outcome *wanted, const struct manner *manner, con
 
     run(&outcome, manner, data, size);
     CHECK(is_same(&outcome.messages, &wanted->messages));
-    CHECK(outcome.sent_code == wanted->sent_code);
-    CHECK(outcome.code == wanted->code);
+    if (!wanted->may_be_bad || outcome.code != WEBSOCKET_BAD_TEXT) {
+        CHECK(outcome.sent_code == wanted->sent_code);
+        CHECK(outcome.code == wanted->code);
+    }
     /* Of many pings at once only some are answered, the newest among them. */
     if (wanted->pong_count <= PONGS_MAX)
         CHECK(is_same(&outcome.pongs, &wanted->pongs));
@@ -423,8 +535,8 @@ static void check_poor(const struct outcome *wanted, const struct manner *manner
         CHECK(memcmp(outcome.messages.bytes, wanted->messages.bytes, outcome.messages.size) == 0);
     if (outcome.code != WEBSOCKET_TRY_LATER) {
         CHECK(outcome.messages.size == wanted->messages.size);
-        CHECK(outcome.sent_code == wanted->sent_code);
-        CHECK(outcome.code == wanted->code);
+        CHECK(outcome.code == wanted->code || wanted->may_be_bad);
+        CHECK(outcome.sent_code == wanted->sent_code || wanted->may_be_bad);
     } else {
         CHECK(outcome.sent_code == WEBSOCKET_TRY_LATER || outcome.sent_code == OWN_CODE ||
               wanted->code == WEBSOCKET_TRY_LATER);
@@ -432,22 +544,26 @@ static void check_poor(const struct outcome *wanted, const struct manner *manner
     outcome_done(&outcome);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Returns whether there may be more to it with other terms. */
+static bool try_terms(enum terms terms, const uint8_t *data, size_t size)
 {
     struct reference_random random = reference_random_of(data, size);
-    const struct manner together = {.random = random};
-    const struct manner byte_by_byte = {.random = random, .piece_bytes_max = 1, .hesitates = true};
+    const struct manner together = {.terms = terms, .random = random};
+    const struct manner byte_by_byte = {
+        .terms = terms, .random = random, .piece_bytes_max = 1, .hesitates = true};
     struct manner in_pieces = {
+        .terms = terms,
         .random = random,
         .piece_bytes_max = 2 + reference_random_below(&random, 1 + size / 2),
         .piece_ns = SECOND,
         .ping_interval_ns = 3 * SECOND,
     };
     struct budget budget = {.bytes_max = reference_random_below(&random, (size_t)2 * MESSAGE_MAX)};
-    const struct manner poor = {.random = random, .piece_bytes_max = 1024, .budget = &budget};
+    const struct manner poor = {
+        .terms = terms, .random = random, .piece_bytes_max = 1024, .budget = &budget};
     struct model model;
 
-    model_read(&model, data, size);
+    model_read(&model, terms, data, size);
     if (model.is_closing)
         in_pieces.piece_ns = 0; /* or the answer to our close might come too late */
     check(&model.outcome, &together, data, size);
@@ -456,5 +572,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(&model.outcome, &in_pieces, data, size);
     check_poor(&model.outcome, &poor, data, size);
     outcome_done(&model.outcome);
+    return model.has_seen_rsv1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    for (enum terms terms = TERMS_PLAIN; terms < TERMS_COUNT; terms++) {
+        if (!try_terms(terms, data, size))
+            break;
+    }
     return 0;
 }
