@@ -49,15 +49,52 @@ struct hops {
     size_t count; /* of all */
 };
 
-static void hops_read(const struct http_request *request, const char *name, struct hops *ret_hops)
+/* A quoted string in it does not end. */
+static bool is_left_open(struct http_text text)
+{
+    bool is_quoted = false;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.bytes[i] == '"')
+            is_quoted = !is_quoted;
+        else if (is_quoted && text.bytes[i] == '\\')
+            i++;
+    }
+    return is_quoted;
+}
+
+/* As http_element_next, but a comma is one in quotes, too. */
+static bool next_between_commas(struct http_text *list, struct http_element *ret_element)
+{
+    const char *comma = list->size > 0 ? memchr(list->bytes, ',', list->size) : NULL;
+    struct http_text piece = {list->bytes,
+                              comma != NULL ? (size_t)(comma - list->bytes) : list->size};
+
+    if (list->size == 0)
+        return false;
+    list->bytes += piece.size + (comma != NULL ? 1 : 0);
+    list->size -= piece.size + (comma != NULL ? 1 : 0);
+    if (!http_element_next(&piece, ret_element))
+        *ret_element = (struct http_element){.token = {0}}; /* an empty one */
+    return true;
+}
+
+/*
+ * X-Forwarded-* know no quotes. In Forwarded one that is left open is the client's, and must not take what the
+ * proxy has appended: the client would be taken for the proxy.
+ */
+static void hops_read(const struct http_request *request, const char *name, bool has_quotes,
+                      struct hops *ret_hops)
 {
     ret_hops->count = 0;
     for (size_t i = 0; i < request->header_count; i++) {
         struct http_text list = request->headers[i].value;
+        bool (*next)(struct http_text *, struct http_element *) =
+            has_quotes && !is_left_open(list) ? http_element_next : next_between_commas;
 
         if (!http_text_equals(request->headers[i].name, name))
             continue;
-        while (http_element_next(&list, &ret_hops->elements[ret_hops->count % FORWARDED_HOPS_MAX]))
+        while (next(&list, &ret_hops->elements[ret_hops->count % FORWARDED_HOPS_MAX]))
             ret_hops->count++;
     }
 }
@@ -98,14 +135,14 @@ static struct forwarded read_x_forwarded(const struct http_request *request,
     const struct http_element *element;
     struct hops hops;
 
-    hops_read(request, "x-forwarded-for", &hops);
+    hops_read(request, "x-forwarded-for", false, &hops);
     for (size_t n = 0; (element = hop(&hops, n)) != NULL; n++) {
         if (!parse_node(element->token, &forwarded.address) ||
             !networks_have(trusted, trusted_count, &forwarded.address))
             break;
     }
     /* A chain's last proxy says how it was reached itself, or what it was told. */
-    hops_read(request, "x-forwarded-proto", &hops);
+    hops_read(request, "x-forwarded-proto", false, &hops);
     element = hop(&hops, 0);
     forwarded.is_secure = element != NULL && is_https(element->token);
     return forwarded;
@@ -118,7 +155,7 @@ static struct forwarded read_forwarded(const struct http_request *request,
     const struct http_element *element;
     struct hops hops;
 
-    hops_read(request, "forwarded", &hops);
+    hops_read(request, "forwarded", true, &hops);
     for (size_t n = 0; (element = hop(&hops, n)) != NULL; n++) {
         struct http_text text = {0};
 

@@ -76,6 +76,13 @@ static void the_last_address_that_is_no_proxy_s_is_the_client(void **state)
         {{{"x-forwarded-for", "192.0.2.7"}, {"x-forwarded-proto", "https, http"}}, "192.0.2.7"},
         {{{"x-forwarded-proto", "HTTPS"}}, "https -"},
         {{{"x-forwarded-proto", "httpsx"}}, "-"},
+        /* A quote that the client has left open takes nothing of what the proxy has appended. */
+        {{{"x-forwarded-for", "\", 192.0.2.7"}}, "192.0.2.7"},
+        {{{"x-forwarded-for", "a=\"\\, 192.0.2.7, 10.1.1.1"}}, "192.0.2.7"},
+        {{{"x-forwarded-proto", "\", https"}}, "https -"},
+        {{{"forwarded", "for=\"x, for=192.0.2.7;proto=https"}}, "https 192.0.2.7"},
+        {{{"forwarded", "for=\"\\, for=\"[2001:db8::7]:1\", for=10.1.1.1"}}, "[2001:db8::7]"},
+        {{{"forwarded", "for=\"x"}, {"forwarded", "for=192.0.2.7"}}, "192.0.2.7"},
     };
 
     (void)state;
