@@ -47,14 +47,17 @@ static void check_line(const uint8_t *data, size_t size, const struct sockaddr_s
     struct in6_addr written;
     char line[128];
     char *fields[6];
+    char *rest = line;
     unsigned port = ntohs(is_four ? in->sin_port : in6->sin6_port);
 
     CHECK(size < sizeof line);
     memcpy(line, data, size);
     line[size] = '\0';
-    for (int i = 0; i < 6; i++)
-        fields[i] = strtok(i == 0 ? line : NULL, " \r\n");
-    CHECK(fields[5] != NULL && strtok(NULL, " \r\n") == NULL);
+    for (int i = 0; i < 6; i++) {
+        fields[i] = strsep(&rest, i == 5 ? "\r" : " ");
+        CHECK(rest != NULL);
+    }
+    CHECK(strcmp(rest, "\n") == 0);
     CHECK(strcmp(fields[1], is_four ? "TCP4" : "TCP6") == 0);
     CHECK(inet_pton(address->ss_family, fields[2], &written) == 1);
     CHECK(memcmp(&written, is_four ? (const void *)&in->sin_addr : (const void *)&in6->sin6_addr,
