@@ -254,6 +254,7 @@ static void send_frames(struct http2 *connection)
             return;
         }
         if (size < 0) {
+            connection->is_unsound = true;
             stream_abort(connection->below); /* no memory */
             return;
         }
@@ -438,7 +439,9 @@ static void on_close(void *user, enum stream_close_reason reason)
         remove_stream(connection->streams);
     timer_stop(&connection->timer);
     http_connection_remove(&connection->base);
-    nghttp2_session_del(connection->session);
+    /* Without memory for DATA nghttp2 (1.52) frees it and keeps it: rather a leak than the same twice. */
+    if (!connection->is_unsound)
+        nghttp2_session_del(connection->session);
     free(connection);
 }
 

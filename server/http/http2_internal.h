@@ -77,6 +77,7 @@ struct http2 {
     bool is_used : 1;    /* has had a request */
     bool is_noticed : 1; /* the first GOAWAY of a drain has been sent */
     bool is_leaving : 1; /* and the second */
+    bool is_unsound : 1; /* nghttp2 has run out of memory inside a frame */
     bool is_over : 1;    /* nothing more is received, and no new stream served */
 };
 
