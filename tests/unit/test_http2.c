@@ -78,7 +78,9 @@ static void settings_say_what_holds(void **state)
         const uint8_t *at = frame->payload + 6 * i;
 
         assert_int_equal(at[0] << 8 | at[1], wanted[i].id);
-        assert_int_equal((uint32_t)at[2] << 24 | at[3] << 16 | at[4] << 8 | at[5], wanted[i].value);
+        assert_int_equal((uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 | (uint32_t)at[4] << 8 |
+                             at[5],
+                         wanted[i].value);
     }
 }
 
