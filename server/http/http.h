@@ -112,7 +112,7 @@ struct http_server {
     struct http_connection *connections; /* without those in `waiting` */
     struct http_connection *waiting;
     uint32_t waiting_count;
-    uint32_t busy_count; /* requests under way on connections opened before a drain began */
+    uint32_t busy_count;    /* requests under way on connections opened before a drain began */
     uint64_t queued_bytes;  /* in the queues of HTTP/2's streams, as their last flushes left them */
     uint64_t stalled_count; /* of these, given up because their peer took too little, or nothing */
     uint32_t timer_kind;    /* plus 1; 0: not registered yet. So are the others. */
