@@ -167,6 +167,7 @@ static void remove_stream(struct http2_stream *stream)
 {
     struct http2 *connection = stream->connection;
 
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who has no next is the last in the list
     DL_DELETE(connection->streams, stream);
     connection->stream_count--;
     http2_stream_free(stream);
@@ -195,6 +196,7 @@ static bool has_room(const struct http2 *connection)
     return out->bytes < HTTP2_OUT_BYTES && !outq_is_over(out, PINNED_BYTES_MAX);
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2 says what it is called with
 static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -223,6 +225,7 @@ nghttp2_data_provider http2_data(struct http2_stream *stream)
 }
 
 /* A DATA frame, without padding: none is asked for. */
+// NOLINTNEXTLINE(readability-function-size): nghttp2 says what it is called with
 static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                      size_t length, nghttp2_data_source *source, void *user)
 {

@@ -234,6 +234,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2 says what it is called with
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
                      void *user)
@@ -255,6 +256,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 }
 
 /* Malformed (section 8.2.1); nghttp2 would overlook the field. */
+// NOLINTNEXTLINE(readability-function-size): nghttp2 says what it is called with
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
                              const uint8_t *name, size_t name_bytes, const uint8_t *value,
                              size_t value_bytes, uint8_t flags, void *user)
@@ -284,6 +286,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2 says what it is called with
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
                          size_t size, void *user)
 {
