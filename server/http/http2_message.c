@@ -498,14 +498,15 @@ static uint64_t content_length(const struct http_request *request)
 /* RFC 9110 section 10.1.1: what of the body has come may not be known yet. False: no memory. */
 static bool answer_expectation(struct http2_stream *stream)
 {
-    struct fields fields;
+    static char name[] = ":status"; /* nghttp2 copies both */
+    static char go_on[] = "100";
+    const nghttp2_nv field = {(uint8_t *)name, (uint8_t *)go_on, sizeof name - 1, sizeof go_on - 1,
+                              NGHTTP2_NV_FLAG_NONE};
 
     if (http_header(&stream->exchange->base.request, "expect") == NULL)
         return true;
-    fields.count = 0;
-    add_text(&fields, ":status", "100");
     return nghttp2_submit_headers(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NULL,
-                                  fields.fields, fields.count, NULL) == 0;
+                                  &field, 1, NULL) == 0;
 }
 
 static void dispatch(struct http2_stream *stream)
