@@ -318,7 +318,7 @@ static void judge_drained(struct tcp_stream *tcp)
     if (!stream->wants_drained)
         return;
     stream->wants_drained = false;
-    if (!stream->is_finishing && stream->handlers->on_drained != NULL)
+    if (!stream->is_finishing && stream->handlers != NULL && stream->handlers->on_drained != NULL)
         stream->handlers->on_drained(stream->user);
 }
 

@@ -280,6 +280,7 @@ void inflater_forget(struct inflater *inflater)
     CHECK(inflateReset(&inflater->stream) == Z_OK);
 }
 
+// NOLINTNEXTLINE(readability-function-size): input and output are a place and a length each
 enum inflate_result inflater_run(struct inflater *inflater, const uint8_t **in, size_t *in_bytes,
                                  uint8_t *out, size_t out_bytes, size_t *ret_made)
 {
