@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "server/net/digits.h"
+
 enum {
     IPV4_BITS = 32,
     IPV6_BITS = 128,
@@ -15,21 +17,6 @@ static int refuse(const char **ret_reason, const char *reason)
 {
     *ret_reason = reason;
     return -EINVAL;
-}
-
-/* Digits only, up to @max; -1: anything else. */
-static int parse_bits(const char *text, int max)
-{
-    int bits = 0;
-
-    if (*text == '\0' || strlen(text) > 3 || (text[0] == '0' && text[1] != '\0'))
-        return -1;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return -1;
-        bits = bits * 10 + (*text - '0');
-    }
-    return bits <= max ? bits : -1;
 }
 
 /* Whether the first @bits are the same. */
@@ -74,7 +61,7 @@ int network_parse(const char *text, struct network *ret_network, const char **re
         network.family = AF_INET6;
         bits_max = IPV6_BITS;
     }
-    bits = slash != NULL ? parse_bits(slash + 1, bits_max) : bits_max;
+    bits = slash != NULL ? digits_read(slash + 1, bits_max) : bits_max;
     if (bits < 0)
         return refuse(ret_reason, "the prefix is 0 to 32 bits for IPv4, 0 to 128 for IPv6");
     network.prefix_bits = (uint8_t)bits;

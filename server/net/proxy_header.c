@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "server/net/digits.h"
+
 enum {
     LINE_BYTES_MAX = 107, /* with its CRLF */
     FIELDS = 6,           /* PROXY TCP4 source destination port port */
@@ -40,21 +42,6 @@ static int split(char *line, char *fields[FIELDS])
     return count;
 }
 
-/* 0 to 65535 without leading zeros; -1: anything else. */
-static int parse_port(const char *text)
-{
-    int port = 0;
-
-    if (*text == '\0' || strlen(text) > 5 || (text[0] == '0' && text[1] != '\0'))
-        return -1;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return -1;
-        port = port * 10 + (*text - '0');
-    }
-    return port <= UINT16_MAX ? port : -1;
-}
-
 static int set_inet(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)address;
@@ -80,13 +67,13 @@ static int parse_addresses(char *const fields[FIELDS], struct sockaddr_storage *
     int family = strcmp(fields[1], "TCP4") == 0 ? AF_INET : AF_INET6;
     uint8_t source[sizeof(struct in6_addr)];
     uint8_t destination[sizeof(struct in6_addr)];
-    int port = parse_port(fields[4]);
+    int port = digits_read(fields[4], UINT16_MAX);
 
     if (family == AF_INET6 && strcmp(fields[1], "TCP6") != 0)
         return -EPROTO;
     if (inet_pton(family, fields[2], source) != 1 || inet_pton(family, fields[3], destination) != 1)
         return -EPROTO;
-    if (port < 0 || parse_port(fields[5]) < 0)
+    if (port < 0 || digits_read(fields[5], UINT16_MAX) < 0)
         return -EPROTO;
     if (family == AF_INET)
         return set_inet(ret_address, source, htons((uint16_t)port));
