@@ -22,6 +22,7 @@ import { Chain } from './lib/chains.mjs';
 import { Ledger, randomFrom } from './lib/ledger.mjs';
 import { Publishers, roomIdOf } from './lib/publishers.mjs';
 import { openReader, READER_KINDS } from './lib/readers.mjs';
+import { runParts } from './lib/tally.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -579,18 +580,4 @@ async function drainFullDisk(problems) {
 const PARTS = { crowd: drainCrowds, starts: interruptStarts, disk: drainFullDisk };
 
 console.log(`seed ${seed}`);
-let passed = 0;
-let failed = 0;
-for (const name of only?.split(',') ?? Object.keys(PARTS)) {
-  const problems = [];
-  const startedAt = performance.now();
-  await PARTS[name](problems).catch((error) => problems.push(error.stack));
-  problems.slice(0, 10).forEach((problem) => console.log(`  ${problem}`));
-  const took = ((performance.now() - startedAt) / 1000).toFixed(1);
-  const isGood = problems.length === 0;
-  console.log(`${isGood ? 'ok     ' : 'FAILED '} ${name}: ${problems.length} problems, ${took} s`);
-  passed += isGood;
-  failed += !isGood;
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+await runParts(PARTS, only?.split(','));

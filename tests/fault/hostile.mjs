@@ -20,6 +20,7 @@ import { binary, freePort, Server } from '../e2e/lib/server.mjs';
 import { SCHEMA_SEQ } from '../e2e/lib/shapes.mjs';
 import { until } from '../e2e/lib/until.mjs';
 import { cpuSeconds, startBench, startHostile } from './lib/programs.mjs';
+import { Tally } from './lib/tally.mjs';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -54,20 +55,8 @@ const GOOD = {
 
 // --- what is checked
 
-let passed = 0;
-let failed = 0;
-
-async function check(name, judge) {
-  try {
-    await judge();
-    passed++;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed++;
-    const lines = error.stack.split('\n').slice(0, 12);
-    console.log([`FAILED  ${name}`, ...lines].join('\n        '));
-  }
-}
+const tally = new Tally();
+const check = (name, judge) => tally.check(name, judge);
 
 /** All of /metrics but times, each name summed over its labels. */
 async function metricsOf(server) {
@@ -410,13 +399,10 @@ try {
     `p99 beside by p99 alone: ${(beside.delivery_us.p99 / alone.delivery_us.p99).toFixed(2)}`,
   );
 } catch (error) {
-  failed++;
-  console.log(error.stack);
+  tally.fail(error);
 } finally {
   await server.dispose().catch((error) => {
-    failed++;
-    console.log(error.stack);
+    tally.fail(error);
   });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+tally.end();

@@ -23,6 +23,7 @@ import { Publishers } from './lib/publishers.mjs';
 import { openReader, READER_KINDS } from './lib/readers.mjs';
 import { Follower, makePayloads, Stream } from './lib/streams.mjs';
 import { isHarmless, Visitor } from './lib/visitors.mjs';
+import { runParts } from './lib/tally.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -462,18 +463,4 @@ async function judgeTokens(problems) {
 const PARTS = { visits: visitAndResume, herd: resumeTogether, tokens: judgeTokens };
 
 console.log(`seed ${seed}`);
-let passed = 0;
-let failed = 0;
-for (const name of only?.split(',') ?? Object.keys(PARTS)) {
-  const problems = [];
-  const startedAt = performance.now();
-  await PARTS[name](problems).catch((error) => problems.push(error.stack));
-  problems.slice(0, 10).forEach((problem) => console.log(`  ${problem}`));
-  const took = ((performance.now() - startedAt) / 1000).toFixed(1);
-  const isGood = problems.length === 0;
-  console.log(`${isGood ? 'ok     ' : 'FAILED '} ${name}: ${problems.length} problems, ${took} s`);
-  passed += isGood;
-  failed += !isGood;
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+await runParts(PARTS, only?.split(','));

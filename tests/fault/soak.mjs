@@ -25,6 +25,7 @@ import { startHostile } from './lib/programs.mjs';
 import { READER_KINDS } from './lib/readers.mjs';
 import { publish, PUBLISHING_WAYS, Rows, runErrands, Visitor, Witness } from './lib/soak_clients.mjs';
 import { makePayloads, Stream } from './lib/streams.mjs';
+import { Tally } from './lib/tally.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -54,20 +55,8 @@ const LOG_BYTES = '8M';
 // AddressSanitizer keeps an account of its own, much larger than what it looks after.
 const isMemoryJudged = !fs.readFileSync(binary).includes('__asan_init');
 
-let passed = 0;
-let failed = 0;
-
-async function check(name, judge) {
-  try {
-    await judge();
-    passed++;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed++;
-    const lines = error.stack.split('\n').slice(0, 30);
-    console.log([`FAILED  ${name}`, ...lines].join('\n        '));
-  }
-}
+const tally = new Tally();
+const check = (name, judge) => tally.check(name, judge);
 
 /** What all clients share: the server, what it should say, and what was wrong. */
 class Soak {
@@ -329,12 +318,10 @@ try {
     assert.deepEqual(troubleInLog(soak).slice(0, 10), []);
   });
 } catch (error) {
-  failed++;
   soak.problems.slice(0, 10).forEach((text) => console.log(text));
-  console.log(error.stack);
+  tally.fail(error);
 } finally {
   soak.isLeaving = true;
   await check('it ends well', () => server.dispose());
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+tally.end();

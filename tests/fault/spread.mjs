@@ -16,6 +16,7 @@ import { freePort, Server } from '../e2e/lib/server.mjs';
 import { until, within } from '../e2e/lib/until.mjs';
 import { randomFrom } from './lib/ledger.mjs';
 import { openReader, READER_KINDS } from './lib/readers.mjs';
+import { Tally } from './lib/tally.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -42,20 +43,8 @@ const TURNS_PER_SECOND = 3; // of a worker that has nothing to do
 const TURNS_ANYWAY = 10; // of each: what the last ones have left behind
 const TURNS_PER_GUEST = 1 / 30; // a second: event streams say something every 15 s
 
-let passed = 0;
-let failed = 0;
-
-async function check(name, judge) {
-  try {
-    const shown = await judge();
-    passed++;
-    console.log(`ok      ${name}${shown ? `: ${shown}` : ''}`);
-  } catch (error) {
-    failed++;
-    const lines = error.stack.split('\n').slice(0, 12);
-    console.log([`FAILED  ${name}`, ...lines].join('\n        '));
-  }
-}
+const tally = new Tally();
+const check = (name, judge) => tally.check(name, judge);
 
 // --- clients
 
@@ -340,8 +329,7 @@ async function run(workers, count) {
     }
     party.dismiss(party.guests);
   } catch (error) {
-    failed++;
-    console.log(error.stack);
+    tally.fail(error);
   } finally {
     await check(`${name}: the server ends well`, () => server.dispose());
   }
@@ -350,5 +338,4 @@ async function run(workers, count) {
 for (const workers of [2, 4, 8].filter((number) => only === 0 || only === number)) {
   await run(workers, (isShort && SHORT_COUNTS[workers]) || clientCount);
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+tally.end();
