@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +25,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "tests/fault/open_calls.h"
 
 /* Sets of calls: bits of control.calls and control.done. tests/fault/lib/broken_calls.mjs has them, too. */
 enum {
@@ -265,53 +266,11 @@ static bool is_name_meant(int dir_fd, const char *name)
     return name[0] == '/' || dir_fd == AT_FDCWD ? is_below(name) : is_meant(dir_fd);
 }
 
-static int open_name(int dir_fd, const char *name, int flags, mode_t mode)
+int on_open(int dir_fd, const char *name, int flags, mode_t mode)
 {
     if (is_name_meant(dir_fd, name) && is_broken(CALL_OPEN))
         return fail();
     return (int)syscall(SYS_openat, dir_fd, name, flags, mode);
-}
-
-/* The mode is there only when a file may be made. */
-#define OPEN_MODE(flags, mode)                                                                     \
-    do {                                                                                           \
-        va_list arguments;                                                                         \
-        va_start(arguments, flags);                                                                \
-        if (((flags) & (O_CREAT | O_TMPFILE)) != 0)                                                \
-            (mode) = va_arg(arguments, mode_t);                                                    \
-        va_end(arguments);                                                                         \
-    } while (0)
-
-int open(const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return open_name(AT_FDCWD, name, flags, mode);
-}
-
-int open64(const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return open_name(AT_FDCWD, name, flags, mode);
-}
-
-int openat(int dir_fd, const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return open_name(dir_fd, name, flags, mode);
-}
-
-int openat64(int dir_fd, const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return open_name(dir_fd, name, flags, mode);
 }
 
 int renameat(int from_fd, const char *from, int to_fd, const char *to)

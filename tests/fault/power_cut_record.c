@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/fault/open_calls.h"
 #include "tests/fault/power_cut_trace.h"
 
 enum {
@@ -284,7 +284,7 @@ static void record_name(enum trace_kind kind, const char *path, const char *to, 
     note(&record, path, to, NULL, 0);
 }
 
-static int record_open(int dir_fd, const char *name, int flags, mode_t mode)
+int on_open(int dir_fd, const char *name, int flags, mode_t mode)
 {
     char buf[PATH_MAX];
     struct stat stat;
@@ -300,48 +300,6 @@ static int record_open(int dir_fd, const char *name, int flags, mode_t mode)
     else if ((flags & O_TRUNC) != 0)
         record_size(fd, TRACE_RESIZE, 0);
     return fd;
-}
-
-/* The mode is there only when a file may be made. */
-#define OPEN_MODE(flags, mode)                                                                     \
-    do {                                                                                           \
-        va_list arguments;                                                                         \
-        va_start(arguments, flags);                                                                \
-        if (((flags) & (O_CREAT | O_TMPFILE)) != 0)                                                \
-            (mode) = va_arg(arguments, mode_t);                                                    \
-        va_end(arguments);                                                                         \
-    } while (0)
-
-int open(const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return record_open(AT_FDCWD, name, flags, mode);
-}
-
-int open64(const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return record_open(AT_FDCWD, name, flags, mode);
-}
-
-int openat(int dir_fd, const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return record_open(dir_fd, name, flags, mode);
-}
-
-int openat64(int dir_fd, const char *name, int flags, ...)
-{
-    mode_t mode = 0;
-
-    OPEN_MODE(flags, mode);
-    return record_open(dir_fd, name, flags, mode);
 }
 
 int mkdirat(int dir_fd, const char *name, mode_t mode)
