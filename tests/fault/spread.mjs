@@ -143,11 +143,20 @@ class Party {
     return workers.map(({ connections }) => connections);
   }
 
-  /** Those of a worker. */
+  /**
+   * Those of a worker; without those whose port somebody else has too, on his way to another listener:
+   * which of them is meant cannot be told.
+   */
   async guestsOf(index) {
     const { clients } = (await this.server.control(index, 'GET', '/control/clients')).json;
     const ports = new Set(clients.map(({ peer }) => Number(peer.slice(peer.lastIndexOf(':') + 1))));
-    return [...this.guests].filter(({ localPort }) => ports.has(localPort));
+    const seen = new Set();
+    const doubles = new Set();
+    for (const { localPort } of this.guests) {
+      (seen.has(localPort) ? doubles : seen).add(localPort);
+    }
+    return [...this.guests].filter(({ localPort }) =>
+      ports.has(localPort) && !doubles.has(localPort));
   }
 
   /** Everybody is there, and nobody is counted twice. */
