@@ -1,5 +1,6 @@
 #include "server/net/stream.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "server/net/arena.h"
@@ -28,66 +29,58 @@ static bool is_open(const struct stream *stream)
     return !stream->is_sealed && !stream->is_finishing && !stream->is_closed;
 }
 
+/* Something has been queued, or could not be: half of what was to be said is worse than nothing. */
+static void settle(struct stream *stream, int rc)
+{
+    if (rc != 0)
+        stream_abort(stream);
+    else
+        stream_dirty(stream);
+}
+
 void stream_write(struct stream *stream, const void *bytes, size_t size)
 {
-    if (!is_open(stream))
-        return;
-    if (outq_push_copy(&stream->out, &copies, bytes, size) != 0) {
-        stream_abort(stream);
-        return;
-    }
-    stream_dirty(stream);
+    if (is_open(stream))
+        settle(stream, outq_push_copy(&stream->out, &copies, bytes, size));
 }
 
 void stream_push(struct stream *stream, struct range range)
 {
-    if (!is_open(stream))
-        return;
-    if (outq_push(&stream->out, range) != 0) {
-        stream_abort(stream);
-        return;
-    }
-    stream_dirty(stream);
+    if (is_open(stream))
+        settle(stream, outq_push(&stream->out, range));
 }
 
 void stream_push_spliced(struct stream *stream, const struct range *pieces, unsigned piece_count,
                          struct range splice)
 {
-    if (!is_open(stream))
-        return;
-    if (outq_push_spliced(&stream->out, pieces, piece_count, splice) != 0) {
-        stream_abort(stream);
-        return;
-    }
-    stream_dirty(stream);
+    if (is_open(stream))
+        settle(stream, outq_push_spliced(&stream->out, pieces, piece_count, splice));
 }
 
 void stream_move(struct stream *stream, struct stream *from, size_t size)
 {
-    if (is_open(stream)) {
-        if (outq_push_front_of(&stream->out, &from->out, size) != 0)
-            stream_abort(stream);
-        else
-            stream_dirty(stream);
-    }
+    if (is_open(stream))
+        settle(stream, outq_push_front_of(&stream->out, &from->out, size));
     outq_consume(&from->out, size);
+}
+
+static int push_joined(struct outq *queue, const void *head, size_t head_bytes,
+                       const struct outq *from, size_t size)
+{
+    uint8_t *room = arena_writer_reserve(&copies, head_bytes + size);
+
+    if (room == NULL)
+        return -ENOMEM;
+    memcpy(room, head, head_bytes);
+    outq_copy_front_of(from, room + head_bytes, size);
+    return outq_push(queue, arena_writer_commit(&copies, head_bytes + size));
 }
 
 void stream_move_copy(struct stream *stream, const void *head, size_t head_bytes,
                       struct stream *from, size_t size)
 {
-    uint8_t *room = is_open(stream) ? arena_writer_reserve(&copies, head_bytes + size) : NULL;
-
-    if (room != NULL) {
-        memcpy(room, head, head_bytes);
-        outq_copy_front_of(&from->out, room + head_bytes, size);
-        if (outq_push(&stream->out, arena_writer_commit(&copies, head_bytes + size)) != 0)
-            stream_abort(stream);
-        else
-            stream_dirty(stream);
-    } else {
-        stream_abort(stream);
-    }
+    if (is_open(stream))
+        settle(stream, push_joined(&stream->out, head, head_bytes, &from->out, size));
     outq_consume(&from->out, size);
 }
 

@@ -393,6 +393,29 @@ static void a_sealed_stream_takes_nothing_more(void **state)
     assert_int_equal(recv(f->peer, &(char){0}, 1, 0), 0);
 }
 
+static void ignore(struct stream *stream)
+{
+    (void)stream;
+}
+
+static void what_is_moved_to_a_sealed_stream_is_lost_and_harms_nobody(void **state)
+{
+    static const struct stream_operations operations = {.dirty = ignore};
+    struct stream from;
+
+    (void)state;
+    stream_init(&from, &operations);
+    stream_write(&from, "one two", 7);
+    stream_write(f->user.stream, "last", 4);
+    f->user.stream->is_sealed = true;
+    stream_move(f->user.stream, &from, 3);
+    stream_move_copy(f->user.stream, "head", 4, &from, 4);
+    assert_true(outq_is_empty(&from.out));
+    assert_false(f->user.stream->is_closed);
+    settle(f);
+    expect_text(f, "last");
+}
+
 static void delivered_bytes_are_those_the_peer_has_taken(void **state)
 {
     (void)state;
@@ -426,6 +449,7 @@ int main(void)
         TEST(drained_is_told_at_the_threshold_the_user_has_set),
         TEST(drained_can_be_asked_for_by_hand),
         TEST(a_sealed_stream_takes_nothing_more),
+        TEST(what_is_moved_to_a_sealed_stream_is_lost_and_harms_nobody),
         TEST(delivered_bytes_are_those_the_peer_has_taken),
     };
 
