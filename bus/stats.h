@@ -115,6 +115,21 @@ enum {
     X(STAT_TLS_HANDSHAKES, 1, COUNTER, NONE, COUNT, true, "tls_handshakes_total", "Handshakes of TLS that were completed, resumed ones too") \
     X(STAT_TLS_RESUMED, 1, COUNTER, NONE, COUNT, false, "tls_resumed_total", "Handshakes that resumed a session") \
     X(STAT_TLS_FAILED, 1, COUNTER, NONE, COUNT, false, "tls_handshakes_failed_total", "Handshakes that failed, and connections that spoke no TLS where it is expected") \
+    X(STAT_HTTP2_CONNECTIONS, 1, GAUGE, NONE, COUNT, true, "http2_connections", "Connections that speak HTTP/2") \
+    X(STAT_HTTP2_CONNECTIONS_OPENED, 1, COUNTER, NONE, COUNT, false, "http2_connections_opened_total", "Connections that began to speak HTTP/2") \
+    X(STAT_HTTP2_STREAMS, 1, GAUGE, NONE, COUNT, true, "http2_streams", "Streams of HTTP/2: WebSockets, event streams and requests") \
+    X(STAT_HTTP2_STREAMS_OPENED, 1, COUNTER, NONE, COUNT, false, "http2_streams_opened_total", "Streams of HTTP/2 that came") \
+    X(STAT_HTTP2_STREAMS_REFUSED, 1, COUNTER, NONE, COUNT, false, "http2_streams_refused_total", "Streams beyond those that a connection may have at a time, reset with REFUSED_STREAM") \
+    X(STAT_HTTP2_STREAMS_RESET, 1, COUNTER, NONE, COUNT, false, "http2_streams_reset_total", "Streams that their client has reset") \
+    X(STAT_HTTP2_FLOODS, 1, COUNTER, NONE, COUNT, false, "http2_floods_total", "Connections of HTTP/2 ended with ENHANCE_YOUR_CALM: too many frames that cost their client nothing, a head far too large or too slow") \
+    X(STAT_DEFLATE_CLIENTS, 1, GAUGE, NONE, COUNT, false, "deflate_clients", "WebSockets that agreed to permessage-deflate") \
+    X(STAT_DEFLATE_CLIENTS_OPENED, 1, COUNTER, NONE, COUNT, false, "deflate_clients_opened_total", "WebSockets that came and agreed to permessage-deflate") \
+    X(STAT_DEFLATE_COMPRESSED, 1, COUNTER, NONE, COUNT, false, "deflate_compressed_total", "Messages compressed, each once for all clients of a worker that get the same") \
+    X(STAT_DEFLATE_COMPRESSED_IN, 1, COUNTER, NONE, BYTES, false, "deflate_compressed_input_bytes_total", "Bytes of these messages") \
+    X(STAT_DEFLATE_COMPRESSED_OUT, 1, COUNTER, NONE, BYTES, false, "deflate_compressed_output_bytes_total", "Bytes that these messages became") \
+    X(STAT_DEFLATE_INFLATED, 1, COUNTER, NONE, COUNT, false, "deflate_inflated_total", "Messages that came compressed") \
+    X(STAT_DEFLATE_INFLATED_IN, 1, COUNTER, NONE, BYTES, false, "deflate_inflated_input_bytes_total", "Bytes of these messages as they came") \
+    X(STAT_DEFLATE_INFLATED_OUT, 1, COUNTER, NONE, BYTES, false, "deflate_inflated_output_bytes_total", "Bytes that these messages became") \
     X(STAT_HTTP_REQUESTS, 1, COUNTER, NONE, COUNT, true, "http_requests_total", "HTTP requests") \
     X(STAT_MESSAGES_IN, STAT_PROTOCOL_SENDERS, COUNTER, PROTOCOL, COUNT, true, "messages_received_total", "Messages from clients; over HTTP: publishes and GraphQL requests") \
     X(STAT_MESSAGES_DELIVERED, STAT_PROTOCOL_CLIENTS, COUNTER, PROTOCOL, COUNT, true, "messages_delivered_total", "Events queued to subscribers, live and lagging") \

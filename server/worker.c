@@ -255,7 +255,7 @@ static void close_worker(struct worker *worker)
 
 static void add_writes(struct worker *worker, const struct tcp_counts *now)
 {
-    const struct tcp_counts *old = &worker->reported;
+    const struct tcp_counts *old = &worker->reported.tcp;
 
     if (now->write_count == old->write_count)
         return;
@@ -264,42 +264,82 @@ static void add_writes(struct worker *worker, const struct tcp_counts *now)
                  (int64_t)(now->writes[i] - old->writes[i]));
 }
 
+static void add_http2(struct http2_counts *sum, const struct http2_counts *counts)
+{
+    sum->connections += counts->connections;
+    sum->connections_opened += counts->connections_opened;
+    sum->streams += counts->streams;
+    sum->streams_opened += counts->streams_opened;
+    sum->streams_refused += counts->streams_refused;
+    sum->streams_reset += counts->streams_reset;
+    sum->floods += counts->floods;
+}
+
 /* With what HTTP/2 keeps in streams of its own. */
-static struct tcp_counts count_all(const struct worker *worker)
+static struct worker_counts count_all(const struct worker *worker)
 {
     const struct http_server *servers[] = {&worker->http, &worker->http_full,
                                            &worker->control.http};
-    struct tcp_counts counts = *tcp_counts(worker->tcp);
+    struct worker_counts counts = {.tcp = *tcp_counts(worker->tcp), .deflate = *deflate_counts()};
 
     for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
-        counts.queued_bytes += servers[i]->queued_bytes;
-        counts.stalled += servers[i]->stalled_count;
+        counts.tcp.queued_bytes += servers[i]->queued_bytes;
+        counts.tcp.stalled += servers[i]->stalled_count;
+        add_http2(&counts.http2, &servers[i]->http2);
     }
     return counts;
 }
 
+/* Where each of them stands in struct worker_counts. */
+static const struct {
+    enum stat_id stat;
+    size_t offset;
+} counted[] = {
+#define COUNTED(stat, member)                                                                      \
+    {                                                                                              \
+        stat, offsetof(struct worker_counts, member)                                               \
+    }
+    COUNTED(STAT_QUEUED_BYTES, tcp.queued_bytes),
+    COUNTED(STAT_BYTES_IN, tcp.bytes_in),
+    COUNTED(STAT_BYTES_OUT, tcp.bytes_out),
+    COUNTED(STAT_REFUSED, tcp.refused),
+    COUNTED(STAT_STALLED, tcp.stalled),
+    COUNTED(STAT_HTTP2_CONNECTIONS, http2.connections),
+    COUNTED(STAT_HTTP2_CONNECTIONS_OPENED, http2.connections_opened),
+    COUNTED(STAT_HTTP2_STREAMS, http2.streams),
+    COUNTED(STAT_HTTP2_STREAMS_OPENED, http2.streams_opened),
+    COUNTED(STAT_HTTP2_STREAMS_REFUSED, http2.streams_refused),
+    COUNTED(STAT_HTTP2_STREAMS_RESET, http2.streams_reset),
+    COUNTED(STAT_HTTP2_FLOODS, http2.floods),
+    COUNTED(STAT_DEFLATE_CLIENTS, deflate.clients),
+    COUNTED(STAT_DEFLATE_CLIENTS_OPENED, deflate.clients_opened),
+    COUNTED(STAT_DEFLATE_COMPRESSED, deflate.compressed.messages),
+    COUNTED(STAT_DEFLATE_COMPRESSED_IN, deflate.compressed.bytes_in),
+    COUNTED(STAT_DEFLATE_COMPRESSED_OUT, deflate.compressed.bytes_out),
+    COUNTED(STAT_DEFLATE_INFLATED, deflate.inflated.messages),
+    COUNTED(STAT_DEFLATE_INFLATED_IN, deflate.inflated.bytes_in),
+    COUNTED(STAT_DEFLATE_INFLATED_OUT, deflate.inflated.bytes_out),
+#undef COUNTED
+};
+
+static uint64_t count_at(const struct worker_counts *counts, size_t offset)
+{
+    return *(const uint64_t *)(const void *)((const char *)counts + offset);
+}
+
 static void add_counts(struct worker *worker)
 {
-    const struct tcp_counts all = count_all(worker);
-    const struct tcp_counts *now = &all;
-    const struct tcp_counts *old = &worker->reported;
-    const struct {
-        enum stat_id stat;
-        int64_t delta;
-    } changes[] = {
-        {STAT_QUEUED_BYTES, (int64_t)(now->queued_bytes - old->queued_bytes)},
-        {STAT_BYTES_IN, (int64_t)(now->bytes_in - old->bytes_in)},
-        {STAT_BYTES_OUT, (int64_t)(now->bytes_out - old->bytes_out)},
-        {STAT_REFUSED, (int64_t)(now->refused - old->refused)},
-        {STAT_STALLED, (int64_t)(now->stalled - old->stalled)},
-    };
+    const struct worker_counts now = count_all(worker);
 
-    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        if (changes[i].delta != 0)
-            stat_add(worker->bus, worker->slot, changes[i].stat, changes[i].delta);
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++) {
+        int64_t delta = (int64_t)(count_at(&now, counted[i].offset) -
+                                  count_at(&worker->reported, counted[i].offset));
+
+        if (delta != 0)
+            stat_add(worker->bus, worker->slot, counted[i].stat, delta);
     }
-    add_writes(worker, now);
-    worker->reported = *now;
+    add_writes(worker, &now.tcp);
+    worker->reported = now;
 }
 
 /* What has come is appended, what was appended is delivered, what is queued is sent. */
@@ -339,7 +379,7 @@ static void observe_turn(struct worker *worker)
 /* What connections that are gone took goes back to the system. */
 static void trim_memory(struct worker *worker, bool is_busy)
 {
-    uint64_t held_bytes = count_all(worker).queued_bytes + worker->input_budget.used_bytes +
+    uint64_t held_bytes = count_all(worker).tcp.queued_bytes + worker->input_budget.used_bytes +
                           (uint64_t)tcp_counts(worker->tcp)->open_count * TRIM_CONNECTION_BYTES;
 
     if (trim_is_due(&worker->trim, held_bytes, is_busy, loop_now_ns(worker->loop)))

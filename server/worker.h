@@ -25,6 +25,7 @@
 #include "server/protocol/service.h"
 #include "server/share.h"
 #include "server/trim.h"
+#include "server/websocket/deflate.h"
 
 struct config;
 struct heritage;
@@ -49,6 +50,13 @@ struct worker_control {
     struct http_server http;
 };
 
+/* What the layers below have counted. */
+struct worker_counts {
+    struct tcp_counts tcp;
+    struct http2_counts http2;
+    struct deflate_counts deflate;
+};
+
 struct worker {
     const struct heritage *heritage;
     const struct config *config;
@@ -70,10 +78,10 @@ struct worker {
     struct worker_drain drain;
     struct trim trim;
     struct process_stats process;
-    struct tcp_counts reported; /* what the counters in the ring know of */
-    uint64_t first_turn;        /* its number in the slot's count */
-    uint64_t committed_seq;     /* as the turn saw it */
-    bool is_awaiting_committed; /* delivers what is committed only */
+    struct worker_counts reported; /* what the counters in the ring know of */
+    uint64_t first_turn;           /* its number in the slot's count */
+    uint64_t committed_seq;        /* as the turn saw it */
+    bool is_awaiting_committed;    /* delivers what is committed only */
 };
 
 /* Sets what the number of connections depends on and opens the listeners. 0 or -errno. */

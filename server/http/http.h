@@ -100,6 +100,17 @@ struct http_handlers {
                        char lines[HTTP_LINES_BYTES_MAX]);
 };
 
+/* What HTTP/2 has done, for whoever adds it to the worker's counters. */
+struct http2_counts {
+    uint64_t connections; /* now */
+    uint64_t connections_opened;
+    uint64_t streams; /* now */
+    uint64_t streams_opened;
+    uint64_t streams_refused; /* beyond HTTP2_STREAMS_MAX: never opened */
+    uint64_t streams_reset;   /* by their client */
+    uint64_t floods;          /* connections that ended with ENHANCE_YOUR_CALM */
+};
+
 struct http_server {
     const struct http_handlers *handlers;
     void *user;
@@ -115,7 +126,8 @@ struct http_server {
     uint32_t busy_count;    /* requests under way on connections opened before a drain began */
     uint64_t queued_bytes;  /* in the queues of HTTP/2's streams, as their last flushes left them */
     uint64_t stalled_count; /* of these, given up because their peer took too little, or nothing */
-    uint32_t timer_kind;    /* plus 1; 0: not registered yet. So are the others. */
+    struct http2_counts http2;
+    uint32_t timer_kind; /* plus 1; 0: not registered yet. So are the others. */
     uint32_t http2_timer_kind;
     uint32_t stream_timer_kind;
 };

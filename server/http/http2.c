@@ -91,6 +91,18 @@ static void finish(struct http2 *connection)
     stream_finish(connection->below);
 }
 
+static struct http2_counts *counts(const struct http2 *connection)
+{
+    return &connection->base.server->http2;
+}
+
+static void note_error(struct http2 *connection, uint32_t error_code)
+{
+    http_connection_tell(&connection->base, HTTP_MALFORMED);
+    if (error_code == NGHTTP2_ENHANCE_YOUR_CALM)
+        counts(connection)->floods++;
+}
+
 /*
  * A connection error (section 5.4.1). nghttp2 may be beyond speaking: the GOAWAY is written here. The
  * streams end with the connection.
@@ -118,7 +130,7 @@ static void fail(struct http2 *connection, uint32_t error_code)
         (uint8_t)error_code,
     };
 
-    http_connection_tell(&connection->base, HTTP_MALFORMED);
+    note_error(connection, error_code);
     stream_write(connection->below, frame, sizeof frame);
     finish(connection);
 }
@@ -170,6 +182,7 @@ static void remove_stream(struct http2_stream *stream)
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who has no next is the last in the list
     DL_DELETE(connection->streams, stream);
     connection->stream_count--;
+    counts(connection)->streams--;
     http2_stream_free(stream);
     if (connection->stream_count > 0 || connection->is_over)
         return;
@@ -277,7 +290,9 @@ static int note_reset(struct http2 *connection, int32_t id, uint32_t error_code)
     if (error_code == NGHTTP2_NO_ERROR || error_code == NGHTTP2_INTERNAL_ERROR ||
         error_code == NGHTTP2_CANCEL)
         return 0;
-    if (error_code != NGHTTP2_REFUSED_STREAM)
+    if (error_code == NGHTTP2_REFUSED_STREAM)
+        counts(connection)->streams_refused++;
+    else
         http_connection_tell(&connection->base, HTTP_MALFORMED);
     return http2_take_cheap(connection) ? 0
                                         : http2_fail_later(connection, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -287,7 +302,7 @@ static int note_reset(struct http2 *connection, int32_t id, uint32_t error_code)
 static int note_goaway(struct http2 *connection, const nghttp2_goaway *goaway)
 {
     if (goaway->error_code != NGHTTP2_NO_ERROR)
-        http_connection_tell(&connection->base, HTTP_MALFORMED);
+        note_error(connection, goaway->error_code);
     else if (goaway->last_stream_id == INT32_MAX)
         return nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE,
                                    (const uint8_t *)HTTP2_NOTICE);
@@ -441,6 +456,7 @@ static void on_close(void *user, enum stream_close_reason reason)
     while (connection->streams != NULL)
         remove_stream(connection->streams);
     timer_stop(&connection->timer);
+    counts(connection)->connections--;
     http_connection_remove(&connection->base);
     /* Without memory for DATA nghttp2 (1.52) frees it and keeps it: rather a leak than the same twice. */
     if (!connection->is_unsound)
@@ -595,6 +611,8 @@ int http2_take_over(struct http_connection *old, struct stream *stream)
     if (rc != 0)
         goto fail;
     http_connection_inherit(&connection->base, old, &connection_operations);
+    counts(connection)->connections++;
+    counts(connection)->connections_opened++;
     stream_set_user(stream, &stream_handlers, connection);
     stream->hold_bytes_max = 0; /* all that comes is consumed, unless it is paused */
     start_idle_timer(connection);

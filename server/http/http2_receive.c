@@ -198,6 +198,8 @@ static void add_stream(struct http2 *connection, struct http2_stream *stream)
 {
     DL_APPEND(connection->streams, stream);
     connection->stream_count++;
+    connection->base.server->http2.streams++;
+    connection->base.server->http2.streams_opened++;
     http2_grant_updates(connection);
     http_connection_set_waiting(&connection->base, false);
     timer_stop(&connection->timer);
@@ -332,6 +334,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     (void)session;
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         return on_pong(connection, &frame->ping);
+    if (frame->hd.type == NGHTTP2_RST_STREAM && stream != NULL)
+        connection->base.server->http2.streams_reset++;
     if (stream == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)

@@ -150,6 +150,38 @@ bool deflate_negotiate(const struct http_request *request, bool allows_takeover,
     return false;
 }
 
+/* --- counts ---------------------------------------------------------------------------------------- */
+
+static struct deflate_counts counts;
+
+const struct deflate_counts *deflate_counts(void)
+{
+    return &counts;
+}
+
+void deflate_note_client(bool has_agreed)
+{
+    counts.clients += has_agreed;
+    counts.clients_opened += has_agreed;
+}
+
+void deflate_note_end(bool had_agreed)
+{
+    counts.clients -= had_agreed;
+}
+
+static void note_work(struct deflate_work *work, uint64_t bytes_in, uint64_t bytes_out)
+{
+    work->messages++;
+    work->bytes_in += bytes_in;
+    work->bytes_out += bytes_out;
+}
+
+void deflate_note_inflated(uint64_t bytes_in, uint64_t bytes_out)
+{
+    note_work(&counts.inflated, bytes_in, bytes_out);
+}
+
 /* --- out ------------------------------------------------------------------------------------------ */
 
 static struct compressor {
@@ -212,6 +244,7 @@ const uint8_t *deflate_message(enum deflate_window window, const void *text, siz
     bytes = (size_t)(stream->next_out - output);
     CHECK(bytes >= TAIL_BYTES);
     *ret_bytes = bytes - TAIL_BYTES;
+    note_work(&counts.compressed, text_bytes, *ret_bytes);
     return output;
 }
 

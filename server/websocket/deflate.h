@@ -65,6 +65,25 @@ enum {
     DEFLATE_STORED_HEAD_BYTES = 5,
 };
 void deflate_stored_head(uint8_t head[DEFLATE_STORED_HEAD_BYTES], uint16_t bytes);
+
+/* What has been done, for whoever adds it to the worker's counters. */
+struct deflate_work {
+    uint64_t messages;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+};
+struct deflate_counts {
+    uint64_t clients; /* now: those that have agreed */
+    uint64_t clients_opened;
+    struct deflate_work compressed;
+    struct deflate_work inflated; /* whole messages only */
+};
+const struct deflate_counts *deflate_counts(void);
+/* websocket.c and message.c tell what they know. */
+void deflate_note_client(bool has_agreed);
+void deflate_note_end(bool had_agreed);
+void deflate_note_inflated(uint64_t bytes_in, uint64_t bytes_out);
+
 /* Frees compressors and free inflaters: tests, and a worker that ends. */
 void deflate_clear(void);
 

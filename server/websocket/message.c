@@ -183,6 +183,8 @@ static void inflate_end(struct message *message)
     if (!inflater_is_between(message->inflater) ||
         (message->is_text && !utf8_is_valid((const char *)message->bytes, message->size)))
         message->inflate_failure = WEBSOCKET_BAD_TEXT;
+    else
+        deflate_note_inflated(message->wire_bytes, message->size);
 }
 
 /* Unmasked and, in a text message that is not compressed, UTF-8 so far. */

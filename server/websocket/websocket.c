@@ -470,6 +470,7 @@ static void on_close(void *user, enum stream_close_reason reason)
     websocket->set->open_count--;
     websocket->handlers->on_close(websocket->user, (enum websocket_end)websocket->end, code);
     inflater_return(websocket->inflater);
+    deflate_note_end(websocket->is_deflate);
     if (websocket->keeps_context)
         websocket->set->contexts_bytes -= INFLATER_BYTES_MAX;
     free(websocket->late_pong);
@@ -615,6 +616,7 @@ struct websocket *websocket_accept(struct websocket_set *set, struct http_exchan
     websocket->handlers = handlers;
     websocket->user = user;
     websocket->is_deflate = terms.is_agreed;
+    deflate_note_client(terms.is_agreed);
     websocket->keeps_context = terms.keeps_context;
     websocket->window = terms.window & 0x3;
     if (terms.keeps_context)

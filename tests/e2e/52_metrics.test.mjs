@@ -4,7 +4,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DeflateClient } from './lib/deflate.mjs';
+import { OPCODE } from './lib/frames.mjs';
 import { CREATE_MESSAGE, MESSAGE_ADDED, dataOf, graphqlEvents, graphqlSocket } from './lib/graphql.mjs';
+import { TYPE, RawHttp2, ask2, connect2, events2, frame2, room2 } from './lib/http2.mjs';
 import { startRaw } from './lib/line.mjs';
 import { metric, parseMetrics, readMetrics, sumOf } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
@@ -342,6 +345,81 @@ test('what is refused is counted', async ({ start }) => {
   assert.equal(sumOf(after, 'sluice_clients_closed_total', { reason: 'protocol_error' }), 1);
   assert.ok(moved(before, after, 'sluice_connections_refused_total') > 0);
   assert.ok(moved(before, after, 'sluice_connections_accepted_total') >= 4);
+});
+
+test('HTTP/2: connections, streams and how they end are counted', async ({ start }) => {
+  const server = await start({ workers: 1 });
+  const counted = async () => {
+    const now = await readMetrics(server);
+    return Object.fromEntries(
+      ['connections', 'connections_opened_total', 'streams', 'streams_opened_total',
+        'streams_refused_total', 'streams_reset_total', 'floods_total'].map((name) => [
+        name.replace('_total', ''), sumOf(now, `sluice_http2_${name}`),
+      ]),
+    );
+  };
+  const begin = { connections: 0, connections_opened: 0, streams: 0, streams_opened: 0, streams_refused: 0, streams_reset: 0, floods: 0 };
+  assert.deepEqual(await counted(), begin);
+
+  const session = await connect2(server);
+  const room = await room2(server, session);
+  const events = events2(session, '/topics/news');
+  await events.next(/id: /);
+  assert.equal((await ask2(session, 'GET', '/health/live')).status, 200);
+  const open = { ...begin, connections: 1, connections_opened: 1, streams: 2, streams_opened: 3 };
+  assert.deepEqual(await counted(), open);
+  assert.equal(await metric(server, 'sluice_worker_http2_streams', { worker: '0' }), 2);
+  events.stream.close(8); // CANCEL
+  await room.close();
+  const shut = { ...open, streams: 0, streams_reset: 1 };
+  await until(async () => (await metric(server, 'sluice_http2_streams')) === 0);
+  assert.deepEqual(await counted(), shut);
+
+  const flooding = new RawHttp2(server);
+  for (let i = 0; i < 3000; i++) {
+    flooding.write(frame2(TYPE.PING, 0, 0, Buffer.alloc(8)));
+  }
+  await flooding.ended;
+  await until(async () => (await metric(server, 'sluice_http2_connections')) === 1);
+  assert.deepEqual(await counted(), { ...shut, connections_opened: 2, floods: 1 });
+  session.close();
+  await until(async () => (await metric(server, 'sluice_http2_connections')) === 0);
+});
+
+test('permessage-deflate: who agreed to it, and what it makes of messages', async ({ start }) => {
+  const server = await start({ workers: 1 });
+  const plain = await server.broker();
+  const clients = [];
+  for (let i = 0; i < 3; i++) {
+    const client = await DeflateClient.open(server, { path: '/broker' });
+    client.send(OPCODE.TEXT, JSON.stringify({ action: 'subscribe', topic: 'news' }));
+    assert.match((await client.next()).data.toString(), /"subscribed"/);
+    clients.push(client);
+  }
+  const before = await readMetrics(server);
+  assert.equal(sumOf(before, 'sluice_deflate_clients'), 3);
+  assert.equal(sumOf(before, 'sluice_deflate_clients_opened_total'), 3);
+  assert.equal(sumOf(before, 'sluice_deflate_inflated_total'), 3);
+  assert.equal(sumOf(before, 'sluice_deflate_compressed_total'), 0);
+
+  await plain.publish('news', 'x'.repeat(10)); // too short
+  await plain.publish('news', 'x'.repeat(10_000)); // compressed once, for three
+  for (const client of clients) {
+    assert.equal((await client.next()).isCompressed, false);
+    assert.equal((await client.next()).isCompressed, true);
+  }
+  clients[0].send(OPCODE.TEXT, JSON.stringify({ action: 'publish', topic: 'other', message: 'y'.repeat(5000) }));
+  assert.match((await clients[0].next()).data.toString(), /"published"/);
+  const after = await readMetrics(server);
+  const grown = (name) => moved(before, after, `sluice_deflate_${name}_total`);
+  assert.equal(grown('compressed'), 1);
+  assert.ok(grown('compressed_input_bytes') > 10_000 && grown('compressed_input_bytes') < 10_300);
+  assert.ok(grown('compressed_output_bytes') > 20 && grown('compressed_output_bytes') < 500);
+  assert.equal(grown('inflated'), 1);
+  assert.ok(grown('inflated_input_bytes') > 20 && grown('inflated_input_bytes') < 500);
+  assert.ok(grown('inflated_output_bytes') > 5000 && grown('inflated_output_bytes') < 5100);
+  clients.forEach(({ frames }) => frames.terminate());
+  await until(async () => (await metric(server, 'sluice_deflate_clients')) === 0);
 });
 
 test('gaps, and what retention trims, are counted', async ({ start }) => {

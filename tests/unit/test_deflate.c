@@ -249,6 +249,25 @@ static void what_is_not_worth_it_is_left_alone(void **state)
     deflate_clear();
 }
 
+static void what_has_been_compressed_is_counted_and_what_has_not_is_not(void **state)
+{
+    const struct deflate_work before = deflate_counts()->compressed;
+    const struct deflate_work *now = &deflate_counts()->compressed;
+    size_t bytes;
+
+    (void)state;
+    make_text(1, 1000); /* random: nothing is saved */
+    assert_null(deflate_message(DEFLATE_WIDE, text, 1000, 1, &bytes));
+    assert_null(deflate_message(DEFLATE_NONE, text, 1000, 1, &bytes));
+    assert_memory_equal(now, &before, sizeof before);
+    make_text(0, 1000);
+    assert_non_null(deflate_message(DEFLATE_WIDE, text, 1000, 1, &bytes));
+    assert_int_equal(now->messages - before.messages, 1);
+    assert_int_equal(now->bytes_in - before.bytes_in, 1000);
+    assert_int_equal(now->bytes_out - before.bytes_out, bytes);
+    deflate_clear();
+}
+
 static void bytes_that_differ_may_stand_in_front_of_those_that_are_shared(void **state)
 {
     static uint8_t joined[DEFLATE_STORED_HEAD_BYTES + 65535 + 2000];
@@ -345,6 +364,7 @@ int main(void)
         cmocka_unit_test(an_offer_is_taken_as_it_is_or_declined),
         cmocka_unit_test(a_message_comes_out_again_through_the_smallest_window_agreed_on),
         cmocka_unit_test(what_is_not_worth_it_is_left_alone),
+        cmocka_unit_test(what_has_been_compressed_is_counted_and_what_has_not_is_not),
         cmocka_unit_test(bytes_that_differ_may_stand_in_front_of_those_that_are_shared),
         cmocka_unit_test(without_memory_messages_go_as_they_are),
         cmocka_unit_test(inflaters_are_kept_up_to_a_bound_and_forget),

@@ -72,6 +72,8 @@ static void too_much_of_it_ends_the_connection(void **state)
     send_often(f, flood->script, 1200);
     assert_connection_error(f, NGHTTP2_ENHANCE_YOUR_CALM);
     assert_int_equal(f->server.queued_bytes, 0);
+    assert_int_equal(f->server.http2.floods, 1);
+    assert_int_equal(f->server.http2.streams, 0);
 }
 
 /* Not one flush between them. */
@@ -191,6 +193,8 @@ static void streams_beyond_the_limit_are_refused(void **state)
     assert_answered(f, 1003, 200, NULL);
     http2_send(f, "HEADERS+EH+ES 1005 " LATER "; HEADERS+EH+ES 1007 $get;");
     assert_reset(f, 1007, NGHTTP2_REFUSED_STREAM);
+    assert_int_equal(f->server.http2.streams_refused, 2);
+    assert_int_equal(f->server.http2.streams_opened, HTTP2_STREAMS_MAX + 2);
 }
 
 /* It knows what it may do. */
@@ -200,6 +204,7 @@ static void streams_beyond_the_limit_end_the_connection_of_who_has_agreed_to_it(
 
     send_often(f, "HEADERS+EH+ES %d " LATER ";", HTTP2_STREAMS_MAX + 1);
     assert_connection_error(f, NGHTTP2_PROTOCOL_ERROR);
+    assert_int_equal(f->server.http2.floods, 0);
 }
 
 /* --- time --------------------------------------------------------------------------------------- */

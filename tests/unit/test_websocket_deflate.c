@@ -173,6 +173,7 @@ static void a_compressed_message_is_the_same_however_it_is_cut(void **state)
 
 static void messages_may_be_compressed_or_not_from_one_to_the_next(void **state)
 {
+    const struct deflate_work before = deflate_counts()->inflated;
     struct websocket_fixture *f = *state;
 
     for (int takeover = 0; takeover <= 1; takeover++) {
@@ -187,6 +188,9 @@ static void messages_may_be_compressed_or_not_from_one_to_the_next(void **state)
             assert_received(f, "T:the same as before, the same as before\nB:as it is\n");
         }
     }
+    assert_int_equal(deflate_counts()->inflated.messages - before.messages, 6);
+    assert_int_equal(deflate_counts()->inflated.bytes_out - before.bytes_out, 6 * 38);
+    assert_in_range(deflate_counts()->inflated.bytes_in - before.bytes_in, 6 * 2, 6 * 38);
 }
 
 static void a_context_is_kept_only_when_that_was_agreed_on(void **state)
