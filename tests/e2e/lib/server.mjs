@@ -1,6 +1,7 @@
 // A real server with processes, port and directories of its own, and its clients.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -31,15 +32,39 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
 
 const TROUBLE = /AddressSanitizer|LeakSanitizer|runtime error:|check failed|stack smashing/;
 
-export async function freePort() {
-  const probe = net.createServer();
-  await new Promise((resolve, reject) => {
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', resolve);
+// The system gives ports from 32768 on to whoever names none: to every end of a client, too. Below that nobody is
+// given the port of a server that is about to start, or is started again; nor is a client that tries again and again
+// while there is no server connected to itself.
+const PORTS = { first: 11_000, end: 32_000 }; // no browser refuses one of these
+
+function listenOn(port, host) {
+  const listener = net.createServer();
+  return new Promise((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(port, host, () => resolve(listener));
   });
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+}
+
+/**
+ * A port of 127.0.0.1 that nobody has. For as long as this process lives no other that runs tests beside it is given
+ * the same: whoever takes a port listens to it on an address at which nobody calls.
+ */
+export async function freePort() {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const port = randomInt(PORTS.first, PORTS.end);
+    try {
+      const reservation = await listenOn(port, '127.255.255.254');
+      reservation.unref();
+      const probe = await listenOn(port, '127.0.0.1');
+      await new Promise((resolve) => probe.close(resolve));
+      return port;
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') {
+        throw error;
+      }
+    }
+  }
+  throw new Error('no port is free');
 }
 
 /** Runs the binary to its end: {code, signal, stdout, stderr}. */
