@@ -209,6 +209,31 @@ static void add_store(struct text *body, const struct bus *bus)
                 stat_sum(bus, STAT_LOG_OPERATIONS));
 }
 
+/* --- transports ------------------------------------------------------------------------------- */
+
+static void add_transports(struct text *body, const struct bus *bus)
+{
+    static const struct {
+        const char *key;
+        enum stat_id stat;
+    } numbers[] = {
+        {"http2_connections", STAT_HTTP2_CONNECTIONS},
+        {"http2_streams", STAT_HTTP2_STREAMS},
+        {"http2_floods", STAT_HTTP2_FLOODS},
+        {"tls_handshakes", STAT_TLS_HANDSHAKES},
+        {"tls_failed", STAT_TLS_FAILED},
+        {"deflate_clients", STAT_DEFLATE_CLIENTS},
+        {"deflate_input_bytes", STAT_DEFLATE_COMPRESSED_IN},
+        {"deflate_output_bytes", STAT_DEFLATE_COMPRESSED_OUT},
+    };
+
+    text_add_string(body, ",\"transports\":{");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        text_printf(body, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", numbers[i].key,
+                    stat_sum(bus, numbers[i].stat));
+    text_add_string(body, "}");
+}
+
 /* --- topics ----------------------------------------------------------------------------------- */
 
 static void add_topics(struct text *body, const struct service *service,
@@ -246,6 +271,7 @@ static void answer(struct top_request *request)
     add_publishing(&body, service->bus);
     add_commits(&body, service->bus);
     add_store(&body, service->bus);
+    add_transports(&body, service->bus);
     add_topics(&body, service, &request->topics);
     text_add_string(&body, "}");
     answer_json(service, request->exchange, 200, &body, "Cache-Control: no-store\r\n");

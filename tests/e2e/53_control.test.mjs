@@ -7,6 +7,7 @@ import path from 'node:path';
 import { Client } from './lib/client.mjs';
 import { TRANSPORT_WS, ask } from './lib/graphql.mjs';
 import { EventStream, RawConnection } from './lib/http.mjs';
+import { connect2, room2 } from './lib/http2.mjs';
 import { startRaw } from './lib/line.mjs';
 import { fieldOf, isAlive, kill } from './lib/processes.mjs';
 import { Server, makeDirectory } from './lib/server.mjs';
@@ -515,6 +516,24 @@ test('top tells what all processes do, and its numbers move', async ({ start }) 
   assert.deepEqual([busiest.topic, busiest.operations, busiest.subscribers], ['news', 20, 1]);
   assert.deepEqual([next.topic, next.operations, next.bytes], ['other', 1, 102]);
   assert.ok(after.topics.seconds > 0 && after.topics.operations >= 21);
+});
+
+test('top tells of HTTP/2 and of compression', async ({ start }) => {
+  const server = await start({ workers: 2 });
+  const none = {
+    ...{ http2_connections: 0, http2_streams: 0, http2_floods: 0, tls_handshakes: 0, tls_failed: 0 },
+    ...{ deflate_clients: 0, deflate_input_bytes: 0, deflate_output_bytes: 0 },
+  };
+  assert.deepEqual((await get(server, 0, '/control/top')).transports, none);
+  const session = await connect2(server);
+  const room = await room2(server, session, 'ann');
+  const compressing = await server.socket('/ws/ben', { options: { perMessageDeflate: true } });
+  await room.say('x'.repeat(1000));
+  await compressing.next({ from: 'ann' });
+  const { transports } = await get(server, 0, '/control/top');
+  const { deflate_input_bytes: before, deflate_output_bytes: behind, ...others } = transports;
+  assert.deepEqual({ ...none, ...others }, { ...none, http2_connections: 1, http2_streams: 1, deflate_clients: 1 });
+  assert.ok(before > 1000 && behind > 20 && behind < before / 4, `${before} to ${behind}`);
 });
 
 // --- hostile

@@ -28,6 +28,9 @@
     "\"commits\":{\"count\":%d,\"operations\":%d,\"seconds\":%s,\"bounds_seconds\":[0.001,0.01],"  \
     "\"buckets\":[%d,%d,%d]},\"store\":{\"used_bytes\":1024,\"map_bytes\":2048,"                   \
     "\"disk_free_bytes\":5,\"log_bytes\":6,\"log_operations\":7},"                                 \
+    "\"transports\":{\"http2_connections\":3,\"http2_streams\":12,\"http2_floods\":%d,"            \
+    "\"tls_handshakes\":%d,\"tls_failed\":%d,\"deflate_clients\":2,\"deflate_input_bytes\":%d,"    \
+    "\"deflate_output_bytes\":%d},"                                                                \
     "\"topics\":{\"seconds\":2.0,\"operations\":10,\"busiest\":[{\"topic\":\"a\\u001bb\","         \
     "\"operations\":6,\"bytes\":60,\"subscribers\":3}]}}"
 
@@ -59,9 +62,9 @@ static int setup(void **state)
     if (f == NULL)
         return -1;
     read_sample(&f->older, ANSWER, 10, 500, 101, 100, 1000, 5000, "1.0", 0, 7, 1000, 10, 500, "0.5",
-                5, 5, 0);
+                5, 5, 0, 1, 10, 2, 1000, 900);
     read_sample(&f->newer, ANSWER, 12, 502, 1201, 150, 1200, 5400, "2.0", 1, 7, 1100, 14, 600,
-                "0.52", 8, 5, 1);
+                "0.52", 8, 5, 1, 2, 14, 5, 5000, 1900);
     top_rates_between(&f->older, &f->newer, &f->rates);
     *state = f;
     return 0;
@@ -98,6 +101,10 @@ static void rates_are_what_happened_in_between_by_the_servers_clock(void **state
     assert_near(f->rates.commits, 2);
     assert_near(f->rates.operations_per_commit, 25);
     assert_near(f->rates.commit_mean_seconds, 0.005);
+    assert_near(f->rates.http2_floods, 0.5);
+    assert_near(f->rates.tls_handshakes, 2);
+    assert_near(f->rates.tls_failed, 1.5);
+    assert_near(f->rates.deflate_share, 0.25);
     assert_int_equal(f->newer.all.clients, 2);
     assert_int_equal(f->newer.all.lagging, 1);
 }
@@ -167,6 +174,8 @@ static void the_table_shows_it_all_and_nothing_that_a_terminal_obeys(void **stat
         "commits 2.0/s of 25.0 operations, 5.0 ms each, more than 1 % of them beyond measure\n",
         "ring 25 % of 4.0 MiB not on disk (1,101 operations), waits for room 0/s\n",
         "store 1.0 KiB, 50 % of its largest size, log 6 B, numbers 1 to 1,201, disk has 5 B left\n",
+        "http/2 connections 3, streams 12, floods 0.5/s, tls handshakes 2.0/s, failed 1.5/s, "
+        "deflate clients 2, to 25 % of what it was\n",
         "worker 0   11  50 %  1.0 MiB        2       3    1  4.0 KiB  25.0    100       0 ",
         "     3.0     30.0            3  a\\u001bb\n",
         "(of the newest 10 operations, 2.0 s)\n",
@@ -201,6 +210,8 @@ static void for_machines_it_is_one_object(void **state)
     struct json_object *object = field_parse(text, bytes);
     assert_non_null(object);
     assert_near(field_double(field_object(object, "rates"), "published"), 50);
+    assert_near(field_double(field_object(object, "rates"), "tls_failed"), 1.5);
+    assert_near(field_double(field_object(object, "rates"), "deflate_share"), 0.25);
     assert_int_equal(field_number(field_object(object, "server"), "last_seq"), 1201);
     json_object_put(object);
     free(text);

@@ -52,6 +52,17 @@ static void read_processes(struct top_sample *sample)
     }
 }
 
+static void read_transports(struct top_sample *sample)
+{
+    struct json_object *transports = field_object(sample->object, "transports");
+
+    sample->http2_floods = field_number(transports, "http2_floods");
+    sample->tls_handshakes = field_number(transports, "tls_handshakes");
+    sample->tls_failed = field_number(transports, "tls_failed");
+    sample->deflate_input_bytes = field_number(transports, "deflate_input_bytes");
+    sample->deflate_output_bytes = field_number(transports, "deflate_output_bytes");
+}
+
 static void read_commits(struct top_sample *sample)
 {
     struct json_object *commits = field_object(sample->object, "commits");
@@ -80,6 +91,7 @@ bool top_sample_read(struct top_sample *ret_sample, struct json_object *object)
     ret_sample->publish_refused = field_number(object, "publish_refused");
     ret_sample->ring_waits = field_number(field_object(object, "ring"), "waits");
     read_processes(ret_sample);
+    read_transports(ret_sample);
     read_commits(ret_sample);
     if (ret_sample->time_seconds > 0 && ret_sample->process_count > 0)
         return true;
@@ -154,6 +166,19 @@ static void commit_rates(const struct top_sample *older, const struct top_sample
     rates->commit_p99_seconds = commit_p99(older, newer, count);
 }
 
+static void transport_rates(const struct top_sample *older, const struct top_sample *newer,
+                            struct top_rates *rates)
+{
+    double in_bytes = difference(older->deflate_input_bytes, newer->deflate_input_bytes);
+    double out_bytes = difference(older->deflate_output_bytes, newer->deflate_output_bytes);
+
+    rates->http2_floods = difference(older->http2_floods, newer->http2_floods) / rates->seconds;
+    rates->tls_handshakes =
+        difference(older->tls_handshakes, newer->tls_handshakes) / rates->seconds;
+    rates->tls_failed = difference(older->tls_failed, newer->tls_failed) / rates->seconds;
+    rates->deflate_share = in_bytes > 0 ? out_bytes / in_bytes : 0;
+}
+
 void top_rates_between(const struct top_sample *older, const struct top_sample *newer,
                        struct top_rates *ret_rates)
 {
@@ -174,5 +199,6 @@ void top_rates_between(const struct top_sample *older, const struct top_sample *
     ret_rates->publish_refused =
         difference(older->publish_refused, newer->publish_refused) / seconds;
     ret_rates->ring_waits = difference(older->ring_waits, newer->ring_waits) / seconds;
+    transport_rates(older, newer, ret_rates);
     commit_rates(older, newer, ret_rates);
 }

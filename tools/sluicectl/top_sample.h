@@ -48,6 +48,11 @@ struct top_sample {
     uint64_t published;
     uint64_t publish_refused;
     uint64_t ring_waits;
+    uint64_t http2_floods;
+    uint64_t tls_handshakes;
+    uint64_t tls_failed;
+    uint64_t deflate_input_bytes; /* of what was compressed */
+    uint64_t deflate_output_bytes;
     uint64_t commit_count;
     uint64_t commit_operations;
     double commit_seconds;
@@ -71,6 +76,10 @@ struct top_rates {
     double published;
     double publish_refused;
     double ring_waits;
+    double http2_floods;
+    double tls_handshakes;
+    double tls_failed;
+    double deflate_share; /* of a byte that was compressed, what it became; 0 when none was */
     double commits;
     double operations_per_commit; /* 0 when there was no commit; the next two, too */
     double commit_mean_seconds;

@@ -105,6 +105,27 @@ static void write_store(FILE *output, const struct top_sample *sample)
                   format_bytes(text, field_number(store, "disk_free_bytes")));
 }
 
+static void write_transports(FILE *output, const struct top_sample *sample,
+                             const struct top_rates *rates)
+{
+    struct json_object *transports = field_object(sample->object, "transports");
+    char text[FORMAT_BYTES];
+
+    (void)fprintf(output, "http/2 connections %s",
+                  format_count(text, field_number(transports, "http2_connections")));
+    (void)fprintf(output, ", streams %s",
+                  format_count(text, field_number(transports, "http2_streams")));
+    (void)fprintf(output, ", floods %s/s", format_rate(text, rates->http2_floods));
+    (void)fprintf(output, ", tls handshakes %s/s", format_rate(text, rates->tls_handshakes));
+    (void)fprintf(output, ", failed %s/s", format_rate(text, rates->tls_failed));
+    (void)fprintf(output, ", deflate clients %s",
+                  format_count(text, field_number(transports, "deflate_clients")));
+    if (rates->deflate_share > 0)
+        (void)fprintf(output, ", to %s of what it was",
+                      format_share(text, rates->deflate_share, 1));
+    (void)fputc('\n', output);
+}
+
 /* --- the tables ------------------------------------------------------------------------------- */
 
 static int write_processes(FILE *output, const struct top_sample *sample,
@@ -212,6 +233,7 @@ int top_view_write(FILE *output, const struct top_sample *sample, const struct t
     write_commits(output, rates);
     write_ring(output, sample, rates);
     write_store(output, sample);
+    write_transports(output, sample, rates);
     (void)fputc('\n', output);
     rc = write_processes(output, sample, rates);
     if (rc == 0)
@@ -229,11 +251,14 @@ void top_view_json(FILE *output, const struct top_sample *sample, const struct t
     (void)fprintf(output,
                   "{\"seconds\":%.6f,\"rates\":{\"published\":%.3f,\"publish_refused\":%.3f,"
                   "\"messages_in\":%.3f,\"delivered\":%.3f,\"bytes_in\":%.3f,\"bytes_out\":%.3f,"
-                  "\"ring_waits\":%.3f,\"commits\":%.3f,\"operations_per_commit\":%.3f,"
+                  "\"ring_waits\":%.3f,\"http2_floods\":%.3f,\"tls_handshakes\":%.3f,"
+                  "\"tls_failed\":%.3f,\"deflate_share\":%.3f,"
+                  "\"commits\":%.3f,\"operations_per_commit\":%.3f,"
                   "\"commit_mean_seconds\":%.6f,\"commit_p99_seconds\":",
                   rates->seconds, rates->published, rates->publish_refused, rates->all.messages_in,
                   rates->all.delivered, rates->all.bytes_in, rates->all.bytes_out,
-                  rates->ring_waits, rates->commits, rates->operations_per_commit,
+                  rates->ring_waits, rates->http2_floods, rates->tls_handshakes, rates->tls_failed,
+                  rates->deflate_share, rates->commits, rates->operations_per_commit,
                   rates->commit_mean_seconds);
     if (has_p99)
         (void)fprintf(output, "%.6f", rates->commit_p99_seconds);
