@@ -67,14 +67,17 @@ static void give_up(struct http2_stream *stream)
 static void look_at_finishing(struct http2_stream *stream, uint32_t taken_bytes)
 {
     stream->looks++;
-    if (stream->is_shut) { /* the peer's end has not come */
-        http2_reset(stream, NGHTTP2_NO_ERROR);
-        http2_stream_close(stream, STREAM_CLOSED_BY_US);
-    } else if (taken_bytes >= STREAM_FINISH_BYTES_MIN && stream->looks < STREAM_FINISH_LOOKS_MAX) {
+    if (taken_bytes >= STREAM_FINISH_BYTES_MIN && stream->looks < STREAM_FINISH_LOOKS_MAX)
         watch_taking(stream);
-    } else {
+    else
         give_up(stream);
-    }
+}
+
+/* The peer's end has not come. */
+static void end_lingering(struct http2_stream *stream)
+{
+    http2_reset(stream, NGHTTP2_NO_ERROR); /* RFC 9113 section 8.1 */
+    http2_stream_close(stream, STREAM_CLOSED_BY_US);
 }
 
 /* An answer: as HTTP/1.1 waits for one to be read. */
@@ -96,6 +99,10 @@ void http2_stream_look(struct http2_stream *stream)
     struct stream *base = &stream->stream;
     uint32_t taken_bytes = (uint32_t)base->out.sent_bytes - stream->mark;
 
+    if (stream->is_shut) {
+        end_lingering(stream);
+        return;
+    }
     if (is_answer(stream)) {
         look_at_answer(stream, taken_bytes);
         return;
@@ -198,8 +205,9 @@ void http2_stream_receive(struct http2_stream *stream, const uint8_t *bytes, siz
     size_t consumed = 0;
 
     base->bytes_in += size;
-    if (stream_is_ended(base)) {
-        consume(stream, size); /* nobody wants it any more */
+    if (stream_is_ended(base)) { /* nobody wants it any more */
+        if (!is_answer(stream))
+            consume(stream, size); /* else what is left of a body need not even be sent */
         return;
     }
     if (!has_to_wait)
@@ -239,10 +247,11 @@ void http2_stream_shut(struct http2_stream *stream)
     stream->is_shut = true;
     if (stream->stream.is_closed || stream->has_ended)
         return; /* nghttp2 closes it */
-    if (stream->stream.handlers == NULL)
-        http2_reset(stream, NGHTTP2_NO_ERROR); /* answered before it was whole: section 8.1 */
-    else
-        http2_start_timer(stream->connection, &stream->timer, STREAM_LINGER_NS);
+    /*
+     * An answer that came before the body was whole, too: clients (curl 7.88) forget what they have read
+     * of one if it comes with a reset.
+     */
+    http2_start_timer(stream->connection, &stream->timer, STREAM_LINGER_NS);
 }
 
 static void finish(struct stream *base)

@@ -127,6 +127,26 @@ test('curl, with prior knowledge, by ALPN, and by HTTP/1.1 that offers h2c', asy
   assert.equal(await curl('--http2-prior-knowledge', '-d', 'x'.repeat(100_000), plain), '2 405');
 });
 
+test('curl is told what is wrong with a body before it has sent all of it', async ({ start, cleanup }) => {
+  const server = await startTls(start, cleanup, { args: ['--max-message', '1000'] });
+  const ca = server.secure.authority.file;
+  for (const [option, url] of [
+    ['--http2-prior-knowledge', `http://127.0.0.1:${server.port}/topics/news`],
+    ['--http2', `https://localhost:${server.secure.port}/topics/news`],
+  ]) {
+    const post = within(
+      new Promise((resolve) => {
+        const curl = execFile('curl', ['-sS', '--cacert', ca, option, '-H', 'expect:', '--data-binary', '@-', url],
+          (error, stdout, stderr) => resolve(stdout || stderr));
+        curl.stdin.on('error', () => {}); // it stops reading when it is told
+        curl.stdin.end(Buffer.alloc(1_000_000, 'x'));
+      }),
+      'the end of curl',
+    );
+    assert.equal(JSON.parse(await post).error.code, 'too_large');
+  }
+});
+
 test('h2load: many streams on many connections, and none fails', async ({ start, cleanup }) => {
   const server = await startTls(start, cleanup);
   for (const url of [`http://127.0.0.1:${server.port}`, `https://localhost:${server.secure.port}`]) {

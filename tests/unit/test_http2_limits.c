@@ -223,6 +223,7 @@ static void a_slow_body_is_408_and_its_connection_goes_on(void **state)
     assert_int_equal(http2_sent_count(f, NGHTTP2_HEADERS, 1), 0);
     http2_pass(f, 2 * SECOND);
     assert_answered(f, 1, 408, NULL);
+    http2_pass(f, 3 * SECOND);
     assert_reset(f, 1, NGHTTP2_NO_ERROR);
 }
 
