@@ -97,7 +97,6 @@ struct http2_stream {
     uint32_t counted_bytes; /* what the server knows of its queue */
     uint8_t state;          /* enum http2_state */
     uint8_t reason;         /* enum stream_close_reason, once closed */
-    uint8_t looks;          /* as tcp's */
     bool is_ready : 1;      /* stands in that list */
     bool is_deferred : 1;   /* nghttp2 waits to be told that there is output */
     bool is_shut : 1;       /* our end has been sent */

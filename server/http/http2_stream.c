@@ -1,6 +1,5 @@
 /*
- * One HTTP/2 stream as a struct stream. Looks and patience are those of server/net/tcp.c: what is
- * said in stream.h holds for streams of either kind.
+ * One HTTP/2 stream as a struct stream.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,11 +30,11 @@ static bool is_answer(const struct http2_stream *stream)
 static void watch_taking(struct http2_stream *stream)
 {
     const struct http_limits *limits = stream->connection->base.server->limits;
-    int64_t delay_ns = stream->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS;
 
     stream->mark = (uint32_t)stream->stream.out.sent_bytes;
     http2_start_timer(stream->connection, &stream->timer,
-                      is_answer(stream) ? limits->write_timeout_ns : delay_ns);
+                      is_answer(stream) ? limits->write_timeout_ns
+                                        : stream_look_ns(&stream->stream));
 }
 
 void http2_stream_judge(struct http2_stream *stream)
@@ -46,15 +45,7 @@ void http2_stream_judge(struct http2_stream *stream)
         return;
     if (!outq_is_empty(&base->out) && !timer_is_running(&stream->timer))
         watch_taking(stream);
-    if (outq_pinned_bytes(&base->out) > base->drained_bytes) {
-        base->wants_drained = true;
-        return;
-    }
-    if (!base->wants_drained)
-        return;
-    base->wants_drained = false;
-    if (!base->is_finishing && base->handlers->on_drained != NULL)
-        base->handlers->on_drained(base->user);
+    stream_judge_drained(base);
 }
 
 static void give_up(struct http2_stream *stream)
@@ -64,10 +55,9 @@ static void give_up(struct http2_stream *stream)
     http2_stream_close(stream, STREAM_CLOSED_STALLED);
 }
 
-static void look_at_finishing(struct http2_stream *stream, uint32_t taken_bytes)
+static void look_at_finishing(struct http2_stream *stream, bool is_quick)
 {
-    stream->looks++;
-    if (taken_bytes >= STREAM_FINISH_BYTES_MIN && stream->looks < STREAM_FINISH_LOOKS_MAX)
+    if (is_quick)
         watch_taking(stream);
     else
         give_up(stream);
@@ -78,6 +68,16 @@ static void end_lingering(struct http2_stream *stream)
 {
     http2_reset(stream, NGHTTP2_NO_ERROR); /* RFC 9113 section 8.1 */
     http2_stream_close(stream, STREAM_CLOSED_BY_US);
+}
+
+static void look_at_open(struct http2_stream *stream, bool is_quick)
+{
+    if (outq_is_empty(&stream->stream.out))
+        stream->stream.looks = 0; /* the next flush that leaves some begins to watch again */
+    else if (is_quick)
+        watch_taking(stream);
+    else
+        give_up(stream);
 }
 
 /* An answer: as HTTP/1.1 waits for one to be read. */
@@ -96,28 +96,16 @@ static void look_at_answer(struct http2_stream *stream, uint32_t taken_bytes)
 
 void http2_stream_look(struct http2_stream *stream)
 {
-    struct stream *base = &stream->stream;
-    uint32_t taken_bytes = (uint32_t)base->out.sent_bytes - stream->mark;
+    uint32_t taken_bytes = (uint32_t)stream->stream.out.sent_bytes - stream->mark;
 
-    if (stream->is_shut) {
+    if (stream->is_shut)
         end_lingering(stream);
-        return;
-    }
-    if (is_answer(stream)) {
+    else if (is_answer(stream))
         look_at_answer(stream, taken_bytes);
-        return;
-    }
-    if (base->is_finishing) {
-        look_at_finishing(stream, taken_bytes);
-        return;
-    }
-    stream->looks = taken_bytes == 0 ? stream->looks + 1 : 0;
-    if (outq_is_empty(&base->out))
-        stream->looks = 0; /* the next flush that leaves some begins to watch again */
-    else if (stream->looks >= STREAM_STALLED_LOOKS)
-        give_up(stream);
+    else if (stream->stream.is_finishing)
+        look_at_finishing(stream, stream_look(&stream->stream, taken_bytes));
     else
-        watch_taking(stream);
+        look_at_open(stream, stream_look(&stream->stream, taken_bytes));
 }
 
 /* --- input -------------------------------------------------------------------------------------- */
@@ -264,7 +252,7 @@ static void finish(struct stream *base)
     base->is_paused = false;
     if (!stream->is_giving)
         drop_held(stream);
-    stream->looks = 0;
+    base->looks = 0;
     watch_taking(stream);
     dirty(base);
 }

@@ -24,6 +24,31 @@ const struct stream_security *stream_security(const struct stream *stream)
     return stream->operations->security != NULL ? stream->operations->security(stream) : &plain;
 }
 
+bool stream_look(struct stream *stream, uint32_t taken_bytes)
+{
+    if (stream->is_finishing) {
+        stream->looks++;
+        return taken_bytes >= STREAM_FINISH_BYTES_MIN && stream->looks < STREAM_FINISH_LOOKS_MAX;
+    }
+    stream->looks = taken_bytes == 0 ? stream->looks + 1 : 0;
+    return stream->looks < STREAM_STALLED_LOOKS;
+}
+
+void stream_judge_drained(struct stream *stream)
+{
+    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
+        stream->wants_drained = true;
+        return;
+    }
+    if (!stream->wants_drained)
+        return;
+    stream->wants_drained = false;
+    if (!stream->is_finishing && stream->handlers != NULL && stream->handlers->on_drained != NULL)
+        stream->handlers->on_drained(stream->user);
+}
+
+/* --- output ------------------------------------------------------------------------------------- */
+
 static bool is_open(const struct stream *stream)
 {
     return !stream->is_sealed && !stream->is_finishing && !stream->is_closed;

@@ -134,10 +134,23 @@ struct stream {
     bool is_sealed;    /* its user has said the last word: what is queued from now on is dropped */
     bool is_finishing; /* stream_finish was called: the same */
     bool is_closed;    /* on_close is due or done */
+    uint8_t looks;     /* while finishing; before, those since the peer last took something */
 };
 
-/* What a new stream begins with; for those that make streams. */
+/* --- for those that make streams --- */
+/* What a new stream begins with. */
 void stream_init(struct stream *stream, const struct stream_operations *operations);
+/* While output waits (Stalled, End): how long until the next look at whether the peer takes any. */
+static inline int64_t stream_look_ns(const struct stream *stream)
+{
+    return stream->is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS;
+}
+/* That look: the peer has taken so much since the last one. False: it takes too little. */
+bool stream_look(struct stream *stream, uint32_t taken_bytes);
+/* After a flush: tells the user that there is room again, if it has to be told. */
+void stream_judge_drained(struct stream *stream);
+
+/* --- for those that use them --- */
 
 static inline void stream_set_user(struct stream *stream, const struct stream_handlers *handlers,
                                    void *user)

@@ -131,7 +131,7 @@ static void watch_taking(struct tcp_stream *tcp)
 {
     tcp->is_lingering = false;
     tcp->delivered_mark = (uint32_t)tcp_delivered_bytes(&tcp->stream);
-    start_timer(tcp, tcp->stream.is_finishing ? STREAM_STUCK_NS : STREAM_LOOK_NS);
+    start_timer(tcp, stream_look_ns(&tcp->stream));
 }
 
 static void give_up(struct tcp_stream *tcp)
@@ -140,50 +140,53 @@ static void give_up(struct tcp_stream *tcp)
     tcp_close(tcp, STREAM_CLOSED_STALLED, 0);
 }
 
-/* It has taken @taken_bytes since the last look. */
-static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
+static void look_at_finishing(struct tcp_stream *tcp, enum stream_peer peer, bool is_quick)
 {
     bool has_all = peer == STREAM_PEER_HAS_ALL;
 
-    tcp->looks++;
     if (has_all && tcp->is_lingering)
         tcp_close(tcp, STREAM_CLOSED_BY_US, 0); /* its end has not come */
     else if (has_all)
         linger(tcp);
-    else if (tcp->is_lingering ||
-             (taken_bytes >= STREAM_FINISH_BYTES_MIN && tcp->looks < STREAM_FINISH_LOOKS_MAX))
+    else if (tcp->is_lingering || is_quick)
         watch_taking(tcp);
     else
         give_up(tcp);
 }
 
-static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, uint32_t taken_bytes)
+static void look_at_open(struct tcp_stream *tcp, enum stream_peer peer, bool is_quick)
 {
-    tcp->looks = taken_bytes == 0 ? tcp->looks + 1 : 0;
     if (peer == STREAM_PEER_HAS_ALL)
-        tcp->looks = 0; /* the next flush begins to watch again */
-    else if (tcp->looks >= STREAM_STALLED_LOOKS ||
-             (tcp->looks > 0 && peer == STREAM_PEER_IS_SILENT))
+        tcp->stream.looks = 0; /* the next flush begins to watch again */
+    else if (!is_quick || (tcp->stream.looks > 0 && peer == STREAM_PEER_IS_SILENT))
         give_up(tcp);
     else
         watch_taking(tcp);
 }
 
-static void on_taking_timer(struct timer *timer)
+static void look(struct tcp_stream *tcp)
+{
+    enum stream_peer peer = tcp_peer_state(&tcp->stream);
+    uint32_t delivered = (uint32_t)tcp_delivered_bytes(&tcp->stream);
+    bool is_quick = stream_look(&tcp->stream, delivered - tcp->delivered_mark);
+
+    if (tcp->stream.is_finishing)
+        look_at_finishing(tcp, peer, is_quick);
+    else
+        look_at_open(tcp, peer, is_quick);
+}
+
+static void on_timer(struct timer *timer)
 {
     struct tcp_stream *tcp =
         (struct tcp_stream *)(void *)((char *)timer - offsetof(struct tcp_stream, timer));
-    enum stream_peer peer = tcp_peer_state(&tcp->stream);
-    uint32_t taken_bytes = (uint32_t)tcp_delivered_bytes(&tcp->stream) - tcp->delivered_mark;
 
     if (tcp->awaits_proxy)
         tcp_close(tcp, STREAM_CLOSED_BY_US, 0);
     else if (tcp_is_greeting(tcp) && !tcp->stream.is_finishing)
         tcp_greeting_late(tcp);
-    else if (tcp->stream.is_finishing)
-        look_at_finishing(tcp, peer, taken_bytes);
     else
-        look_at_open(tcp, peer, taken_bytes);
+        look(tcp);
 }
 
 /* --- events --------------------------------------------------------------------------------------- */
@@ -306,22 +309,6 @@ static void send_queue(struct tcp_stream *tcp)
     }
 }
 
-/* After a flush: tells the user that there is room again, if it had to be told. */
-static void judge_drained(struct tcp_stream *tcp)
-{
-    struct stream *stream = &tcp->stream;
-
-    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
-        stream->wants_drained = true;
-        return;
-    }
-    if (!stream->wants_drained)
-        return;
-    stream->wants_drained = false;
-    if (!stream->is_finishing && stream->handlers != NULL && stream->handlers->on_drained != NULL)
-        stream->handlers->on_drained(stream->user);
-}
-
 static void flush(struct tcp_stream *tcp)
 {
     struct stream *stream = &tcp->stream;
@@ -343,7 +330,7 @@ static void flush(struct tcp_stream *tcp)
         tcp_add_dirty(tcp); /* the budget is spent; more in the next turn */
     if (!tcp->stream.is_finishing && !timer_is_running(&tcp->timer))
         watch_taking(tcp);
-    judge_drained(tcp);
+    stream_judge_drained(stream);
 }
 
 void tcp_flush(struct tcp_set *set)
@@ -401,7 +388,7 @@ static void tcp_finish(struct stream *stream)
     stream->is_paused = false;
     if (!tcp->is_giving)
         tcp_drop_held(tcp);
-    tcp->looks = 0;
+    stream->looks = 0;
     watch_taking(tcp);
     if (outq_is_empty(&stream->out)) {
         shut(tcp);
@@ -458,7 +445,7 @@ int tcp_stream_new(struct tcp_set *set, int fd, const struct sockaddr_storage *a
     tcp->set = set;
     tcp->is_writable = true; /* until a send says otherwise */
     tcp->source = (struct loop_source){.on_event = on_socket, .fd = fd};
-    timer_init(&tcp->timer, set->taking_kind);
+    timer_init(&tcp->timer, set->stream_kind);
     tcp_remember_peer(&tcp->peer, address);
     tcp->is_unix = address->ss_family == AF_UNIX;
     rc = loop_watch(set->loop, &tcp->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
@@ -491,7 +478,7 @@ int tcp_set_open(struct loop *loop, struct budget *budget, struct tcp_set **ret_
     set->loop = loop;
     set->budget = budget;
     set->task.on_run = tcp_on_work;
-    set->taking_kind = timer_wheel_register(loop_timers(loop), on_taking_timer);
+    set->stream_kind = timer_wheel_register(loop_timers(loop), on_timer);
     set->rest_kind = timer_wheel_register(loop_timers(loop), tcp_listener_rested);
     set->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* not having one is no error */
     *ret_set = set;

@@ -32,15 +32,14 @@ struct tcp_stream {
     struct tcp_stream *dirty_next;
     struct tcp_stream *work_next;
     struct held *held;
-    struct tls *tls;         /* NULL: plain */
-    struct tcp_peer *named;  /* by a proxy; NULL: nobody is */
-    struct timer timer;      /* runs during a handshake, while output waits, and while finishing */
+    struct tls *tls;        /* NULL: plain */
+    struct tcp_peer *named; /* by a proxy; NULL: nobody is */
+    struct timer timer; /* awaits a PROXY header, then a handshake; or what is taken, or the end */
     uint32_t counted_bytes;  /* what queued_bytes of the set knows of this queue */
     uint32_t delivered_mark; /* low half of delivered_bytes at the last look */
     struct tcp_peer peer;
     uint16_t error;
     uint8_t reason; /* enum stream_close_reason, once closed */
-    uint8_t looks;  /* while finishing; before, those since the peer last took something */
     uint8_t mark;   /* its acceptor's */
     bool is_readable : 1;
     bool is_writable : 1;
@@ -84,7 +83,7 @@ struct tcp_set {
     void *tls_user;
     tcp_no_header_function *on_no_header; /* likewise */
     void *no_header_user;
-    uint32_t taking_kind; /* timers */
+    uint32_t stream_kind; /* of timers: the streams', the listeners' */
     uint32_t rest_kind;
     size_t turn_bytes;         /* read since the last flush */
     uint32_t turn_handshakes;  /* steps of them, likewise */
