@@ -127,6 +127,19 @@ static enum head_result take_target(struct http_request *request, struct http_te
     return HEAD_OK;
 }
 
+bool head_knows_method(struct http_text method)
+{
+#define NAME(number, name, string) #string,
+    static const char *const names[] = {HTTP_METHOD_MAP(NAME)};
+#undef NAME
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (http_text_equals(method, names[i]))
+            return true;
+    }
+    return false;
+}
+
 enum head_result head_parse(char *head, size_t head_bytes, struct http_request *ret_request,
                             bool *ret_is_keep_alive)
 {

@@ -21,5 +21,7 @@
  */
 enum head_result head_parse(char *head, size_t head_bytes, struct http_request *ret_request,
                             bool *ret_is_keep_alive);
+/* Whether HTTP/1.1 would have got as far as its target, and not HEAD_UNKNOWN_METHOD. */
+bool head_knows_method(struct http_text method);
 
 #endif

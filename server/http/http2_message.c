@@ -12,7 +12,7 @@
 #include "bus/check.h"
 #include "server/http/body.h"
 #include "server/http/exchange.h"
-#include "server/http/head.h"
+#include "server/http/head_parse.h"
 #include "server/http/http2_internal.h"
 #include "server/http/response.h"
 #include "server/net/budget.h"
@@ -469,6 +469,8 @@ static int judge_head(struct http2_stream *stream, const char **ret_code, const 
     request->method = method_of(exchange);
     *ret_code = "unknown_method";
     *ret_message = "this method is not implemented";
+    if (!head_knows_method(exchange->method))
+        return 501;
     if (request->method == HTTP_METHOD_CONNECT && !http_text_equals(request->protocol, "websocket"))
         return 501; /* RFC 8441 section 4 knows no other use of it here */
     *ret_code = "bad_request";

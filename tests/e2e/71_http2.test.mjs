@@ -34,6 +34,7 @@ const REQUESTS = [
   ['OPTIONS', '/topics/news'],
   ['PUT', '/topics/news', { body: 'x' }],
   ['DELETE', '/topics/news'],
+  ['BREW', '/topics/news'],
   ['GET', '/topics'],
   ['GET', '/topics/news?since=0'],
   ['GET', '/topics/news?since=x'],
