@@ -83,7 +83,7 @@ enum stream_peer {
 struct stream_security {
     bool is_secure;       /* TLS, as far as this server sees */
     bool is_plain_on_tls; /* it came in where TLS is spoken, but speaks none: is_secure is false */
-    const char *alpn;     /* what was agreed on: "h2", "http/1.1", or "" */
+    const char *alpn;     /* what was agreed on: "h2", "http/1.1", "http/1.0" or "" */
     /* Subject of the client's verified certificate (RFC 2253, UTF-8, bounded), or NULL. */
     const char *subject;
 };

@@ -351,7 +351,7 @@ void tls_on_info(const SSL *ssl, int where, int value)
 
 static void note_alpn(struct tls *tls)
 {
-    static const char *const known[] = {"h2", "http/1.1"};
+    static const char *const known[] = {"h2", "http/1.1", "http/1.0"};
     const unsigned char *name = NULL;
     unsigned bytes = 0;
 

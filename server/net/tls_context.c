@@ -19,7 +19,7 @@
 #include "server/net/tls_internal.h"
 
 /* What is spoken over HTTP's listeners, the preferred first: each name behind its length. */
-#define PROTOCOLS "\x02h2\x08http/1.1"
+#define PROTOCOLS "\x02h2\x08http/1.1\x08http/1.0"
 
 /* Forward secrecy and AEAD. What TLS 1.3 has is all of that kind. */
 #define CIPHERS_1_2                                                                                \

@@ -185,6 +185,7 @@ test('ALPN: http/1.1, nothing for who asks for nothing, an alert for who wants a
   const server = await startTls(start, cleanup, { args: ['--broker-listen', `tls:127.0.0.1:${broker}`] });
   const agreed = async (options) => (await connectTls(server, options)).alpnProtocol;
   assert.equal(await agreed({ ALPNProtocols: ['foo', 'http/1.1'] }), 'http/1.1');
+  assert.equal(await agreed({ ALPNProtocols: ['http/1.0'] }), 'http/1.0'); // curl --http1.0
   assert.equal(await agreed({}), false);
   const alert = 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL';
   assert.equal(await refusalOf(server, { ALPNProtocols: ['foo', 'smtp'] }), alert);
