@@ -56,6 +56,12 @@ void tls_note_library_error(void)
 
 static struct tls *current; /* whose call is under way */
 
+struct tls *tls_current(const SSL *ssl)
+{
+    CHECK(current->ssl == ssl);
+    return current;
+}
+
 static int bio_read(BIO *bio, char *buf, int size)
 {
     struct tls *tls = current;
@@ -194,7 +200,7 @@ static int make_ssl(struct tls *tls)
     int rc;
 
     tls->ssl = SSL_new(tls->context->ssl);
-    if (tls->ssl == NULL || SSL_set_app_data(tls->ssl, tls) != 1) {
+    if (tls->ssl == NULL) {
         rc = -ENOMEM;
     } else {
         SSL_set_accept_state(tls->ssl);
@@ -336,7 +342,7 @@ static int judge_reading(struct tls *tls, int result)
 
 void tls_on_info(const SSL *ssl, int where, int value)
 {
-    struct tls *tls = SSL_get_app_data(ssl);
+    struct tls *tls = tls_current(ssl);
 
     (void)value;
     if (!tls->is_ready || (where & (SSL_CB_LOOP | SSL_CB_ALERT)) == 0)
@@ -420,11 +426,14 @@ static void forget_key(EVP_PKEY *key)
 }
 
 /*
- * OpenSSL keeps what was only for the exchange of keys as long as the connection: half a KiB, and a
- * secret that could still open what has been recorded.
+ * OpenSSL keeps what was only for the handshake as long as the connection. The keys that were
+ * exchanged: half a KiB, and a secret that could still open what has been recorded. The client's
+ * ciphers: as much again if it knows them all. Their list is OpenSSL's, which frees it; we empty it,
+ * because nobody asks any more what the client could have had.
  */
-static void forget_exchange(struct tls *tls)
+static void forget_handshake(struct tls *tls)
 {
+    STACK_OF(SSL_CIPHER) *ciphers = SSL_get_client_ciphers(tls->ssl);
     EVP_PKEY *own = NULL;
     EVP_PKEY *peers = NULL;
 
@@ -432,6 +441,10 @@ static void forget_exchange(struct tls *tls)
         forget_key(own);
     if (SSL_get_peer_tmp_key(tls->ssl, &peers) == 1)
         forget_key(peers);
+    if (ciphers != NULL) {
+        sk_SSL_CIPHER_zero(ciphers);
+        (void)sk_SSL_CIPHER_reserve(ciphers, 0); /* frees its room; if not, that only stays */
+    }
     ERR_clear_error();
 }
 
@@ -454,7 +467,7 @@ int tls_handshake(struct tls *tls)
     if (rc != 0)
         return rc;
     note_alpn(tls);
-    forget_exchange(tls);
+    forget_handshake(tls);
     tls->is_ready = true;
     return 0;
 }

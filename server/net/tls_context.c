@@ -35,11 +35,6 @@ enum {
     NS_PER_S = 1000000000,
 };
 
-static struct tls *connection_of(SSL *ssl)
-{
-    return SSL_get_app_data(ssl);
-}
-
 /* --- protocols ---------------------------------------------------------------------------------- */
 
 /* OpenSSL says what it is called with. NOLINTNEXTLINE(readability-function-size) */
@@ -51,7 +46,7 @@ static int on_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_
 
     (void)unused;
     /* For the raw broker there is no name: who has one means another server, or was talked into it. */
-    if (connection_of(ssl)->purpose == TLS_FOR_LINES ||
+    if (tls_current(ssl)->purpose == TLS_FOR_LINES ||
         SSL_select_next_proto(&name, ret_bytes, protocols, sizeof protocols - 1, offered,
                               offered_bytes) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol (RFC 7301) */
@@ -99,7 +94,7 @@ static size_t choose(const struct tls_context *context, const char *name, bool i
 /* What the context itself has is for whoever asks for no name, or for one that we do not know. */
 static int on_certificate(SSL *ssl, void *unused)
 {
-    const struct tls_context *context = connection_of(ssl)->context;
+    const struct tls_context *context = tls_current(ssl)->context;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     struct tls_certificate *chosen[TLS_CERTIFICATES_MAX];
     size_t count;
@@ -148,7 +143,7 @@ static int set_ticket_key(const struct key *key, const unsigned char *iv, EVP_CI
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
-    const struct keys *keys = connection_of(ssl)->context->keys;
+    const struct keys *keys = tls_current(ssl)->context->keys;
     bool is_newest = true;
     struct key key;
     int rc = -1;
