@@ -19,7 +19,6 @@ enum head_result {
     HEAD_OK,
     HEAD_MORE,
     HEAD_BAD,            /* 400 */
-    HEAD_MISDIRECTED,    /* 421 */
     HEAD_TOO_LARGE,      /* 431 */
     HEAD_UNKNOWN_METHOD, /* 501 */
     HEAD_VERSION,        /* 505 */

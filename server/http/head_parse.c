@@ -118,8 +118,7 @@ static enum head_result take_target(struct http_request *request, struct http_te
         return HEAD_BAD;
     if (target.path.bytes[0] == '*' && request->method != HTTP_METHOD_OPTIONS)
         return HEAD_BAD;
-    if (target.is_https && !request->is_secure)
-        return HEAD_MISDIRECTED; /* RFC 9110 section 7.4 */
+    request->is_for_https = target.is_https;
     request->path = target.path;
     request->query = target.query;
     if (target.authority.size > 0)

@@ -11,13 +11,11 @@
 
 /*
  * Parses @head, which head_check has passed. Names of fields are put into lower case in place;
- * the request's spans point into @head. The body is left alone; is_secure is the caller's and is
- * looked at. An absolute target's authority takes the place of Host's value (RFC 9112 section
- * 3.2.2).
+ * the request's spans point into @head. Body and is_secure are left alone. An absolute target's
+ * authority takes the place of Host's value (RFC 9112 section 3.2.2).
  *
- * HEAD_OK, HEAD_BAD (an asterisk without OPTIONS, too), HEAD_TOO_LARGE, HEAD_UNKNOWN_METHOD (a
- * method that http-parser does not know, or CONNECT) or HEAD_MISDIRECTED (an https target on a
- * connection without TLS).
+ * HEAD_OK, HEAD_BAD (an asterisk without OPTIONS, too), HEAD_TOO_LARGE or HEAD_UNKNOWN_METHOD (a
+ * method that http-parser does not know, or CONNECT).
  */
 enum head_result head_parse(char *head, size_t head_bytes, struct http_request *ret_request,
                             bool *ret_is_keep_alive);

@@ -55,6 +55,7 @@ struct http_request {
     struct http_text path;     /* raw, as sent, without the query */
     struct http_text query;    /* behind the `?`; may be empty */
     struct http_text protocol; /* of an extended CONNECT: "websocket" (RFC 8441); else empty */
+    bool is_for_https;         /* its target says so: served if is_secure (RFC 9110 section 7.4) */
     struct http_header headers[HTTP_HEADERS_MAX];
     size_t header_count;
     const uint8_t *body;

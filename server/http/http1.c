@@ -350,9 +350,6 @@ static void dispatch(struct http1 *connection)
 static void refuse_head(struct http1 *connection, enum head_result result, const char *reason)
 {
     switch (result) {
-    case HEAD_MISDIRECTED:
-        refuse(connection, 421, "misdirected_request", "https is not served without TLS");
-        break;
     case HEAD_TOO_LARGE:
         refuse(connection, 431, "head_too_large", reason);
         break;

@@ -111,6 +111,7 @@ static const struct refusal_answer {
     [ANSWER_NOT_ACCEPTABLE] = {406, "not_acceptable", GRAPHQL_BAD_USER_INPUT},
     [ANSWER_TOO_LARGE] = {413, "too_large", GRAPHQL_LIMIT_EXCEEDED},
     [ANSWER_UNSUPPORTED_TYPE] = {415, "unsupported_media_type", GRAPHQL_BAD_USER_INPUT},
+    [ANSWER_MISDIRECTED] = {421, "misdirected_request", GRAPHQL_BAD_USER_INPUT},
     [ANSWER_UPGRADE_REQUIRED] = {426, "upgrade_required", GRAPHQL_BAD_USER_INPUT},
     [ANSWER_RATE_LIMITED] = {429, "rate_limited", GRAPHQL_RATE_LIMITED},
     [ANSWER_INTERNAL] = {500, "internal", GRAPHQL_INTERNAL},

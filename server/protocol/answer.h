@@ -39,6 +39,7 @@ enum answer_refusal {
     ANSWER_NOT_ACCEPTABLE,
     ANSWER_TOO_LARGE,
     ANSWER_UNSUPPORTED_TYPE,
+    ANSWER_MISDIRECTED,
     ANSWER_UPGRADE_REQUIRED,
     ANSWER_RATE_LIMITED, /* the caller says in @headers when to retry */
     ANSWER_INTERNAL,

@@ -275,7 +275,9 @@ void router_on_request(void *user, struct http_exchange *exchange)
     stat_add(service->bus, service->slot, STAT_HTTP_REQUESTS, 1);
     if (is_over_rate(service, exchange, route))
         return;
-    if (route == NULL) {
+    if (request->is_for_https && !request->is_secure) {
+        refuse(service, exchange, ANSWER_MISDIRECTED, "https is not served without TLS", NULL);
+    } else if (route == NULL) {
         answer_error(service, exchange, ANSWER_NOT_FOUND, "there is nothing at this path", NULL);
     } else if (request->method == HTTP_METHOD_OPTIONS) {
         answer_options(service, exchange, route);

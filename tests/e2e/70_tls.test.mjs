@@ -265,6 +265,8 @@ test('clients with certificates, without, and with bad ones', async ({ start, cl
   const known = load(await authority.issue({ subject: '/O=Tests/CN=Jörg' }));
   assert.match((await get(await connectTls(server, known))).text, /^HTTP\/1\.1 200 /);
   await server.logged(/TLS with 127\.0\.0\.1:\d+: .*, client CN=Jörg,O=Tests/);
+  // Its own scheme in the target is as good (RFC 9110 section 7.4).
+  assert.match((await get(await connectTls(server), 'https://localhost/health')).text, /^HTTP\/1\.1 200 /);
   assert.match((await get(await connectTls(server))).text, /^HTTP\/1\.1 200 /);
   const unknown = load(await stranger.issue({ subject: '/CN=stranger' }));
   assert.match(await refusalOf(server, unknown), /UNKNOWN_CA|ECONNRESET/);

@@ -132,7 +132,8 @@ test('what is no header, or is cut off, is closed without a word; others are wha
   assert.equal((await say(server, get(), OUTSIDER)).answer.status, 200);
   const outsider = await say(server, v1('192.0.2.1') + get(), OUTSIDER);
   assert.equal(outsider.answer.status, 400);
-  assert.ok((await metric({ request: () => outsideRequest(server, '/metrics') }, 'sluice_connections_refused_total')) >= bad.length + 1);
+  const refused = () => metric({ request: () => outsideRequest(server, '/metrics') }, 'sluice_connections_refused_total');
+  await until(async () => (await refused()) >= bad.length + 1, { what: 'all of them to be counted' });
   assert.equal(told().length, bad.length, 'who only looks whether the port is open has done nothing wrong');
 });
 
@@ -290,6 +291,22 @@ test('a page of https is at home behind a proxy that speaks TLS, if it is truste
   assert.equal(await ask(`${origin}X-Forwarded-Proto: https, http\r\n`), 403);
   assert.equal(await ask(`${origin}X-Forwarded-Proto: https\r\n`, OUTSIDER), 403);
   assert.equal(await ask('Origin: http://example.org\r\nX-Forwarded-Proto: https\r\n'), 403);
+});
+
+test('a target of https is served if a trusted proxy says that TLS was there', async ({ start }) => {
+  const server = await start({ workers: 1, args: TRUSTED });
+  const ask = async (headers, options) => {
+    const { client, answer } = await say(server, get(headers, 'https://example.org/topics'), options);
+    client.terminate();
+    return answer.status;
+  };
+  assert.equal(await ask('X-Forwarded-Proto: https\r\n'), 200);
+  assert.equal(await ask('X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n'), 200);
+  assert.equal(await ask('Forwarded: for=192.0.2.1;proto=https\r\n'), 200);
+  assert.equal(await ask(''), 421);
+  assert.equal(await ask('X-Forwarded-Proto: http\r\n'), 421);
+  assert.equal(await ask('Forwarded: for=192.0.2.1;proto=http\r\n'), 421);
+  assert.equal(await ask('X-Forwarded-Proto: https\r\n', OUTSIDER), 421);
 });
 
 // --- real proxies

@@ -391,18 +391,6 @@ static void plain_http_where_tls_is_spoken_is_400(void **state)
     assert_true(f->fake.is_reported);
 }
 
-static void https_is_served_on_a_secure_stream_alone(void **state)
-{
-    struct http1_fixture *f = *state;
-
-    f->fake.security.is_secure = true;
-    client_feed(f, "GET https://h/a HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_sent_begins(f, "HTTP/1.1 200 OK\r\n");
-    http1_restart(f);
-    client_feed(f, "GET https://h/a HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_sent_begins(f, "HTTP/1.1 421 Misdirected Request\r\n");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, http1_setup, http1_teardown)
 
 int main(void)
@@ -430,7 +418,6 @@ int main(void)
         TEST(without_room_while_an_answer_is_due_the_client_is_gone),
         TEST(a_larger_head_is_taken_as_soon_as_a_reload_allows_it),
         TEST(plain_http_where_tls_is_spoken_is_400),
-        TEST(https_is_served_on_a_secure_stream_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

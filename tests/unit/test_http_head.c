@@ -387,14 +387,18 @@ static void only_options_asks_about_the_whole_server(void **state)
                      HEAD_BAD);
 }
 
-static void what_belongs_to_https_is_not_served_without_tls(void **state)
+static void what_belongs_to_https_is_told(void **state)
 {
     struct http_request request;
     bool is_keep_alive;
 
     (void)state;
     assert_int_equal(parse("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &request, &is_keep_alive),
-                     HEAD_MISDIRECTED);
+                     HEAD_OK);
+    assert_true(request.is_for_https);
+    assert_int_equal(parse("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &request, &is_keep_alive),
+                     HEAD_OK);
+    assert_false(request.is_for_https);
 }
 
 static void an_absolute_target_names_the_host(void **state)
@@ -498,7 +502,7 @@ int main(void)
         cmocka_unit_test(a_checked_head_becomes_a_request),
         cmocka_unit_test(targets_come_in_three_forms),
         cmocka_unit_test(only_options_asks_about_the_whole_server),
-        cmocka_unit_test(what_belongs_to_https_is_not_served_without_tls),
+        cmocka_unit_test(what_belongs_to_https_is_told),
         cmocka_unit_test(an_absolute_target_names_the_host),
         cmocka_unit_test(connections_are_kept_as_asked),
         cmocka_unit_test(methods_are_told_apart),

@@ -31,6 +31,17 @@ static void other_methods_are_405_and_say_which_there_are(void **state)
     assert_error(protocol_request(*state, "PUT", "/broker", JSON, "1"), 405, "method_not_allowed");
 }
 
+static void what_belongs_to_https_is_not_served_without_tls(void **state)
+{
+    struct protocol_fixture *f = *state;
+
+    assert_error(protocol_request(f, "GET", "https://127.0.0.1/health", "", NULL), 421,
+                 "misdirected_request");
+    assert_error(protocol_request(f, "GET", "https://127.0.0.1/broker", "", NULL), 421,
+                 "misdirected_request");
+    assert_int_equal(protocol_request(f, "GET", "http://127.0.0.1/health", "", NULL).status, 200);
+}
+
 static void head_works_wherever_get_does(void **state)
 {
     static const char *const paths[] = {"/",       "/topics",      "/topics/news",
@@ -335,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HTTP_TEST(unknown_paths_are_404),
         HTTP_TEST(other_methods_are_405_and_say_which_there_are),
+        HTTP_TEST(what_belongs_to_https_is_not_served_without_tls),
         HTTP_TEST(head_works_wherever_get_does),
         HTTP_TEST(the_page_is_html),
         HTTP_TEST(the_page_is_static_content),
