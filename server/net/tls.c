@@ -305,9 +305,10 @@ static int judge(struct tls *tls, int result)
 {
     int error = SSL_get_error(tls->ssl, result);
 
-    if (tls->is_flooding) {
+    if (tls->is_flooding || tls->is_greedy) {
         ERR_clear_error();
-        tls_note_error("too many messages of TLS itself");
+        tls_note_error("%s", tls->is_greedy ? "its hello is too long"
+                                            : "too many messages of TLS itself");
         return -EPROTO;
     }
     if (tls->io_error != 0) {
@@ -448,13 +449,13 @@ static void forget_handshake(struct tls *tls)
     ERR_clear_error();
 }
 
-int tls_handshake(struct tls *tls)
+int tls_handshake(struct tls *tls, unsigned flags)
 {
     int result;
     int rc;
 
     CHECK(!tls->is_ready);
-    begin_call(tls, 0);
+    begin_call(tls, flags);
     result = SSL_do_handshake(tls->ssl);
     if (result != 1) {
         rc = judge_reading(tls, result);

@@ -10,7 +10,7 @@
  *          records are borrowed while one is being read or written.
  * Limits   one call reads at most TLS_FILLS_MAX times from the socket. A client that sends messages of
  *          TLS's own (key updates, renegotiation, alerts), more than TLS_CHATTER_MAX without 64 KiB
- *          of data in between, is an error.
+ *          of data in between, is an error; so is a hello of which OpenSSL would keep more than 2 KiB.
  * Errors   -EAGAIN: see tls_state. -EPROTO: what came breaks TLS, or the client gave up the handshake
  *          (tls_error_text). -ECONNRESET: it ended without saying so in TLS (a cut cannot be told
  *          from an attacker's). Others are the socket's. After any but -EAGAIN only tls_free.
@@ -65,6 +65,11 @@ struct tls_outcome {
 int tls_new(struct tls_context *context, int fd, enum tls_purpose purpose, struct tls **ret_tls);
 void tls_free(struct tls *tls);
 
+enum {
+    TLS_PEEK = 1,   /* what is returned stays: at most the rest of one record */
+    TLS_TO_END = 2, /* reads until the socket itself says that it is empty: its end is near */
+};
+
 /*
  * Looks at the first byte, which stays in the socket.
  *   0            TLS begins: tls_handshake
@@ -74,16 +79,11 @@ void tls_free(struct tls *tls);
  */
 int tls_begin(struct tls *tls);
 bool tls_has_begun(const struct tls *tls);
-/* Goes on with it: 0, done. */
-int tls_handshake(struct tls *tls);
+/* Goes on with it: 0, done. @flags: 0 or TLS_TO_END. */
+int tls_handshake(struct tls *tls, unsigned flags);
 bool tls_is_ready(const struct tls *tls);
 void tls_describe(const struct tls *tls, struct tls_outcome *ret_outcome);
 int64_t tls_handshake_timeout_ns(const struct tls *tls);
-
-enum {
-    TLS_PEEK = 1,   /* what is returned stays: at most the rest of one record */
-    TLS_TO_END = 2, /* reads until the socket itself says that it is empty: its end is near */
-};
 
 /* Plaintext from as many records as are there: > 0; 0: the peer has said that it ends. */
 ssize_t tls_recv(struct tls *tls, void *buf, size_t size, unsigned flags);

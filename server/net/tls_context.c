@@ -33,7 +33,41 @@ enum {
     AES_KEY_BYTES = 32,
     MAC_KEY_BYTES = KEY_SECRET_BYTES - AES_KEY_BYTES,
     NS_PER_S = 1000000000,
+    HELLO_KEPT_BYTES_MAX = 2048, /* clients of today: some 300, with every cipher 500 */
 };
+
+/* --- hellos ------------------------------------------------------------------------------------- */
+
+/*
+ * What OpenSSL keeps of a ClientHello as long as the connection: up to 128 KiB as they are, or an object
+ * of 120 bytes for every 4 of a list of authorities. Nothing else bounds that.
+ */
+static int on_hello(SSL *ssl, int *ret_alert, void *unused)
+{
+    static const unsigned kept[] = {
+        TLSEXT_TYPE_status_request,
+        TLSEXT_TYPE_supported_groups,
+        TLSEXT_TYPE_signature_algorithms,
+        TLSEXT_TYPE_signature_algorithms_cert,
+        TLSEXT_TYPE_application_layer_protocol_negotiation,
+        TLSEXT_TYPE_certificate_authorities,
+    };
+    const unsigned char *bytes;
+    size_t total_bytes = SSL_client_hello_get0_ciphers(ssl, &bytes);
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        size_t size = 0;
+
+        if (SSL_client_hello_get0_ext(ssl, kept[i], &bytes, &size) == 1)
+            total_bytes += size;
+    }
+    if (total_bytes <= HELLO_KEPT_BYTES_MAX)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    tls_current(ssl)->is_greedy = true;
+    *ret_alert = SSL_AD_HANDSHAKE_FAILURE;
+    return SSL_CLIENT_HELLO_ERROR;
+}
 
 /* --- protocols ---------------------------------------------------------------------------------- */
 
@@ -240,6 +274,7 @@ static bool set_protocol(SSL_CTX *ssl, bool is_ktls)
     (void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ssl, 1);
+    SSL_CTX_set_client_hello_cb(ssl, on_hello, NULL);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
     (void)SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
     SSL_CTX_set_cert_cb(ssl, on_certificate, NULL);

@@ -43,6 +43,7 @@ struct tls {
     bool is_ready : 1;
     bool has_ending : 1;
     bool is_flooding : 1;
+    bool is_greedy : 1; /* its hello says more than OpenSSL shall keep */
     bool is_to_end : 1; /* of the call under way: TLS_TO_END */
     bool has_more : 1;  /* likewise: another record follows at once; the kernel may wait for it */
     bool is_dry : 1;    /* likewise: the socket has nothing more */

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/err.h>
 
@@ -12,6 +13,7 @@
 enum {
     CIPHER_BYTES = 2, /* in a ClientHello */
     ROUNDING_BYTES = 32,
+    HELLO_BYTES_MAX = 2048, /* of what OpenSSL keeps */
 };
 
 static struct tls_fixture *t;
@@ -122,12 +124,61 @@ static void a_long_list_of_ciphers_costs_its_copy_and_no_more(void **state)
     }
 }
 
+/* As the client's list: so many times the one that the server speaks. */
+static void offer_protocols(int times)
+{
+    static const unsigned char name[] = "\x08http/1.1";
+    enum { NAME_BYTES = sizeof name - 1 };
+    unsigned char *names = calloc((size_t)times, NAME_BYTES);
+
+    assert_non_null(names);
+    for (size_t i = 0; i < (size_t)times; i++)
+        memcpy(names + i * NAME_BYTES, name, NAME_BYTES);
+    assert_int_equal(
+        SSL_CTX_set_alpn_protos(t->client_context, names, (unsigned)times * NAME_BYTES), 0);
+    free(names);
+}
+
+static void offer_authorities(int count)
+{
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+
+    assert_non_null(names);
+    for (int i = 0; i < count; i++)
+        assert_true(sk_X509_NAME_push(names, X509_NAME_new()) > 0);
+    SSL_CTX_set0_CA_list(t->client_context, names);
+}
+
+static void assert_too_long(void)
+{
+    begin_again(t);
+    fail_to_shake_hands(t);
+    assert_string_equal(t->error, "its hello is too long");
+}
+
+static void a_hello_much_longer_than_clients_need_is_refused(void **state)
+{
+    size_t few_bytes = idle_bytes();
+
+    (void)state;
+    offer_protocols(100);
+    assert_in_range(idle_bytes(), few_bytes, few_bytes + HELLO_BYTES_MAX);
+    offer_protocols(6000);
+    assert_too_long();
+    offer_protocols(1);
+    offer_authorities(5000); /* 4 bytes each, of which OpenSSL makes 120 */
+    assert_too_long();
+    offer_authorities(0);
+    (void)idle_bytes(); /* the others are served */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_long_list_of_ciphers_costs_its_copy_and_no_more),
+        TEST(a_hello_much_longer_than_clients_need_is_refused),
     };
 
     if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
