@@ -36,6 +36,12 @@ void tcp_set_on_tls(struct tcp_set *set, tcp_tls_function *on_tls, void *user)
     set->tls_user = user;
 }
 
+/* What is behind what has come is asked for, too, where epoll has told of the end already. */
+static unsigned reading_flags(const struct tcp_stream *tcp)
+{
+    return tcp->has_hung_up ? TLS_TO_END : 0;
+}
+
 /* --- the handshake ------------------------------------------------------------------------------ */
 
 static void report(struct tcp_stream *tcp, const struct tls_outcome *outcome)
@@ -115,7 +121,7 @@ bool tcp_greet(struct tcp_stream *tcp)
     }
     if (rc == 0) {
         tcp->set->turn_handshakes++;
-        rc = tls_handshake(tcp->tls);
+        rc = tls_handshake(tcp->tls, reading_flags(tcp));
         remember(tcp);
     }
     if (rc == -EAGAIN)
@@ -140,8 +146,7 @@ void tcp_greeting_late(struct tcp_stream *tcp)
 
 ssize_t tcp_tls_recv(struct tcp_stream *tcp, void *buf, size_t size, bool is_peek)
 {
-    unsigned flags = (is_peek ? TLS_PEEK : 0) | (tcp->has_hung_up ? TLS_TO_END : 0);
-    ssize_t got = tls_recv(tcp->tls, buf, size, flags);
+    ssize_t got = tls_recv(tcp->tls, buf, size, reading_flags(tcp) | (is_peek ? TLS_PEEK : 0));
 
     remember(tcp);
     return got;

@@ -11,6 +11,7 @@ import { Inbox } from './lib/client.mjs';
 import { openPage } from './lib/chromium.mjs';
 import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { metric } from './lib/metrics.mjs';
+import { kill } from './lib/processes.mjs';
 import { freePort, makeDirectory, runSluice, Server } from './lib/server.mjs';
 import { assert, test } from './lib/test.mjs';
 import {
@@ -316,6 +317,23 @@ test('silent and slow handshakes end in time, on the raw port too', async ({ sta
     }
   }
   assert.equal(await metric(server, 'sluice_tls_handshakes_failed_total'), 4);
+});
+
+test('a client that goes in the middle of its first message is gone at once', async ({ start, cleanup }) => {
+  const server = await startTls(start, cleanup, { workers: 1, args: ['--handshake-timeout', '1h'] });
+  const [worker] = server.workers();
+  kill(worker, 'SIGSTOP'); // what is said and the end come together
+  const sockets = [];
+  for (const text of ['\x16\x03\x01\x01\x6a\x01', '\x16']) {
+    const socket = net.connect({ host: '127.0.0.1', port: server.secure.port });
+    server.clients.add({ terminate: () => socket.destroy() });
+    socket.on('error', () => {});
+    await within(new Promise((resolve) => socket.end(text, 'latin1', resolve)), 'the end to be sent');
+    sockets.push(socket);
+  }
+  const ends = sockets.map((socket) => rest(socket));
+  kill(worker, 'SIGCONT');
+  assert.deepEqual((await Promise.all(ends)).map(({ text }) => text), ['', '']);
 });
 
 // --- under load
