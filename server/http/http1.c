@@ -393,7 +393,7 @@ static struct exchange1 *make_exchange(struct http1 *connection, const char *byt
     exchange->base.client = NULL;
     exchange->base.request.is_http_2 = false;
     exchange->base.request.protocol = (struct http_text){0};
-    exchange->base.request.is_secure = stream_security(connection->stream)->is_secure;
+    exchange->base.request.is_secure = stream_is_secure(connection->stream);
     exchange->connection = connection;
     exchange->body = (struct body){0};
     memcpy(exchange->head, bytes, head_bytes);

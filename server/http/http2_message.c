@@ -87,7 +87,7 @@ bool http2_message_begin(struct http2_stream *stream)
     exchange->base.request.header_count = 0;
     exchange->base.request.body = NULL;
     exchange->base.request.body_bytes = 0;
-    exchange->base.request.is_secure = stream_security(stream->connection->below)->is_secure;
+    exchange->base.request.is_secure = stream_is_secure(stream->connection->below);
     exchange->base.request.is_http_1_0 = false;
     exchange->base.request.is_http_2 = true;
     memset((char *)exchange + offsetof(struct exchange2, stream), 0,

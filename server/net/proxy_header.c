@@ -8,6 +8,8 @@
 
 #include "server/net/digits.h"
 
+#define CRC32C_BITS UINT32_C(0x82F63B78) /* the polynomial, lowest first (RFC 4960 appendix B) */
+
 enum {
     LINE_BYTES_MAX = 107, /* with its CRLF */
     FIELDS = 6,           /* PROXY TCP4 source destination port port */
@@ -18,6 +20,12 @@ enum {
     FAMILY_INET6 = 2,
     INET_BYTES = 12, /* two addresses, two ports */
     INET6_BYTES = 36,
+    TLV_HEAD_BYTES = 3, /* type, length */
+    TLV_CRC32C = 0x03,
+    TLV_SSL = 0x20,
+    CRC32C_BYTES = 4,
+    SSL_BYTES_MIN = 5, /* a set of flags, and whether the client's certificate is good */
+    SSL_CLIENT = 1,    /* of the flags: it came by TLS */
 };
 
 static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
@@ -42,24 +50,22 @@ static int split(char *line, char *fields[FIELDS])
     return count;
 }
 
-static int set_inet(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
+static void set_inet(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)address;
 
     in->sin_family = AF_INET;
     memcpy(&in->sin_addr, bytes, sizeof in->sin_addr);
     in->sin_port = port_be;
-    return 0;
 }
 
-static int set_inet6(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
+static void set_inet6(struct sockaddr_storage *address, const void *bytes, uint16_t port_be)
 {
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)address;
 
     in6->sin6_family = AF_INET6;
     memcpy(&in6->sin6_addr, bytes, sizeof in6->sin6_addr);
     in6->sin6_port = port_be;
-    return 0;
 }
 
 static int parse_addresses(char *const fields[FIELDS], struct sockaddr_storage *ret_address)
@@ -76,8 +82,10 @@ static int parse_addresses(char *const fields[FIELDS], struct sockaddr_storage *
     if (port < 0 || digits_read(fields[5], UINT16_MAX) < 0)
         return -EPROTO;
     if (family == AF_INET)
-        return set_inet(ret_address, source, htons((uint16_t)port));
-    return set_inet6(ret_address, source, htons((uint16_t)port));
+        set_inet(ret_address, source, htons((uint16_t)port));
+    else
+        set_inet6(ret_address, source, htons((uint16_t)port));
+    return 0;
 }
 
 static ptrdiff_t read_line(const uint8_t *bytes, size_t size, struct sockaddr_storage *ret_address)
@@ -113,44 +121,96 @@ static uint16_t big_endian(const uint8_t *bytes)
     return (uint16_t)(bytes[0] << 8 | bytes[1]);
 }
 
-static int take_addresses(const uint8_t *bytes, size_t size, unsigned family,
-                          struct sockaddr_storage *ret_address)
+/* Where the TLVs begin; 0: there are none to be looked at; -EPROTO. */
+static ptrdiff_t take_addresses(const uint8_t *header, size_t size, unsigned family,
+                                struct sockaddr_storage *ret_address)
 {
+    const uint8_t *bytes = header + FIXED_BYTES;
     uint16_t port_be;
 
-    if (family == FAMILY_INET && size >= INET_BYTES) {
+    if (family == FAMILY_INET && size >= FIXED_BYTES + INET_BYTES) {
         memcpy(&port_be, bytes + 8, sizeof port_be);
-        return set_inet(ret_address, bytes, port_be);
+        set_inet(ret_address, bytes, port_be);
+        return FIXED_BYTES + INET_BYTES;
     }
-    if (family == FAMILY_INET6 && size >= INET6_BYTES) {
+    if (family == FAMILY_INET6 && size >= FIXED_BYTES + INET6_BYTES) {
         memcpy(&port_be, bytes + 32, sizeof port_be);
-        return set_inet6(ret_address, bytes, port_be);
+        set_inet6(ret_address, bytes, port_be);
+        return FIXED_BYTES + INET6_BYTES;
     }
     /* Unspecified, or a unix socket: the connection's own stands. */
     return family == FAMILY_INET || family == FAMILY_INET6 ? -EPROTO : 0;
 }
 
-static ptrdiff_t read_binary(const uint8_t *bytes, size_t size,
-                             struct sockaddr_storage *ret_address)
+/* Of the whole header, the checksum in it (@at) being taken for zeros. Few proxies send one: bit by bit will do. */
+static uint32_t checksum(const uint8_t *header, size_t size, size_t at)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < size; i++) {
+        crc ^= i >= at && i < at + CRC32C_BYTES ? 0U : header[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ ((crc & 1) != 0 ? CRC32C_BITS : 0U);
+    }
+    return ~crc;
+}
+
+static bool is_checksum(const uint8_t *header, size_t size, size_t at, size_t value_bytes)
+{
+    const uint8_t *value = header + at;
+
+    return value_bytes == CRC32C_BYTES &&
+           checksum(header, size, at) ==
+               ((uint32_t)big_endian(value) << 16 | big_endian(value + 2));
+}
+
+static int take_tlvs(const uint8_t *header, size_t size, size_t at, bool *ret_is_secure)
+{
+    while (at < size) {
+        size_t value_bytes;
+
+        if (size - at < TLV_HEAD_BYTES)
+            return -EPROTO;
+        value_bytes = big_endian(header + at + 1);
+        if (value_bytes > size - at - TLV_HEAD_BYTES)
+            return -EPROTO;
+        if (header[at] == TLV_CRC32C &&
+            !is_checksum(header, size, at + TLV_HEAD_BYTES, value_bytes))
+            return -EPROTO;
+        if (header[at] == TLV_SSL) {
+            if (value_bytes < SSL_BYTES_MIN)
+                return -EPROTO;
+            *ret_is_secure = (header[at + TLV_HEAD_BYTES] & SSL_CLIENT) != 0;
+        }
+        at += TLV_HEAD_BYTES + value_bytes;
+    }
+    return 0;
+}
+
+static ptrdiff_t read_binary(const uint8_t *bytes, size_t size, struct proxy_header *ret_header)
 {
     unsigned version;
     unsigned command;
-    size_t rest_bytes;
+    size_t whole_bytes;
+    ptrdiff_t tlvs_at;
 
     if (size < FIXED_BYTES)
         return -EAGAIN;
     version = bytes[12] >> 4;
     command = bytes[12] & 0xF;
-    rest_bytes = big_endian(bytes + 14);
-    if (version != 2 || command > COMMAND_PROXY ||
-        rest_bytes > PROXY_HEADER_BYTES_MAX - FIXED_BYTES)
+    whole_bytes = FIXED_BYTES + (size_t)big_endian(bytes + 14);
+    if (version != 2 || command > COMMAND_PROXY || whole_bytes > PROXY_HEADER_BYTES_MAX)
         return -EPROTO;
-    if (size < FIXED_BYTES + rest_bytes)
+    if (size < whole_bytes)
         return -EAGAIN;
-    if (command == COMMAND_PROXY &&
-        take_addresses(bytes + FIXED_BYTES, rest_bytes, bytes[13] >> 4, ret_address) != 0)
+    if (command == COMMAND_LOCAL)
+        return (ptrdiff_t)whole_bytes;
+    tlvs_at = take_addresses(bytes, whole_bytes, bytes[13] >> 4, &ret_header->address);
+    if (tlvs_at < 0)
+        return tlvs_at;
+    if (tlvs_at > 0 && take_tlvs(bytes, whole_bytes, (size_t)tlvs_at, &ret_header->is_secure) != 0)
         return -EPROTO;
-    return (ptrdiff_t)(FIXED_BYTES + rest_bytes);
+    return (ptrdiff_t)whole_bytes;
 }
 
 /* Whether @bytes begin as @wanted does, as far as there are any. */
@@ -159,12 +219,12 @@ static bool begins(const uint8_t *bytes, size_t size, const void *wanted, size_t
     return memcmp(bytes, wanted, size < wanted_bytes ? size : wanted_bytes) == 0;
 }
 
-ptrdiff_t proxy_header_read(const uint8_t *bytes, size_t size, struct sockaddr_storage *ret_address)
+ptrdiff_t proxy_header_read(const uint8_t *bytes, size_t size, struct proxy_header *ret_header)
 {
-    *ret_address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    *ret_header = (struct proxy_header){.address = {.ss_family = AF_UNSPEC}};
     if (begins(bytes, size, word, sizeof word - 1))
-        return size < sizeof word - 1 ? -EAGAIN : read_line(bytes, size, ret_address);
+        return size < sizeof word - 1 ? -EAGAIN : read_line(bytes, size, &ret_header->address);
     if (begins(bytes, size, signature, sizeof signature))
-        return read_binary(bytes, size, ret_address);
+        return read_binary(bytes, size, ret_header);
     return -EPROTO;
 }

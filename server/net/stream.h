@@ -81,9 +81,10 @@ enum stream_peer {
  * handshake is done; what it points to lives as long as the stream.
  */
 struct stream_security {
-    bool is_secure;       /* TLS, as far as this server sees */
-    bool is_plain_on_tls; /* it came in where TLS is spoken, but speaks none: is_secure is false */
-    const char *alpn;     /* what was agreed on: "h2", "http/1.1", "http/1.0" or "" */
+    bool is_secure;        /* TLS, as far as this server sees */
+    bool is_plain_on_tls;  /* it came in where TLS is spoken, but speaks none: is_secure is false */
+    bool is_secure_before; /* TLS has ended at a proxy, which says so: is_secure is false */
+    const char *alpn;      /* what was agreed on: "h2", "http/1.1", "http/1.0" or "" */
     /* Subject of the client's verified certificate (RFC 2253, UTF-8, bounded), or NULL. */
     const char *subject;
 };
@@ -225,6 +226,13 @@ static inline void stream_peer_text(const struct stream *stream, char *buf, size
 
 /* Never NULL; of all plain streams the same. */
 const struct stream_security *stream_security(const struct stream *stream);
+/* The client speaks TLS, with us or with its proxy. */
+static inline bool stream_is_secure(const struct stream *stream)
+{
+    const struct stream_security *security = stream_security(stream);
+
+    return security->is_secure || security->is_secure_before;
+}
 
 /*
  * A proxy has said who is at its other end: that is whom stream_peer_text names from now on. Without memory

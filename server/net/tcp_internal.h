@@ -51,6 +51,7 @@ struct tcp_stream {
     bool is_working : 1;      /* in the list `work` or `handshakes` */
     bool is_reported : 1;     /* on_close has been called */
     bool is_plain_on_tls : 1; /* stream_security */
+    bool is_secure_before : 1;
     bool is_unix : 1;         /* whatever a PROXY header has made of `peer` */
     bool awaits_proxy : 1;    /* tcp_proxy.c's, until a PROXY header has come */
     bool is_greeted : 1;      /* how its handshake went has been told */

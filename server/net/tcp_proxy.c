@@ -70,7 +70,7 @@ static void turn_away(struct tcp_stream *tcp, int error)
 }
 
 /* The header is there: @bytes of the input. */
-static void introduce(struct tcp_stream *tcp, size_t bytes, const struct sockaddr_storage *address)
+static void introduce(struct tcp_stream *tcp, size_t bytes, const struct proxy_header *header)
 {
     struct tcp_awaiting *awaiting = tcp->stream.user;
     struct tcp_listener *listener = awaiting->listener;
@@ -81,14 +81,15 @@ static void introduce(struct tcp_stream *tcp, size_t bytes, const struct sockadd
         return;
     }
     tcp_await_no_more(tcp);
-    if (address->ss_family != AF_UNSPEC)
-        tcp_remember_peer(&tcp->peer, address);
+    if (header->address.ss_family != AF_UNSPEC)
+        tcp_remember_peer(&tcp->peer, &header->address);
+    tcp->is_secure_before = header->is_secure;
     tcp_listener_admit(listener, &tcp->stream);
 }
 
 void tcp_read_proxy(struct tcp_stream *tcp)
 {
-    struct sockaddr_storage address;
+    struct proxy_header header;
     ptrdiff_t bytes;
     ssize_t got = recv(tcp->source.fd, tcp->set->buffer, PROXY_HEADER_BYTES_MAX, MSG_PEEK);
 
@@ -99,13 +100,13 @@ void tcp_read_proxy(struct tcp_stream *tcp)
             turn_away(tcp, errno);
         return;
     }
-    bytes = got == 0 ? -ECONNRESET : proxy_header_read(tcp->set->buffer, (size_t)got, &address);
+    bytes = got == 0 ? -ECONNRESET : proxy_header_read(tcp->set->buffer, (size_t)got, &header);
     if (bytes == -EAGAIN && !tcp->has_hung_up)
         tcp->is_readable = false; /* until there is more */
     else if (bytes < 0)
         turn_away(tcp, bytes == -EPROTO ? EPROTO : ECONNRESET);
     else
-        introduce(tcp, (size_t)bytes, &address);
+        introduce(tcp, (size_t)bytes, &header);
 }
 
 void tcp_forget_awaiting(struct tcp_set *set, const struct tcp_listener *listener)

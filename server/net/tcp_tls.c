@@ -10,11 +10,14 @@ const struct stream_security *tcp_security(const struct stream *stream)
 {
     static const struct stream_security plain = {.alpn = ""};
     static const struct stream_security plain_on_tls = {.is_plain_on_tls = true, .alpn = ""};
+    static const struct stream_security secure_before = {.is_secure_before = true, .alpn = ""};
     const struct tcp_stream *tcp = tcp_of(stream);
 
     if (tcp->tls != NULL)
         return tls_security(tcp->tls);
-    return tcp->is_plain_on_tls ? &plain_on_tls : &plain;
+    if (tcp->is_plain_on_tls)
+        return &plain_on_tls;
+    return tcp->is_secure_before ? &secure_before : &plain;
 }
 
 int tcp_secure(struct stream *stream, struct tls_context *context, unsigned purpose)

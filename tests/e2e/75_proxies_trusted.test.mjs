@@ -1,11 +1,13 @@
 // Clients of proxies that are trusted: the PROXY protocol, and what proxies say in headers. Proxies here are
 // sockets of the test's own from 127.0.0.1 (trusted), and Debian's HAProxy and nginx.
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import { BrokerClient, RoomClient } from './lib/client.mjs';
 import { RawConnection } from './lib/http.mjs';
+import { ask2 } from './lib/http2.mjs';
 import { LineClient } from './lib/line.mjs';
 import { metric } from './lib/metrics.mjs';
 import { replaced, startProxy } from './lib/proxies.mjs';
@@ -309,6 +311,37 @@ test('a target of https is served if a trusted proxy says that TLS was there', a
   assert.equal(await ask('X-Forwarded-Proto: https\r\n', OUTSIDER), 421);
 });
 
+test('a PROXY header that tells of TLS makes https of its connection, whichever version of HTTP', async ({ start }) => {
+  const server = await start({ workers: 1, args: [...PROXY, '--hosts', 'example.org'] });
+  const ssl = (flags) => v2(inet(192, 0, 2, 3, 4712), { tlvs: Buffer.from([0x20, 0, 5, flags, 0, 0, 0, 0]) });
+  const ask = async (header, request) => {
+    const { client, answer } = await say(server, Buffer.concat([header, Buffer.from(request)]));
+    client.terminate();
+    return answer.status;
+  };
+  const page = upgrade('/broker', 'Origin: https://example.org\r\n').replace('Host: 127.0.0.1', 'Host: example.org');
+  assert.equal(await ask(ssl(1), page), 101);
+  assert.equal(await ask(ssl(0), page), 403);
+  assert.equal(await ask(v2(inet(192, 0, 2, 3, 4712)), page), 403);
+  assert.equal(await ask(ssl(1), get('', 'https://example.org/topics')), 200);
+  assert.equal(await ask(ssl(0), get('', 'https://example.org/topics')), 421);
+  // Prior knowledge is what it was: no ALPN has come this far.
+  const session = http2.connect('http://example.org', {
+    createConnection: () => {
+      const socket = net.connect(server.port, '127.0.0.1');
+      socket.write(ssl(1));
+      return socket;
+    },
+  });
+  server.clients.add({ terminate: () => session.destroy() });
+  session.on('error', () => {});
+  const answer = await ask2(session, 'POST', '/topics/news', {
+    headers: { ':authority': 'example.org', origin: 'https://example.org', 'content-type': 'text/plain' },
+    body: 'hello',
+  });
+  assert.equal(answer.status, 201);
+});
+
 // --- real proxies
 
 const FROM = '127.0.0.5';
@@ -329,6 +362,7 @@ const get200 = (proxy) =>
 
 const KINDS = {
   'haproxy, send-proxy': ['haproxy', PROXY, (text) => replaced(text, 'server one 127.0.0.1:', 'server one send-proxy 127.0.0.1:')],
+  'haproxy, send-proxy-v2, checksum': ['haproxy', PROXY, (text) => replaced(text, 'server one 127.0.0.1:', 'server one send-proxy-v2 proxy-v2-options crc32c 127.0.0.1:')],
   'haproxy, send-proxy-v2': ['haproxy', PROXY, (text) => replaced(text, 'server one 127.0.0.1:', 'server one send-proxy-v2 127.0.0.1:')],
   'haproxy, headers': ['haproxy', TRUSTED, (text) => text],
   'nginx, headers': ['nginx', TRUSTED, (text) => text],
@@ -337,7 +371,7 @@ const KINDS = {
 for (const [name, [kind, args, adapt]] of Object.entries(KINDS)) {
   test(`${name}: clients have their own addresses`, async ({ start, cleanup }) => {
     const server = await start({ workers: 2, args: [...args, '--max-per-address', '3'] });
-    const moved = (text) => adapt(text).replace(/server one (send-proxy\S*) (\S+)/, 'server one $2 $1');
+    const moved = (text) => adapt(text).replace(/server one (send-proxy.*?) (127\S+)/, 'server one $2 $1');
     const proxy = await startProxy(cleanup, kind, server, moved);
     const room = await through(cleanup, proxy, RoomClient, '/ws/ann');
     await room.greeting();

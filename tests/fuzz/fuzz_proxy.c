@@ -26,14 +26,14 @@ enum {
 };
 
 /* A copy that ends where memory ends. */
-static ptrdiff_t read_copy(const uint8_t *data, size_t size, struct sockaddr_storage *ret_address)
+static ptrdiff_t read_copy(const uint8_t *data, size_t size, struct proxy_header *ret_header)
 {
     uint8_t *copy = malloc(size > 0 ? size : 1);
     ptrdiff_t result;
 
     CHECK(copy != NULL);
     memcpy(copy, data, size);
-    result = proxy_header_read(copy, size, ret_address);
+    result = proxy_header_read(copy, size, ret_header);
     free(copy);
     return result;
 }
@@ -68,9 +68,9 @@ static void check_line(const uint8_t *data, size_t size, const struct sockaddr_s
 
 static void try_header(const uint8_t *data, size_t size)
 {
-    struct sockaddr_storage address;
-    struct sockaddr_storage other;
-    ptrdiff_t whole = read_copy(data, size, &address);
+    struct proxy_header header;
+    struct proxy_header other;
+    ptrdiff_t whole = read_copy(data, size, &header);
 
     CHECK(whole == -EAGAIN || whole == -EPROTO ||
           (whole > 0 && (size_t)whole <= size && whole <= PROXY_HEADER_BYTES_MAX));
@@ -83,10 +83,12 @@ static void try_header(const uint8_t *data, size_t size)
         else if (begun < (size_t)whole)
             CHECK(part == -EAGAIN);
         else
-            CHECK(part == whole && memcmp(&other, &address, sizeof other) == 0);
+            CHECK(part == whole &&
+                  memcmp(&other.address, &header.address, sizeof other.address) == 0 &&
+                  other.is_secure == header.is_secure);
     }
-    if (whole > 0 && data[0] == 'P' && address.ss_family != AF_UNSPEC)
-        check_line(data, (size_t)whole, &address);
+    if (whole > 0 && data[0] == 'P' && header.address.ss_family != AF_UNSPEC)
+        check_line(data, (size_t)whole, &header.address);
 }
 
 /* --- forwarded ------------------------------------------------------------------------------------ */
