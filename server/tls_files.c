@@ -85,6 +85,15 @@ static void judge_certificate(const struct loading *loading, const char *file)
               "the certificate names no host (subjectAltName), so that nobody is ever given it");
 }
 
+/* They belong together by their order alone, so that both are named. */
+static void wrong_key(struct loading *loading, const char *key_file, const char *cert_file, int rc)
+{
+    char reason[LINE_BYTES];
+
+    (void)snprintf(reason, sizeof reason, "%s (%s)", tls_error_text(), cert_file);
+    wrong(loading, KEY_OPTION, key_file, rc, reason);
+}
+
 static void make_certificate(struct loading *loading, const char *cert_file, const char *key_file,
                              struct tls_text chain, struct tls_text key)
 {
@@ -99,7 +108,7 @@ static void make_certificate(struct loading *loading, const char *cert_file, con
     } else if (part == TLS_PART_CHAIN || key_file == NULL) {
         wrong(loading, CERT_OPTION, cert_file, rc, tls_error_text());
     } else {
-        wrong(loading, KEY_OPTION, key_file, rc, tls_error_text());
+        wrong_key(loading, key_file, cert_file, rc);
     }
 }
 

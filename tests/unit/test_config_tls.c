@@ -127,8 +127,8 @@ static void pairs_go_by_their_order(void **state)
     assert_int_equal(READ(TLS, "--tls-cert=cert.pem", "--tls-cert=cert2.pem", "--tls-key=key2.pem",
                           "--tls-key=key.pem"),
                      CONFIG_WRONG);
-    config_assert_says(f, "--tls-key: key2.pem: the key is not the certificate's");
-    config_assert_says(f, "--tls-key: key.pem: the key is not the certificate's");
+    config_assert_says(f, "--tls-key: key2.pem: the key is not the certificate's (cert.pem)");
+    config_assert_says(f, "--tls-key: key.pem: the key is not the certificate's (cert2.pem)");
     assert_int_equal(READ(TLS, "--tls-cert=cert.pem", "--tls-key=key.pem", "--tls-key=key2.pem"),
                      CONFIG_WRONG);
     config_assert_says(f, "--tls-key: key2.pem is one more than there are certificates");
