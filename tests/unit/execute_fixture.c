@@ -200,6 +200,23 @@ void execute_fixture_done(struct execute_fixture *f)
     schema_free(f->schema);
 }
 
+int execute_fixture_setup(void **state, const char *sdl)
+{
+    struct execute_fixture *f = malloc(sizeof *f);
+
+    assert_non_null(f);
+    execute_fixture_init(f, sdl);
+    *state = f;
+    return 0;
+}
+
+int execute_fixture_teardown(void **state)
+{
+    execute_fixture_done(*state);
+    free(*state);
+    return 0;
+}
+
 bool execute_fixture_prepare(struct execute_fixture *f, const char *query, const char *variables,
                              const char *operation_name)
 {

@@ -31,6 +31,9 @@ struct execute_fixture {
 /* Of a schema that is good; its fields get the resolver. */
 void execute_fixture_init(struct execute_fixture *f, const char *sdl);
 void execute_fixture_done(struct execute_fixture *f);
+/* For cmocka: one as the test's state. */
+int execute_fixture_setup(void **state, const char *sdl);
+int execute_fixture_teardown(void **state);
 
 /*
  * Parses @query and coerces @variables (compact JSON). False: errors are in f->base.errors. What was

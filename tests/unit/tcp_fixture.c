@@ -207,8 +207,10 @@ void send_text(struct tcp_fixture *f, const char *text)
 }
 
 /* What is there for the peer, at most @size bytes; turns while there is nothing. */
-static size_t receive_some(struct tcp_fixture *f, char *buf, size_t size)
+static size_t receive_some(void *fixture, char *buf, size_t size)
 {
+    struct tcp_fixture *f = fixture;
+
     for (int i = 0; i < TURNS_MAX; i++) {
         ssize_t got = recv(f->peer, buf, size, MSG_DONTWAIT);
 
@@ -223,28 +225,38 @@ static size_t receive_some(struct tcp_fixture *f, char *buf, size_t size)
     return 0;
 }
 
-void expect_text(struct tcp_fixture *f, const char *text)
+void expect_text_of(read_function *read, void *source, const char *text)
 {
     char buf[256];
     size_t got = 0;
 
     assert_true(strlen(text) < sizeof buf);
     while (got < strlen(text))
-        got += receive_some(f, buf + got, strlen(text) - got);
+        got += read(source, buf + got, strlen(text) - got);
     assert_memory_equal(buf, text, got);
 }
 
-void expect_filler(struct tcp_fixture *f, size_t size)
+void expect_filler_of(read_function *read, void *source, size_t size)
 {
     static char buf[65536];
 
     while (size > 0) {
-        size_t got = receive_some(f, buf, size < sizeof buf ? size : sizeof buf);
+        size_t got = read(source, buf, size < sizeof buf ? size : sizeof buf);
 
         for (size_t i = 0; i < got; i++)
             assert_int_equal(buf[i], 'x');
         size -= got;
     }
+}
+
+void expect_text(struct tcp_fixture *f, const char *text)
+{
+    expect_text_of(receive_some, f, text);
+}
+
+void expect_filler(struct tcp_fixture *f, size_t size)
+{
+    expect_filler_of(receive_some, f, size);
 }
 
 void write_filler(struct tcp_fixture *f, size_t size)

@@ -88,6 +88,10 @@ void pass(struct tcp_fixture *f, int64_t ns);
 void send_text(struct tcp_fixture *f, const char *text);
 void expect_text(struct tcp_fixture *f, const char *text);
 void expect_filler(struct tcp_fixture *f, size_t size);
+/* The same of another reader, which waits for something and returns how much it has read. */
+typedef size_t read_function(void *source, char *buf, size_t size);
+void expect_text_of(read_function *read, void *source, const char *text);
+void expect_filler_of(read_function *read, void *source, size_t size);
 /* The stream's user writes filler. */
 void write_filler(struct tcp_fixture *f, size_t size);
 

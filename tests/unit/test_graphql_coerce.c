@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/execute_fixture.h"
@@ -25,19 +24,7 @@ static const char sdl[] =
 
 static int setup(void **state)
 {
-    struct execute_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    execute_fixture_init(f, sdl);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    execute_fixture_done(*state);
-    free(*state);
-    return 0;
+    return execute_fixture_setup(state, sdl);
 }
 
 /* The value of $a, of @type with @definition behind it, as JSON; or the messages of all errors. */
@@ -437,25 +424,21 @@ static void arguments_that_cannot_be_are_errors_at_their_place(void **state)
         assert_string_equal(arguments_of(*state, bad[i].query, bad[i].variables), bad[i].error);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, execute_fixture_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(values_of_each_type_are_taken, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_is_told_as_graphql_js_tells_it, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(values_in_messages_are_shown_as_javascript_shows_them,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_long_value_is_cut_between_two_characters, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(all_variables_are_judged_where_they_are_defined, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(fifty_errors_are_enough, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_variables_are_found_by_name, setup, teardown),
-        cmocka_unit_test_setup_teardown(deep_values_are_taken_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(arguments_come_from_literals_variables_and_defaults, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(arguments_that_cannot_be_are_errors_at_their_place, setup,
-                                        teardown),
+        TEST(values_of_each_type_are_taken),
+        TEST(what_does_not_fit_is_told_as_graphql_js_tells_it),
+        TEST(values_in_messages_are_shown_as_javascript_shows_them),
+        TEST(a_long_value_is_cut_between_two_characters),
+        TEST(all_variables_are_judged_where_they_are_defined),
+        TEST(fifty_errors_are_enough),
+        TEST(many_variables_are_found_by_name),
+        TEST(deep_values_are_taken_whole),
+        TEST(arguments_come_from_literals_variables_and_defaults),
+        TEST(arguments_that_cannot_be_are_errors_at_their_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

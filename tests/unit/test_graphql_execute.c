@@ -39,19 +39,7 @@ static const char sdl[] =
 
 static int setup(void **state)
 {
-    struct execute_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    execute_fixture_init(f, sdl);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    execute_fixture_done(*state);
-    free(*state);
-    return 0;
+    return execute_fixture_setup(state, sdl);
 }
 
 struct request {
@@ -532,7 +520,7 @@ static void the_board_introspects_itself(void **state)
     free(board);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, execute_fixture_teardown)
 
 int main(void)
 {

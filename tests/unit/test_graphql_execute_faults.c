@@ -35,19 +35,7 @@ static const char sdl[] =
 
 static int setup(void **state)
 {
-    struct execute_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    execute_fixture_init(f, sdl);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    execute_fixture_done(*state);
-    free(*state);
-    return 0;
+    return execute_fixture_setup(state, sdl);
 }
 
 static void coerce_with_failures(struct execute_fixture *f, const char *json, bool is_good)
@@ -172,12 +160,14 @@ static void a_cache_of_documents_without_memory(void **state)
     }
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, execute_fixture_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(variables_without_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_execution_without_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cache_of_documents_without_memory, setup, teardown),
+        TEST(variables_without_memory),
+        TEST(an_execution_without_memory),
+        TEST(a_cache_of_documents_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

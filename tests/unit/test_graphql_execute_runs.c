@@ -20,19 +20,7 @@ static const char sdl[] = "type User { id: ID! friends: [User!]! }\n"
 
 static int setup(void **state)
 {
-    struct execute_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    execute_fixture_init(f, sdl);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    execute_fixture_done(*state);
-    free(*state);
-    return 0;
+    return execute_fixture_setup(state, sdl);
 }
 
 /* --- the budget and late answers -------------------------------------------------------------- */
@@ -224,7 +212,7 @@ static void many_aliases_are_told_apart(void **state)
     text_done(&query);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, execute_fixture_teardown)
 
 int main(void)
 {

@@ -5,7 +5,6 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/graphql/limits.h"
@@ -19,23 +18,6 @@
         .depth_max = UINT32_MAX, .complexity_max = UINT64_MAX, .alias_count_max = UINT32_MAX,      \
         .root_field_count_max = UINT32_MAX                                                         \
     }
-
-static int setup(void **state)
-{
-    struct validate_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    validate_fixture_init(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    validate_fixture_done(*state);
-    free(*state);
-    return 0;
-}
 
 /* "": the first operation of a valid document is within the limits. Else the error. */
 static const char *check(struct validate_fixture *f, const char *document, const char *variables,
@@ -320,5 +302,5 @@ int main(void)
         cmocka_unit_test(the_defaults_let_a_tool_look_around),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, validate_fixture_setup, validate_fixture_teardown);
 }

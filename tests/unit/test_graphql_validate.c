@@ -9,7 +9,6 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/graphql/validate.h"
@@ -226,23 +225,6 @@ static const struct verdict of_overlap[] = {
      "1:61,1:90 Fields \"draw\" conflict because they have differing arguments. Use different "
      "aliases on the fields to fetch both if this was intentional.\n"},
 };
-
-static int setup(void **state)
-{
-    struct validate_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    validate_fixture_init(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    validate_fixture_done(*state);
-    free(*state);
-    return 0;
-}
 
 static void check(void **state, const struct verdict *verdicts, size_t count)
 {
@@ -473,5 +455,5 @@ int main(void)
         cmocka_unit_test(errors_from_before_are_no_verdict),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, validate_fixture_setup, validate_fixture_teardown);
 }

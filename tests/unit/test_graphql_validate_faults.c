@@ -9,7 +9,6 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/graphql/limits.h"
@@ -18,23 +17,6 @@
 #include "tests/unit/validate_fixture.h"
 
 /* --- the tests -------------------------------------------------------------------------------- */
-
-static int setup(void **state)
-{
-    struct validate_fixture *f = malloc(sizeof *f);
-
-    assert_non_null(f);
-    validate_fixture_init(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    validate_fixture_done(*state);
-    free(*state);
-    return 0;
-}
 
 static void validate_with_failures(struct validate_fixture *f, const char *document)
 {
@@ -133,5 +115,5 @@ int main(void)
         cmocka_unit_test(limits_are_checked_or_not_known),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, validate_fixture_setup, validate_fixture_teardown);
 }

@@ -109,13 +109,7 @@ static void an_events_age_is_observed_once_if_somebody_is_live_for_it(void **sta
 static void the_worker_begins_at_the_tail(void **state)
 {
     struct topics_fixture *fixture = *state;
-    const struct topics_options options = {.bus = fixture->bus,
-                                           .store = fixture->store,
-                                           .counts = fixture->counts,
-                                           .slot = TOPICS_SLOT,
-                                           .queue_bytes_max = &fixture->queue_bytes_max,
-                                           .subscriptions_max = &fixture->subscriptions_max,
-                                           .deliver_committed_only = &fixture->is_committed_only};
+    const struct topics_options options = topics_fixture_options(fixture);
     struct topics *second = NULL;
 
     (void)topics_append(fixture, "news", "one");

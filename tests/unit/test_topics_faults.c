@@ -214,13 +214,7 @@ static void an_encoding_is_added_or_it_is_not(void **state)
 static void opening_without_memory_leaves_nothing_behind(void **state)
 {
     struct topics_fixture *fixture = *state;
-    const struct topics_options options = {.bus = fixture->bus,
-                                           .store = fixture->store,
-                                           .counts = fixture->counts,
-                                           .slot = TOPICS_SLOT,
-                                           .queue_bytes_max = &fixture->queue_bytes_max,
-                                           .subscriptions_max = &fixture->subscriptions_max,
-                                           .deliver_committed_only = &fixture->is_committed_only};
+    const struct topics_options options = topics_fixture_options(fixture);
     struct topics *topics = NULL;
     int count = 1;
     int rc = -ENOMEM;

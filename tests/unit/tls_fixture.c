@@ -314,8 +314,9 @@ void client_say(struct tls_fixture *t, const char *text)
 }
 
 /* What there is, at most @size bytes; carries while there is nothing. */
-static size_t client_read(struct tls_fixture *t, void *buf, size_t size)
+static size_t client_read(void *fixture, char *buf, size_t size)
 {
+    struct tls_fixture *t = fixture;
     size_t got = 0;
 
     CARRY_UNTIL(t, SSL_read_ex(t->client, buf, size, &got) == 1);
@@ -324,26 +325,12 @@ static size_t client_read(struct tls_fixture *t, void *buf, size_t size)
 
 void client_expect(struct tls_fixture *t, const char *text)
 {
-    char buf[256];
-    size_t got = 0;
-
-    assert_true(strlen(text) < sizeof buf);
-    while (got < strlen(text))
-        got += client_read(t, buf + got, strlen(text) - got);
-    assert_memory_equal(buf, text, got);
+    expect_text_of(client_read, t, text);
 }
 
 void client_expect_filler(struct tls_fixture *t, size_t size)
 {
-    static char buf[65536];
-
-    while (size > 0) {
-        size_t got = client_read(t, buf, size < sizeof buf ? size : sizeof buf);
-
-        for (size_t i = 0; i < got; i++)
-            assert_int_equal(buf[i], 'x');
-        size -= got;
-    }
+    expect_filler_of(client_read, t, size);
 }
 
 bool client_has_end(struct tls_fixture *t)

@@ -23,18 +23,22 @@ static ptrdiff_t text_bytes_max(const struct encoding *encoding, const struct ev
            (ptrdiff_t)event->payload_bytes + 3;
 }
 
-static size_t encode_text(const struct encoding *encoding, const struct event *event, uint8_t *out,
-                          size_t *ret_splice)
+static char *write_short(char *at, const struct event *event)
 {
-    char *at = (char *)out;
-
-    (void)encoding;
-    (void)ret_splice;
     encoded_count++;
     memcpy(at, event->topic, event->topic_bytes);
     at += event->topic_bytes;
     *at++ = ' ';
-    at += event_decimal(at, event->seq);
+    return at + event_decimal(at, event->seq);
+}
+
+static size_t encode_text(const struct encoding *encoding, const struct event *event, uint8_t *out,
+                          size_t *ret_splice)
+{
+    char *at = write_short((char *)out, event);
+
+    (void)encoding;
+    (void)ret_splice;
     *at++ = ' ';
     memcpy(at, event->payload, event->payload_bytes);
     at += event->payload_bytes;
@@ -45,15 +49,10 @@ static size_t encode_text(const struct encoding *encoding, const struct event *e
 static size_t encode_short(const struct encoding *encoding, const struct event *event, uint8_t *out,
                            size_t *ret_splice)
 {
-    char *at = (char *)out;
+    char *at = write_short((char *)out, event);
 
     (void)encoding;
     (void)ret_splice;
-    encoded_count++;
-    memcpy(at, event->topic, event->topic_bytes);
-    at += event->topic_bytes;
-    *at++ = ' ';
-    at += event_decimal(at, event->seq);
     *at++ = '\n';
     return (size_t)(at - (char *)out);
 }
@@ -125,18 +124,25 @@ static bool is_row_topic(const void *user, const char *topic, size_t topic_bytes
            fixture->is_row_topic(fixture->is_row_topic_user, topic, topic_bytes);
 }
 
+struct topics_options topics_fixture_options(struct topics_fixture *fixture)
+{
+    return (struct topics_options){
+        .bus = fixture->bus,
+        .store = fixture->store,
+        .counts = fixture->counts,
+        .hash_seed = 0x5eed,
+        .slot = TOPICS_SLOT,
+        .queue_bytes_max = &fixture->queue_bytes_max,
+        .subscriptions_max = &fixture->subscriptions_max,
+        .deliver_committed_only = &fixture->is_committed_only,
+        .is_row_topic = is_row_topic,
+        .is_row_topic_user = fixture,
+    };
+}
+
 void topics_open_worker(struct topics_fixture *fixture)
 {
-    const struct topics_options options = {.bus = fixture->bus,
-                                           .store = fixture->store,
-                                           .counts = fixture->counts,
-                                           .hash_seed = 0x5eed,
-                                           .slot = TOPICS_SLOT,
-                                           .queue_bytes_max = &fixture->queue_bytes_max,
-                                           .subscriptions_max = &fixture->subscriptions_max,
-                                           .deliver_committed_only = &fixture->is_committed_only,
-                                           .is_row_topic = is_row_topic,
-                                           .is_row_topic_user = fixture};
+    const struct topics_options options = topics_fixture_options(fixture);
 
     assert_int_equal(topics_open(&options, &fixture->topics), 0);
     fixture->text_encoding = topics_add_encoding(fixture->topics, &text_encoding);

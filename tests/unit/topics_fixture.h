@@ -144,6 +144,8 @@ void topics_cut_power(struct topics_fixture *fixture, uint64_t epoch);
 /* The worker ends and begins, in two steps. All clients must be closed, all encodings removed. */
 void topics_close_worker(struct topics_fixture *fixture);
 void topics_open_worker(struct topics_fixture *fixture);
+/* Of its worker. */
+struct topics_options topics_fixture_options(struct topics_fixture *fixture);
 
 /* One loop turn as a worker makes it; true when it wants another at once. */
 bool topics_fixture_turn(struct topics_fixture *fixture);

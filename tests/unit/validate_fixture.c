@@ -7,6 +7,7 @@
 /* cmocka needs the ones above */
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/graphql/validate.h"
@@ -49,6 +50,23 @@ void validate_fixture_done(struct validate_fixture *f)
 {
     schema_free(f->schema);
     graphql_fixture_done(&f->base);
+}
+
+int validate_fixture_setup(void **state)
+{
+    struct validate_fixture *f = malloc(sizeof *f);
+
+    assert_non_null(f);
+    validate_fixture_init(f);
+    *state = f;
+    return 0;
+}
+
+int validate_fixture_teardown(void **state)
+{
+    validate_fixture_done(*state);
+    free(*state);
+    return 0;
 }
 
 void validate_fixture_parse(struct validate_fixture *f, const char *document)

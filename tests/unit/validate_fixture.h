@@ -20,6 +20,9 @@ struct validate_fixture {
 
 void validate_fixture_init(struct validate_fixture *f);
 void validate_fixture_done(struct validate_fixture *f);
+/* For cmocka: one as the test's state. */
+int validate_fixture_setup(void **state);
+int validate_fixture_teardown(void **state);
 /* Forgets all errors. */
 void validate_fixture_parse(struct validate_fixture *f, const char *document);
 /*
