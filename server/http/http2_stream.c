@@ -55,25 +55,19 @@ static void give_up(struct http2_stream *stream)
     http2_stream_close(stream, STREAM_CLOSED_STALLED);
 }
 
-static void look_at_finishing(struct http2_stream *stream, bool is_quick)
-{
-    if (is_quick)
-        watch_taking(stream);
-    else
-        give_up(stream);
-}
-
-/* The peer's end has not come. */
 static void end_lingering(struct http2_stream *stream)
 {
     http2_reset(stream, NGHTTP2_NO_ERROR); /* RFC 9113 section 8.1 */
     http2_stream_close(stream, STREAM_CLOSED_BY_US);
 }
 
-static void look_at_open(struct http2_stream *stream, bool is_quick)
+static void look_at_output(struct http2_stream *stream, uint32_t taken_bytes)
 {
-    if (outq_is_empty(&stream->stream.out))
-        stream->stream.looks = 0; /* the next flush that leaves some begins to watch again */
+    struct stream *base = &stream->stream;
+    bool is_quick = stream_look(base, taken_bytes);
+
+    if (outq_is_empty(&base->out) && !base->is_finishing)
+        base->looks = 0; /* the next flush that leaves some begins to watch again */
     else if (is_quick)
         watch_taking(stream);
     else
@@ -102,10 +96,8 @@ void http2_stream_look(struct http2_stream *stream)
         end_lingering(stream);
     else if (is_answer(stream))
         look_at_answer(stream, taken_bytes);
-    else if (stream->stream.is_finishing)
-        look_at_finishing(stream, stream_look(&stream->stream, taken_bytes));
     else
-        look_at_open(stream, stream_look(&stream->stream, taken_bytes));
+        look_at_output(stream, taken_bytes);
 }
 
 /* --- input -------------------------------------------------------------------------------------- */
