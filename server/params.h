@@ -46,9 +46,10 @@
 /* clang-format off */
 #define PARAMS(X) \
     X(SERVER, "listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "[tls:]ADDR:PORT", \
-      "where HTTP and WebSockets are served; may be repeated", \
-      "An IPv4 address, an IPv6 address in brackets ([::1]:8000), localhost, or unix:PATH " \
-      "for a unix socket. Host names are not looked up. Port 0 lets the system choose. " \
+      "where HTTP and WebSockets are served, or unix:PATH; may be repeated", \
+      "An IPv4 address, an IPv6 address in brackets ([::1]:8000; [::]:8000 is all of IPv6 and " \
+      "no IPv4), localhost, or unix:PATH for a unix socket. Host names are not looked up. " \
+      "Port 0 lets the system choose. " \
       "With tls: before it TLS is spoken there (https, wss); --tls-cert is needed then. " \
       "There is no authentication: an address that other machines can reach is warned " \
       "about, and belongs behind a proxy or a firewall.") \
