@@ -51,12 +51,17 @@ static bool is_trusted(const struct worker *worker, const struct sockaddr_storag
 }
 
 /* A proxy stands for as many as it has clients: it is not counted among those of its address. */
+static void except_proxy(const struct worker *worker, struct sockaddr_storage *address)
+{
+    if (is_trusted(worker, address))
+        *address = (struct sockaddr_storage){.ss_family = AF_UNIX};
+}
+
 static void take_address(const struct worker *worker, const struct stream *stream,
                          struct sockaddr_storage *ret_address)
 {
     tcp_peer_address(stream, ret_address);
-    if (is_trusted(worker, ret_address))
-        *ret_address = (struct sockaddr_storage){.ss_family = AF_UNIX};
+    except_proxy(worker, ret_address);
 }
 
 static enum admission admit(struct worker *worker, struct stream *stream)
@@ -165,18 +170,46 @@ static void take_forwarded(struct worker *worker, struct http_exchange *exchange
         readmit(worker, stream, is_said ? &forwarded.address : &holder);
 }
 
+/* One of many that a connection of HTTP/2 may carry, for as long as it lasts. */
+static enum admission admit_stream(struct worker *worker, struct http_exchange *exchange)
+{
+    struct sockaddr_storage address;
+    enum admission verdict;
+    uint64_t ticket;
+
+    http_exchange_client(exchange, &address);
+    except_proxy(worker, &address);
+    verdict = admission_judge_stream(&worker->accept.admissions, &address, &ticket);
+    if (ticket != 0)
+        http_exchange_give_ticket(exchange, ticket);
+    return verdict;
+}
+
+static struct worker *worker_of(struct service *service)
+{
+    return (struct worker *)(void *)((char *)service - offsetof(struct worker, service));
+}
+
+static void on_ticket(void *user, uint64_t ticket)
+{
+    admission_end_stream(&worker_of(user)->accept.admissions, ticket);
+}
+
 /* Requests of those who were one too many: the router says so to each. */
 static void on_request(void *user, struct http_exchange *exchange)
 {
     struct service *service = user;
-    struct worker *worker =
-        (struct worker *)(void *)((char *)service - offsetof(struct worker, service));
-    unsigned mark;
+    struct worker *worker = worker_of(service);
+    const struct http_request *request = http_request(exchange);
+    enum admission verdict;
 
     if (worker->accept.proxy_count > 0)
         take_forwarded(worker, exchange);
-    mark = tcp_mark_of(http_exchange_stream(exchange));
-    service->full_reason = admission_reason((enum admission)mark);
+    verdict = (enum admission)tcp_mark_of(http_exchange_stream(exchange));
+    if (request->is_http_2 && admission_reason(verdict) == NULL &&
+        router_is_lasting(service, request))
+        verdict = admit_stream(worker, exchange);
+    service->full_reason = admission_reason(verdict);
     router_on_request(service, exchange);
     service->full_reason = NULL;
 }
@@ -248,6 +281,7 @@ static void set_limits(struct worker *worker)
                     possible);
     worker->http_limits.handshakes_max = handshakes_max(admissions);
     worker->http_handlers.on_request = on_request;
+    worker->http_handlers.on_ticket = on_ticket;
     worker->http_full = worker->http;
     worker->http_full.is_closing = true; /* no keep-alive for them */
 }

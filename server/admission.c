@@ -34,7 +34,7 @@ static bool hash_address(const struct admissions *admissions,
         size = IPV4_BYTES;
     }
     *ret_hash = hash_bytes(admissions->hash_seed, bytes, size);
-    return true;
+    return *ret_hash != 0; /* which is no ticket */
 }
 
 void admission_set_descriptors(struct admissions *admissions, uint64_t max, uint64_t used)
@@ -63,18 +63,17 @@ static void uncount_address(struct admissions *admissions, uint64_t hash)
 
 /* What a newcomer who has been counted among all is: the address's turn. */
 static enum admission judge_address(struct admissions *admissions,
-                                    const struct sockaddr_storage *address)
+                                    const struct sockaddr_storage *address, uint64_t *ret_hash)
 {
-    uint64_t hash;
-
     /* Counted without a limit, too: a reload may set one. */
-    if (!hash_address(admissions, address, &hash) ||
-        !hash_counts_add(admissions->addresses, admissions->slot, hash, 1))
+    if (!hash_address(admissions, address, ret_hash) ||
+        !hash_counts_add(admissions->addresses, admissions->slot, *ret_hash, 1))
         return ADMISSION_ADMITTED;
-    if (admissions->per_address_max == 0 || hash_counts_sum(admissions->addresses, admissions->bus,
-                                                            hash) <= admissions->per_address_max)
+    if (admissions->per_address_max == 0 ||
+        hash_counts_sum(admissions->addresses, admissions->bus, *ret_hash) <=
+            admissions->per_address_max)
         return ADMISSION_COUNTED;
-    uncount_address(admissions, hash);
+    uncount_address(admissions, *ret_hash);
     return ADMISSION_OVER_ADDRESS;
 }
 
@@ -82,11 +81,12 @@ static enum admission judge_newcomer(struct admissions *admissions,
                                      const struct sockaddr_storage *address)
 {
     enum admission verdict = ADMISSION_OVER_ALL;
+    uint64_t hash;
 
     count_connection(admissions, 1);
     if (stat_get(admissions->bus, admissions->slot, STAT_CONNECTIONS) <= admissions->own_max &&
         stat_sum(admissions->bus, STAT_CONNECTIONS) <= admissions->connections_max)
-        verdict = judge_address(admissions, address);
+        verdict = judge_address(admissions, address, &hash);
     if (admission_reason(verdict) != NULL)
         count_connection(admissions, -1);
     return verdict;
@@ -143,6 +143,21 @@ enum admission admission_move(struct admissions *admissions, enum admission verd
     if (admission_reason(verdict) != NULL)
         admissions->refused_count++; /* whatever refused_max says: it is open already */
     return verdict;
+}
+
+enum admission admission_judge_stream(struct admissions *admissions,
+                                      const struct sockaddr_storage *address, uint64_t *ret_ticket)
+{
+    uint64_t hash = 0;
+    enum admission verdict = judge_address(admissions, address, &hash);
+
+    *ret_ticket = verdict == ADMISSION_COUNTED ? hash : 0;
+    return verdict;
+}
+
+void admission_end_stream(struct admissions *admissions, uint64_t ticket)
+{
+    uncount_address(admissions, ticket);
 }
 
 const char *admission_reason(enum admission verdict)

@@ -10,6 +10,8 @@
  * Counts   of all workers: STAT_CONNECTIONS, and bus/hash_counts by the address's hash. Both are
  *          raised before the sum is looked at: at most as many as the limit are ever admitted; of
  *          two that come at once for the last place both may be refused.
+ * Streams  a WebSocket or an event stream on HTTP/2 is one more of its client's address, beside the
+ *          connection; it takes no descriptor and is none of the connections.
  * Limits   at most refused_max refused connections are open at a time, to be told why; more are
  *          closed without a word. An address that hash_counts cannot count is not limited.
  * Crashes  the master clears both counts of a dead worker.
@@ -68,6 +70,13 @@ enum admission admission_move(struct admissions *admissions, enum admission verd
 /* The connection has been closed. */
 void admission_end(struct admissions *admissions, enum admission verdict,
                    const struct sockaddr_storage *address);
+/*
+ * The verdict on a stream of HTTP/2 that will last: admitted, counted or over its address; who is refused has
+ * nothing to give back. *ret_ticket: for admission_end_stream; 0: it is not counted.
+ */
+enum admission admission_judge_stream(struct admissions *admissions,
+                                      const struct sockaddr_storage *address, uint64_t *ret_ticket);
+void admission_end_stream(struct admissions *admissions, uint64_t ticket);
 /* Why it is refused, in words; NULL: it is not. */
 const char *admission_reason(enum admission verdict);
 

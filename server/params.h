@@ -168,11 +168,13 @@
       "subscriptions of one connection", "") \
     X(LIMITS, "max-connections",   0,   COUNT, max_connections,        "",         1, UINT32_MAX, true, "N", \
       "connections in all; as many as files may be open unless set", \
-      "Over all workers. One too many is told so (503, 1013, unavailable). The system's own " \
+      "Over all workers. One too many is told so (503, 1013, unavailable). One of HTTP/2 is one, " \
+      "however many WebSockets it carries (--max-per-address counts these). The system's own " \
       "limit is that of open files of each worker (ulimit -n, LimitNOFILE).") \
     X(LIMITS, "max-per-address",   0,   COUNT, max_per_address,        "off",      0, UINT32_MAX, true, "N", \
       "connections of one IPv4 address or IPv6 /64; 0 or off: without bound", \
-      "Over all workers. Behind a proxy all clients have the proxy's address.") \
+      "Over all workers. On HTTP/2 each WebSocket and event stream counts as one more. Behind a " \
+      "proxy that is none of --trusted-proxies all clients have the proxy's address.") \
     X(LIMITS, "max-rate",          0,   COUNT, max_rate,               "off",      0, 1000000, true, "N", \
       "messages a second of one connection; 0 or off: without bound", \
       "A second's worth may come at once. What is over is not handled and answered " \

@@ -1,6 +1,7 @@
 /*
  * server/share.h - whether a worker has enough connections, beside what the others have.
  *
+ * Counts   connections, as they are what can be somebody else's: one of HTTP/2 is one, whatever it carries.
  * Rule     who has more than one and 5 % above the one with the fewest has enough, and so has who alone
  *          has no descriptors left. So all are within 10 % of an even share, and the one with the
  *          fewest always accepts.

@@ -24,6 +24,7 @@ struct http_exchange {
     void (*on_gone)(void *user);
     void *user;
     struct sockaddr_storage *client; /* as a proxy says, its own memory; NULL: the connection's */
+    uint64_t ticket;                 /* HTTP/2: its user's, 0: none */
     struct http_request request;
 };
 

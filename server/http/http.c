@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "bus/check.h"
 #include "server/http/exchange.h"
 #include "server/json/json.h"
 #include "server/net/stream.h"
@@ -41,6 +42,14 @@ void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void
 struct stream *http_exchange_stream(const struct http_exchange *exchange)
 {
     return exchange->operations->stream(exchange);
+}
+
+void http_exchange_give_ticket(struct http_exchange *exchange, uint64_t ticket)
+{
+    CHECK(exchange->request.is_http_2);
+    CHECK(exchange->ticket == 0);
+    CHECK(ticket != 0);
+    exchange->ticket = ticket;
 }
 
 bool http_exchange_is_old(const struct http_exchange *exchange)

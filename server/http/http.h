@@ -92,6 +92,8 @@ enum http_incident {
 struct http_handlers {
     void (*on_request)(void *user, struct http_exchange *exchange);
     void (*on_incident)(void *user, enum http_incident incident); /* may be NULL */
+    /* http_exchange_give_ticket's comes back. NULL: it gives none. */
+    void (*on_ticket)(void *user, uint64_t ticket);
     /*
      * A request is answered here, because its body is too large, malformed or late: writes @headers
      * (lines ending in CRLF; NULL: none) and its own to @lines. It may look at the request's head
@@ -195,6 +197,11 @@ void http_exchange_set_client(struct http_exchange *exchange,
 /* Who asks. */
 void http_exchange_client(const struct http_exchange *exchange,
                           struct sockaddr_storage *ret_address);
+/*
+ * What its user has counted for it: on_ticket gives it back once, when it has been answered or its client has
+ * gone, or, if it goes on as a stream, when that is closed. HTTP/2 only; @ticket is not 0.
+ */
+void http_exchange_give_ticket(struct http_exchange *exchange, uint64_t ticket);
 /* Whether the connection was opened before the server began to drain. */
 bool http_exchange_is_old(const struct http_exchange *exchange);
 

@@ -81,6 +81,14 @@ void http2_count(struct http2_stream *stream)
     stream->counted_bytes = bytes;
 }
 
+void http2_give_back_ticket(const struct http2_stream *stream, uint64_t ticket)
+{
+    const struct http_server *server = stream->connection->base.server;
+
+    if (ticket != 0)
+        server->handlers->on_ticket(server->user, ticket);
+}
+
 /* --- the end of a connection ---------------------------------------------------------------------- */
 
 /* Nothing more is to be heard of it. */
@@ -172,6 +180,7 @@ static void report_close(struct http2_stream *stream)
         http2_message_gone(stream);
     if (base->handlers != NULL)
         base->handlers->on_close(base->user, (enum stream_close_reason)stream->reason);
+    http2_give_back_ticket(stream, stream->ticket);
 }
 
 /* It is in no list but `streams`, or the connection is going. */

@@ -92,6 +92,7 @@ struct http2_stream {
     struct sockaddr_storage *named; /* by a proxy; NULL: it is the connection's peer */
     struct timer
         timer; /* HEAD, BODY: the request's patience. OPEN: what it takes (stream.h, Stalled) */
+    uint64_t ticket; /* of the exchange that it was; 0: none */
     int32_t id;
     uint32_t mark;          /* low half of what had moved when the timer was started */
     uint32_t counted_bytes; /* what the server knows of its queue */
@@ -130,6 +131,8 @@ void http2_reset(struct http2_stream *stream, uint32_t error_code);
 void http2_start_timer(struct http2 *connection, struct timer *timer, int64_t delay_ns);
 /* The first of the two GOAWAYs. */
 void http2_begin_closing(struct http2 *connection);
+/* To the server's user; 0: there is none. */
+void http2_give_back_ticket(const struct http2_stream *stream, uint64_t ticket);
 /* Its queue is longer or shorter than it was. */
 void http2_count(struct http2_stream *stream);
 

@@ -65,6 +65,7 @@ static void free_exchange(struct http2_stream *stream)
     http_connection_count_busy(&stream->connection->base, false);
     body_done(&exchange->body);
     http_exchange_done(&exchange->base);
+    http2_give_back_ticket(stream, exchange->base.ticket);
     budget_give(server_of(stream)->budget, exchange->charged_bytes);
     free(exchange->head);
     free(exchange);
@@ -83,6 +84,7 @@ bool http2_message_begin(struct http2_stream *stream)
     exchange->base.on_gone = NULL;
     exchange->base.user = NULL;
     exchange->base.client = NULL;
+    exchange->base.ticket = 0;
     memset(&exchange->base.request, 0, offsetof(struct http_request, headers));
     exchange->base.request.header_count = 0;
     exchange->base.request.body = NULL;
@@ -390,6 +392,8 @@ static struct stream *open_stream(struct http_exchange *base, const struct head 
 
     CHECK(stream->state == HTTP2_ANSWER);
     http_exchange_name(base, &stream->stream);
+    stream->ticket = base->ticket;
+    base->ticket = 0;
     http2_stream_open(stream);
     if (!stream->stream.is_closed && submit(stream, head, true) != 0)
         stream_abort(&stream->stream);

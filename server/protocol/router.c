@@ -252,6 +252,13 @@ static void dispatch(struct service *service, struct http_exchange *exchange,
     }
 }
 
+bool router_is_lasting(const struct service *service, const struct http_request *request)
+{
+    const struct route *route = find_route(service, request->path);
+
+    return route != NULL && (is_websocket(route, request) || is_event_stream(route, request));
+}
+
 void router_on_incident(void *user, enum http_incident incident)
 {
     struct service *service = user;

@@ -116,6 +116,8 @@ int64_t service_realtime_ns(void);
 char *service_scratch(struct service *service, size_t bytes);
 /* http_handlers.on_request of the worker: routes one request (router.c). @user: the service. */
 void router_on_request(void *user, struct http_exchange *exchange);
+/* Whether it asks for what goes on: a WebSocket, or an event stream. */
+bool router_is_lasting(const struct service *service, const struct http_request *request);
 /* Its on_incident likewise: counts. */
 void router_on_incident(void *user, enum http_incident incident);
 /* Its on_refusal: what answer.h says of every answer holds for those, too. */

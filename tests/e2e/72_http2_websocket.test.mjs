@@ -166,6 +166,40 @@ test('a subscriber whose window is shut lags alone; its siblings go on', async (
   raw.terminate();
 });
 
+test('each WebSocket and event stream is one more of its address', async ({ start }) => {
+  const server = await start({ workers: 1, args: ['--max-per-address', '4'] });
+  const session = await connect2(server);
+  const room = await room2(server, session);
+  const broker = await broker2(server, session);
+  const events = events2(session, '/topics/news');
+  await events.next(/id: /);
+  const stream = { headers: { accept: 'text/event-stream' } };
+  const late = await socket2(server, session, '/broker');
+  assert.equal(await late.closeCode(), 1013);
+  assert.equal((await ask2(session, 'GET', '/topics/news', stream)).status, 503);
+  assert.equal((await server.request('GET', '/topics')).status, 503); // another connection
+  // What is asked and answered is none, and those who are there go on.
+  assert.equal((await ask2(session, 'GET', '/topics')).status, 200);
+  assert.equal((await broker.ping()).status, 'pong');
+  // A place again, whichever way one has gone; a connection takes all its own with it.
+  await room.close();
+  const second = await until(async () => {
+    const client = await socket2(server, session, '/broker');
+    client.send('{"action":"ping"}');
+    return client.next({ status: 'pong' }).then(() => client, () => false);
+  });
+  events.stream.close(8); // CANCEL
+  await until(async () => (await server.request('GET', '/topics')).status === 200);
+  assert.equal((await ask2(session, 'GET', '/nothing', stream)).status, 404);
+  second.terminate();
+  session.destroy();
+  const rooms = [];
+  for (let i = 0; i < 4; i++) {
+    rooms.push(await until(() => server.room(`r${i}`).catch(() => false)));
+  }
+  assert.equal((await server.request('GET', '/topics')).status, 503);
+});
+
 test('a drain closes WebSockets over HTTP/2 with 1001, and they count as clean', async ({ start }) => {
   const server = await start({ workers: 2 });
   const session = await connect2(server);

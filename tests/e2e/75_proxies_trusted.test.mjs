@@ -7,7 +7,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { BrokerClient, RoomClient } from './lib/client.mjs';
 import { RawConnection } from './lib/http.mjs';
-import { ask2 } from './lib/http2.mjs';
+import { ask2, connect2 } from './lib/http2.mjs';
 import { LineClient } from './lib/line.mjs';
 import { metric } from './lib/metrics.mjs';
 import { replaced, startProxy } from './lib/proxies.mjs';
@@ -274,6 +274,23 @@ test('a client is counted for its address, through however many connections of t
     assert.deepEqual([await status(address, again[0]), await status(address, again[1]), await status(address, again[2])], [200, 200, 503]);
     again.forEach((client) => client.terminate());
   }
+});
+
+test('streams of HTTP/2 are counted for the clients that the proxy speaks for', async ({ start }) => {
+  const server = await start({ workers: 1, args: [...TRUSTED, '--max-per-address', '1'] });
+  const session = await connect2(server);
+  const open = (client) => {
+    const stream = session.request({ ':path': '/topics/news', accept: 'text/event-stream', 'x-forwarded-for': client });
+    stream.on('error', () => {});
+    const head = new Promise((resolve) => stream.once('response', resolve));
+    return within(head, 'an answer').then(({ ':status': status }) => ({ stream, status }));
+  };
+  const first = await open('192.0.2.1');
+  assert.equal(first.status, 200);
+  assert.equal((await open('192.0.2.1')).status, 503);
+  assert.equal((await open('192.0.2.2')).status, 200);
+  first.stream.close(http2.constants.NGHTTP2_CANCEL);
+  await until(async () => (await open('192.0.2.1')).status === 200, { what: 'a place again' });
 });
 
 test('a page of https is at home behind a proxy that speaks TLS, if it is trusted', async ({ start }) => {

@@ -159,6 +159,8 @@ static void on_request(void *user, struct http_exchange *exchange)
     struct http_text path = request->path;
 
     f->request_count++;
+    if (f->gives_tickets)
+        http_exchange_give_ticket(exchange, (uint64_t)f->request_count);
     describe(f, request);
     if (is_for(path, "/later")) {
         answer_later(f, exchange);
@@ -189,6 +191,15 @@ static void on_request(void *user, struct http_exchange *exchange)
     }
 }
 
+static void on_ticket(void *user, uint64_t ticket)
+{
+    struct http2_fixture *f = user;
+
+    assert_in_range(ticket, 1, 63);
+    assert_int_equal(f->tickets & UINT64_C(1) << ticket, 0); /* once */
+    f->tickets |= UINT64_C(1) << ticket;
+}
+
 static void on_incident(void *user, enum http_incident incident)
 {
     struct http2_fixture *f = user;
@@ -206,6 +217,7 @@ void http2_begin(struct http2_fixture *f)
     static const struct http_handlers handlers = {
         .on_request = on_request,
         .on_incident = on_incident,
+        .on_ticket = on_ticket,
     };
 
     memset(f, 0, sizeof *f);

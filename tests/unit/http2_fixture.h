@@ -57,6 +57,8 @@ struct http2_fixture {
     size_t taker_count;
     int gone_count;
     int request_count;
+    bool gives_tickets; /* to each request: its number */
+    uint64_t tickets;   /* a bit for each that has come back */
     int malformed_count;
     int evicted_count;
     char last[256]; /* what was asked last, as it is said back */

@@ -98,6 +98,30 @@ static void an_address_has_so_many_connections_over_all_workers(void **state)
     assert_int_equal(judge(&second, "192.0.2.1"), ADMISSION_OVER_ADDRESS);
 }
 
+static void a_stream_is_one_more_of_its_address_and_no_connection(void **state)
+{
+    struct sockaddr_storage address = from("192.0.2.1");
+    uint64_t connections;
+    uint64_t ticket;
+    uint64_t other;
+
+    (void)state;
+    limit_addresses(3);
+    assert_int_equal(judge(&first, "192.0.2.1"), ADMISSION_COUNTED);
+    connections = stat_sum(first.bus, STAT_CONNECTIONS);
+    assert_int_equal(admission_judge_stream(&first, &address, &ticket), ADMISSION_COUNTED);
+    assert_int_equal(admission_judge_stream(&second, &address, &other), ADMISSION_COUNTED);
+    assert_int_equal(admission_judge_stream(&first, &address, &other), ADMISSION_OVER_ADDRESS);
+    assert_int_equal(other, 0);
+    assert_int_equal(judge(&first, "192.0.2.1"), ADMISSION_OVER_ADDRESS);
+    admission_end_stream(&first, ticket);
+    assert_int_equal(admission_judge_stream(&first, &address, &ticket), ADMISSION_COUNTED);
+    assert_int_equal(stat_sum(first.bus, STAT_CONNECTIONS), connections);
+    address = (struct sockaddr_storage){.ss_family = AF_UNIX};
+    assert_int_equal(admission_judge_stream(&first, &address, &other), ADMISSION_ADMITTED);
+    assert_int_equal(other, 0);
+}
+
 static void an_ipv4_address_is_the_same_when_it_is_mapped(void **state)
 {
     (void)state;
@@ -388,6 +412,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_address_has_so_many_connections_over_all_workers),
+        TEST(a_stream_is_one_more_of_its_address_and_no_connection),
         TEST(an_ipv4_address_is_the_same_when_it_is_mapped),
         TEST(an_ipv6_network_of_64_bits_is_one_address),
         TEST(a_unix_socket_has_no_address),
