@@ -48,7 +48,7 @@
     X(SERVER, "listen",            'l', TEXT_LIST, listen,             "127.0.0.1:8000", 0, 0, false, "[tls:]ADDR:PORT", \
       "where HTTP and WebSockets are served, or unix:PATH; may be repeated", \
       "An IPv4 address, an IPv6 address in brackets ([::1]:8000; [::]:8000 is all of IPv6 and " \
-      "no IPv4), localhost, or unix:PATH for a unix socket. Host names are not looked up. " \
+      "no IPv4), or localhost; a path is a unix socket's. Host names are not looked up. " \
       "Port 0 lets the system choose. " \
       "With tls: before it TLS is spoken there (https, wss); --tls-cert is needed then. " \
       "There is no authentication: an address that other machines can reach is warned " \
@@ -132,7 +132,7 @@
       "for any sign of life after a ping", \
       "A client that gives none is closed.") \
     X(CLIENTS, "handshake-timeout", 0,   TIME, handshake_timeout,       "10s",      100 * MS, DAY, true, "TIME", \
-      "for a request's head, or a GraphQL client's connection_init", \
+      "for TLS to begin, a request's head, or a GraphQL client's connection_init", \
       "Three times that for a body, or a reader, that comes to a halt.") \
     X(CLIENTS, "h2-websockets",     0,   SWITCH, h2_websockets,         "on",       0, 0, true, "", \
       "WebSockets over HTTP/2 (RFC 8441)", \
