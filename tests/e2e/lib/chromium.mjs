@@ -4,7 +4,7 @@ import http from 'node:http';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 import { metric } from './metrics.mjs';
-import { until, within } from './until.mjs';
+import { TIMEOUT_MS, until, within } from './until.mjs';
 
 // Names that lead to this machine, as an attacker's DNS would have it; no other name leads anywhere.
 const NAMES = ['evil.test', 'app.test', 'events.test'];
@@ -14,7 +14,6 @@ const EXECUTABLES = [
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
 ];
-const LAUNCH_TIMEOUT_MS = 60_000;
 
 const resolverRules = [
   ...NAMES.map((name) => `MAP ${name} 127.0.0.1`),
@@ -32,7 +31,7 @@ function launch() {
   return chromium.launch({
     executablePath,
     headless: true,
-    timeout: LAUNCH_TIMEOUT_MS,
+    timeout: TIMEOUT_MS,
     args: [
       '--no-sandbox', // which root cannot have
       '--disable-gpu',
@@ -50,6 +49,7 @@ after(async () => (await browser)?.close());
 export async function openPage(cleanup, options) {
   browser ??= launch();
   const context = await (await browser).newContext(options);
+  context.setDefaultTimeout(TIMEOUT_MS);
   cleanup(() => context.close());
   return context.newPage();
 }

@@ -254,7 +254,7 @@ export class Server {
 
   /** Waits for the end of the master and of all its children; returns the exit status. */
   async end() {
-    const exit = await within(this.exited, () => `the server's end; ${this.recentLog()}`, 40_000);
+    const exit = await within(this.exited, () => `the server's end; ${this.recentLog()}`);
     await until(() => ![...this.family.values()].some(isAlive), {
       what: 'the end of all processes',
     });

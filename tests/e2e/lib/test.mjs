@@ -3,7 +3,7 @@ import { test as nodeTest } from 'node:test';
 import { Server } from './server.mjs';
 import { within } from './until.mjs';
 
-const TIMEOUT_MS = 120_000; // of one test, when something hangs
+const TIMEOUT_MS = 240_000; // of one test, when something hangs
 
 export { default as assert } from 'node:assert/strict';
 

@@ -1,8 +1,8 @@
 // Waiting for conditions: no test sleeps for a time that somebody guessed.
 import { setTimeout as pause } from 'node:timers/promises';
 
-// Sanitizers on a loaded machine with two cores: generous, as only a failure waits so long.
-export const TIMEOUT_MS = 20_000;
+// Sanitizers on a machine with two cores and much else to do: generous, as only a failure waits so long.
+export const TIMEOUT_MS = 60_000;
 
 /**
  * Calls check again and again until it returns something true, and returns that. An error that it
