@@ -158,8 +158,10 @@ test('connections opened before are served; an idle one holds nothing up', async
   const body = '"published in a drain"';
   busy.write(
     `POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+      `Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
   );
+  assert.equal((await busy.response()).status, 100); // or it might be a newcomer of the drain
+  busy.write(body.slice(0, 5));
   const client = await server.broker();
   await client.subscribe('news');
   server.signal('SIGTERM');
@@ -262,15 +264,12 @@ test('at the deadline whoever is left gets 1001, and the exit status is 0', asyn
   const stream = await server.events('/topics/news');
   server.signal('SIGTERM');
   await server.logged(/shutdown: draining 3 connections, deadline 1 s/);
+  await server.logged(/warning.*deadline reached, 3 connections left are closed/);
   for (const client of clients) {
     assert.equal(await client.closeCode(), 1001);
   }
   await stream.ended;
   assert.equal(await server.end(), 0);
-  assert.ok(
-    server.allLines.some((line) => /warning/i.test(line) && /\b3\b/.test(line)),
-    `a warning that counts the 3 left in:\n${server.stderr}`,
-  );
 });
 
 test('at the deadline a client that does not answer the close is cut off', async ({ start }) => {
@@ -282,7 +281,7 @@ test('at the deadline a client that does not answer the close is cut off', async
 });
 
 test('the log counts who went when asked, and who had to be cut off', async ({ start }) => {
-  const { server, connect } = await startRaw(start, { workers: 2, args: ['--drain-timeout', '2s'] });
+  const { server, connect } = await startRaw(start, { workers: 2 });
   const goodbye = await server.broker();
   const answering = [await server.room(), await server.broker(), await server.socket('/graphql', {
     protocols: [TRANSPORT_WS],
@@ -295,7 +294,9 @@ test('the log counts who went when asked, and who had to be cut off', async ({ s
   server.signal('SIGTERM');
   await server.logged(/shutdown: draining 8 connections/);
   await goodbye.close();
-  await server.logged(/warning.*deadline reached, 7 connections left are closed/);
+  await server.logged(/client left, 7 remain/);
+  server.signal('SIGTERM');
+  await server.logged(/warning.*asked again, 7 connections left are closed/);
   for (const client of answering) {
     assert.equal(await client.closeCode(), 1001);
   }
@@ -463,7 +464,7 @@ test('a worker that starts in the middle of a drain refuses newcomers as the oth
   const server = await start({ workers: 2, args: ['--drain-accept', '3s'] });
   const holder = await server.onWorker(0, () => server.broker());
   server.signal('SIGTERM');
-  await holder.next(isShutdown, { timeout: 30_000 });
+  await holder.next(isShutdown);
   await until(async () => (await server.request('GET', '/topics')).status === 503, {
     what: 'the end of drain_accept',
   });
