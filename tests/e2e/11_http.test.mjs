@@ -580,11 +580,24 @@ async function trickle(connection, text, { interval = 20 } = {}) {
   return splitResponses(await connection.rest());
 }
 
+/**
+ * The answer to somebody who sends the beginning and then, if there is one, the text over and over. If this process
+ * stands still before the beginning is sent, nothing is asked and nothing answered: then once more.
+ */
+function answerToSlow(server, beginning, text = '') {
+  return until(
+    async () => {
+      const connection = await server.raw();
+      connection.write(beginning);
+      return (await (text === '' ? connection.rest().then(splitResponses) : trickle(connection, text)))[0];
+    },
+    { what: 'an answer' },
+  );
+}
+
 test('a head that never ends is 408, however often a byte of it comes', async ({ start }) => {
   const server = await start({ args: ['--handshake-timeout', '300ms'] });
-  const connection = await server.raw();
-  connection.write('GET /health HTTP/1.1\r\nX: ');
-  const [response] = await trickle(connection, 'a');
+  const response = await answerToSlow(server, 'GET /health HTTP/1.1\r\nX: ', 'a');
   assertError(response, 408, 'timeout');
   assert.ok(response.closes);
   await assertUnharmed(server);
@@ -592,18 +605,10 @@ test('a head that never ends is 408, however often a byte of it comes', async ({
 
 test('a body that trickles is 408, and a quick one that stops', async ({ start }) => {
   const server = await start({ args: ['--handshake-timeout', '300ms'] });
-  const slow = await server.raw();
-  slow.write(`${publish}Content-Length: 1000000\r\n\r\n`);
-  const [response] = await trickle(slow, 'a');
-  assertError(response, 408, 'timeout');
-
-  const stopped = await server.raw();
-  stopped.write(`${publish}Content-Length: 1000000\r\n\r\n${'a'.repeat(500_000)}`);
-  assertError(splitResponses(await stopped.rest())[0], 408, 'timeout');
-
-  const chunks = await server.raw();
-  chunks.write(chunked('/topics/news', ''));
-  assertError((await trickle(chunks, '1\r\na\r\n'))[0], 408, 'timeout');
+  const head = `${publish}Content-Length: 1000000\r\n\r\n`;
+  assertError(await answerToSlow(server, head, 'a'), 408, 'timeout');
+  assertError(await answerToSlow(server, head + 'a'.repeat(500_000)), 408, 'timeout');
+  assertError(await answerToSlow(server, chunked('/topics/news', ''), '1\r\na\r\n'), 408, 'timeout');
   await assertUnharmed(server);
 });
 

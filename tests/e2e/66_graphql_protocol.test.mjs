@@ -95,7 +95,7 @@ test('subscribe before the acknowledgement: 4401', async ({ start }) => {
 });
 
 test('no connection_init in time: 4408', async ({ start }) => {
-  const server = await start({ args: ['--handshake-timeout', '300ms'] });
+  const server = await start({ args: ['--handshake-timeout', '2s'] });
   const silent = await open(server);
   const pinging = await open(server);
   pinging.send({ type: 'ping' });
