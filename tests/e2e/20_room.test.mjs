@@ -203,9 +203,10 @@ test('the whole server ticks once per interval, for all workers the same', async
   );
   for (const tick of ticks.flat()) {
     assert.equal(tick.message, 'Periodic broadcast');
-    assert.ok(tick.active_connections >= 2);
     assert.match(tick.time, TIME);
   }
+  // The first ones may have come before both were there.
+  assert.ok(ticks.every((seen) => seen.at(-1).active_connections >= 2));
   // From the first tick that both have seen on, both have seen the same ones.
   const seqs = ticks.map((seen) => seen.map(({ seq }) => seq));
   const from = Math.max(seqs[0][0], seqs[1][0]);

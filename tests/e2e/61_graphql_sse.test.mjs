@@ -32,9 +32,15 @@ async function subscribe(server, query = MESSAGE_ADDED, more = {}) {
   return { stream, epoch, seq };
 }
 
+/** A stream on which nothing has come for 15 s says where it is: on a slow machine that is so at any place. */
+const isMore = (block) => Object.keys(block).join() !== 'id';
+
+/** What has come and was not asked for. */
+const unread = (stream) => stream.queue.filter(isMore);
+
 /** The next event of a subscription that is a result: {data, errors, seq, id}. */
 async function result(stream) {
-  const block = await stream.next();
+  const block = await stream.next(isMore);
   assert.equal(block.event, 'next', JSON.stringify(block));
   const { data, errors, extensions } = block.message;
   if (block.id !== undefined) {
@@ -132,7 +138,7 @@ test('a subscription gets what happens, by POST and by GET', async ({ start }) =
       assert.ok(Number(extensions.seq) > last);
       last = Number(extensions.seq);
     }
-    assert.deepEqual(events.queue, []);
+    assert.deepEqual(unread(events), []);
   }
 });
 
@@ -152,7 +158,7 @@ test('each gets what it has asked for, in its own form', async ({ start }) => {
   await comment(2, 'to two');
   for (const [i, content] of ['to one', 'to two'].entries()) {
     assert.deepEqual((await result(streams[i])).data, { commentAdded: { c: content } });
-    assert.deepEqual(streams[i].queue, []);
+    assert.deepEqual(unread(streams[i]), []);
   }
 });
 
@@ -214,7 +220,7 @@ test('Last-Event-ID and extensions.resume give what was missed; the former beats
   const live = await subscribe(server);
   await createMessage(server, 'four');
   assert.equal(await contentOf(live.stream), 'four');
-  assert.deepEqual(live.stream.queue, []);
+  assert.deepEqual(unread(live.stream), []);
 });
 
 test('the position it opens with is as good as an event', async ({ start }) => {
@@ -250,7 +256,7 @@ test('a resume that cannot be honoured is a next with GAP, and the stream goes o
     assert.match(errors[0].extensions.oldest, /^\d+$/);
     assert.equal(await contentOf(stream), 'one');
     assert.equal(await contentOf(stream), 'two');
-    assert.deepEqual(stream.queue, []);
+    assert.deepEqual(unread(stream), []);
   }
 });
 
@@ -331,7 +337,7 @@ test('a drain is announced by a comment, and ends without complete', async ({ st
   }
   server.signal('SIGTERM'); // that was enough waiting
   await within(stream.ended, 'the end of the stream');
-  assert.ok(stream.queue.every((block) => Object.keys(block).join() === 'comment'));
+  assert.ok(unread(stream).every((block) => Object.keys(block).join() === 'comment'));
   assert.equal(await server.end(), 0);
 });
 
@@ -351,7 +357,7 @@ test('it is counted and named among the clients', async ({ start }) => {
   });
 });
 
-test('a slow reader delays nobody, and loses nothing', { timeout: 180_000 }, async ({ start }) => {
+test('a slow reader delays nobody, and loses nothing', async ({ start }) => {
   const server = await start({ args: ['--max-queue', '64K'] });
   const { stream: slow } = await subscribe(server);
   const { stream: quick } = await subscribe(server);
