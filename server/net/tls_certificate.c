@@ -48,33 +48,39 @@ static bool is_at_end(void)
     return true;
 }
 
-static int read_chain(struct tls_certificate *certificate, BIO *text)
+int tls_read_certificates(struct tls_text text, STACK_OF(X509) * *ret_list)
 {
-    X509 *next;
+    BIO *pem = open_text(text);
+    STACK_OF(X509) *list = sk_X509_new_null();
+    X509 *next = NULL;
+    int rc = -ENOMEM;
 
-    certificate->leaf = PEM_read_bio_X509(text, NULL, NULL, NULL);
-    certificate->chain = sk_X509_new_null();
-    if (certificate->chain == NULL)
-        return -ENOMEM;
-    if (certificate->leaf == NULL && is_at_end()) {
-        tls_note_error("there is no certificate in it (PEM: BEGIN CERTIFICATE)");
-        return -EINVAL;
-    }
-    if (certificate->leaf == NULL) {
-        tls_note_library_error();
-        return -EINVAL;
-    }
-    while ((next = PEM_read_bio_X509(text, NULL, NULL, NULL)) != NULL) {
-        if (sk_X509_push(certificate->chain, next) <= 0) {
+    if (pem == NULL || list == NULL)
+        goto fail;
+    while ((next = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
+        if (sk_X509_push(list, next) <= 0) {
             X509_free(next);
-            return -ENOMEM;
+            goto fail;
         }
     }
+    rc = -EINVAL;
     if (!is_at_end()) {
         tls_note_library_error();
-        return -EINVAL;
+        goto fail;
     }
+    if (sk_X509_num(list) == 0) {
+        tls_note_error("there is no certificate in it (PEM: BEGIN CERTIFICATE)");
+        goto fail;
+    }
+    BIO_free(pem);
+    *ret_list = list;
     return 0;
+
+fail:
+    ERR_clear_error();
+    BIO_free(pem);
+    sk_X509_pop_free(list, X509_free);
+    return rc;
 }
 
 /* PEM_read_bio would only say that it is "unsupported". */
@@ -132,17 +138,17 @@ int tls_certificate_new(struct tls_text chain, struct tls_text key,
                         struct tls_certificate **ret_certificate, enum tls_part *ret_wrong)
 {
     struct tls_certificate *certificate = calloc(1, sizeof *certificate);
-    BIO *chain_text = open_text(chain);
     BIO *key_text = open_text(key);
     int rc = -ENOMEM;
 
-    if (certificate == NULL || chain_text == NULL || key_text == NULL)
+    if (certificate == NULL || key_text == NULL)
         goto fail;
     certificate->refs = 1;
     *ret_wrong = TLS_PART_CHAIN;
-    rc = read_chain(certificate, chain_text);
+    rc = tls_read_certificates(chain, &certificate->chain);
     if (rc != 0)
         goto fail;
+    certificate->leaf = sk_X509_shift(certificate->chain);
     *ret_wrong = TLS_PART_KEY;
     rc = read_key(certificate, key_text, holds_key(key));
     if (rc != 0)
@@ -150,14 +156,12 @@ int tls_certificate_new(struct tls_text chain, struct tls_text key,
     rc = try_certificate(certificate, ret_wrong);
     if (rc != 0)
         goto fail;
-    BIO_free(chain_text);
     BIO_free(key_text);
     *ret_certificate = certificate;
     return 0;
 
 fail:
     ERR_clear_error();
-    BIO_free(chain_text);
     BIO_free(key_text);
     tls_certificate_unref(certificate);
     return rc;

@@ -1,7 +1,6 @@
 #include "server/net/tls_context.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 
 #include "bus/check.h"
@@ -229,33 +227,19 @@ static int add_client_ca(SSL_CTX *ssl, X509 *ca)
            SSL_CTX_add_client_CA(ssl, ca) == 1;
 }
 
-/* Every certificate in the text; at least one. */
+/* Every certificate in the text. */
 static int set_client_ca(SSL_CTX *ssl, struct tls_text text)
 {
-    BIO *pem = BIO_new_mem_buf(text.bytes, text.size > INT_MAX ? INT_MAX : (int)text.size);
-    int count = 0;
-    X509 *ca;
-    int rc = 0;
+    STACK_OF(X509) *list = NULL;
+    int rc = tls_read_certificates(text, &list);
 
-    if (pem == NULL)
-        return -ENOMEM;
-    while (rc == 0 && (ca = PEM_read_bio_X509(pem, NULL, NULL, NULL)) != NULL) {
-        if (add_client_ca(ssl, ca) != 1) {
+    for (int i = 0; rc == 0 && i < sk_X509_num(list); i++) {
+        if (add_client_ca(ssl, sk_X509_value(list, i)) != 1) {
             tls_note_library_error();
             rc = -EINVAL;
         }
-        X509_free(ca);
-        count++;
     }
-    BIO_free(pem);
-    if (rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-        tls_note_library_error();
-        rc = -EINVAL;
-    } else if (rc == 0 && count == 0) {
-        tls_note_error("there is no certificate in it (PEM: BEGIN CERTIFICATE)");
-        rc = -EINVAL;
-    }
-    ERR_clear_error();
+    sk_X509_pop_free(list, X509_free);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL); /* if there is one, and only then */
     return rc;
 }

@@ -58,6 +58,8 @@ struct tls *tls_current(const SSL *ssl);
 /* A callback that is about a connection: tls.c. */
 void tls_on_info(const SSL *ssl, int where, int value);
 
+/* All certificates of a PEM text, at least one: 0, -ENOMEM, or -EINVAL (tls_error_text). */
+int tls_read_certificates(struct tls_text text, STACK_OF(X509) * *ret_list);
 /* Makes a certificate one of @ssl's: 0 or -EINVAL. */
 int tls_certificate_use(const struct tls_certificate *certificate, SSL *ssl);
 bool tls_certificate_is_for(const struct tls_certificate *certificate, const char *name,
