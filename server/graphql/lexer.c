@@ -207,14 +207,6 @@ static void fail_at_escape(struct lexer *lexer, const uint8_t *at, const char *w
                what, bytes_of_units(lexer, at, units), (const char *)at);
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_scalar_value(uint32_t character)
 {
     return character < 0xD800 || (character > 0xDFFF && character <= 0x10FFFF);
@@ -231,7 +223,7 @@ static size_t read_escape_braced(struct lexer *lexer, const uint8_t *at, uint32_
 
     while (length < LENGTH_MAX) {
         uint8_t c = peek(lexer, at, length++);
-        int digit = hex_digit(c);
+        int digit = json_hex_digit(c);
 
         if (c == '}' && length > 4 && is_scalar_value(character)) {
             *ret_character = character;
@@ -251,7 +243,7 @@ static uint32_t hex4(const struct lexer *lexer, const uint8_t *at)
     uint32_t value = 0;
 
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(peek(lexer, at, i));
+        int digit = json_hex_digit(peek(lexer, at, i));
 
         if (digit < 0)
             return UINT32_MAX;

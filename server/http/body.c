@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/http/head.h"
+#include "server/json/json.h"
 #include "server/net/budget.h"
 
 enum {
@@ -105,18 +106,10 @@ static enum body_result take_data(struct body *body, const uint8_t *bytes, size_
     return BODY_MORE;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A byte of the chunk size's line; -1: malformed. Otherwise the next state. */
 static int step_size(struct body *body, uint8_t c)
 {
-    int digit = hex_digit(c);
+    int digit = json_hex_digit(c);
 
     if (digit >= 0) {
         if (body->digits == SIZE_DIGITS_MAX)

@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/http/http.h"
 #include "server/net/network.h"
@@ -107,11 +106,6 @@ static const struct http_element *hop(const struct hops *hops, size_t n)
     return &hops->elements[(hops->count - 1 - n) % FORWARDED_HOPS_MAX];
 }
 
-static bool is_https(struct http_text text)
-{
-    return text.size == sizeof "https" - 1 && strncasecmp(text.bytes, "https", text.size) == 0;
-}
-
 /* An element of Forwarded has no token of its own: its first pair stands where one would be. */
 static bool forwarded_parameter(const struct http_element *element, const char *name,
                                 struct http_text *ret_value)
@@ -120,8 +114,7 @@ static bool forwarded_parameter(const struct http_element *element, const char *
     struct http_parameter parameter;
 
     if (http_parameter_next(&first, &parameter) && parameter.has_value &&
-        parameter.name.size == strlen(name) &&
-        strncasecmp(parameter.name.bytes, name, parameter.name.size) == 0) {
+        http_text_equals_any_case(parameter.name, name)) {
         *ret_value = parameter.value;
         return true;
     }
@@ -144,7 +137,7 @@ static struct forwarded read_x_forwarded(const struct http_request *request,
     /* A chain's last proxy says how it was reached itself, or what it was told. */
     hops_read(request, "x-forwarded-proto", false, &hops);
     element = hop(&hops, 0);
-    forwarded.is_secure = element != NULL && is_https(element->token);
+    forwarded.is_secure = element != NULL && http_text_equals_any_case(element->token, "https");
     return forwarded;
 }
 
@@ -159,7 +152,8 @@ static struct forwarded read_forwarded(const struct http_request *request,
     for (size_t n = 0; (element = hop(&hops, n)) != NULL; n++) {
         struct http_text text = {0};
 
-        forwarded.is_secure = forwarded_parameter(element, "proto", &text) && is_https(text);
+        forwarded.is_secure = forwarded_parameter(element, "proto", &text) &&
+                              http_text_equals_any_case(text, "https");
         text = (struct http_text){0};
         (void)forwarded_parameter(element, "for", &text); /* an empty one is none */
         if (!parse_node(text, &forwarded.address) ||

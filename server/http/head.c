@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "server/json/json.h"
+
 enum {
     LENGTH_DIGITS_MAX = 18, /* of Content-Length: what fits into 63 bits for certain */
     PORT_DIGITS_MAX = 5,
@@ -37,7 +39,7 @@ static size_t token_length(const char *text, size_t size)
 
 static bool is_hex_digit(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return json_hex_digit((uint8_t)c) >= 0;
 }
 
 /* unreserved and sub-delims of RFC 3986: what a name may be made of besides `%` and two digits. */
@@ -159,11 +161,6 @@ static bool parse_length(struct http_text value, uint64_t *ret_length)
     return true;
 }
 
-static bool name_is(struct http_text name, const char *lower_case)
-{
-    return name.size == strlen(lower_case) && strncasecmp(name.bytes, lower_case, name.size) == 0;
-}
-
 bool head_is_authority(struct http_text text)
 {
     return text.size > 0 && authority_length(text) == text.size;
@@ -180,17 +177,17 @@ static bool note_host(struct fields *fields, struct http_text value)
 static bool note_field(struct fields *fields, struct http_text name, struct http_text value)
 {
     fields->count++;
-    if (name_is(name, "host"))
+    if (http_text_equals_any_case(name, "host"))
         return note_host(fields, value);
-    if (name_is(name, "content-length")) {
+    if (http_text_equals_any_case(name, "content-length")) {
         fields->length_count++;
         fields->reason = "malformed Content-Length";
         return parse_length(value, &fields->content_length);
     }
-    if (name_is(name, "transfer-encoding")) {
+    if (http_text_equals_any_case(name, "transfer-encoding")) {
         fields->coding_count++;
         fields->reason = "the only transfer coding known is chunked";
-        return name_is(value, "chunked");
+        return http_text_equals_any_case(value, "chunked");
     }
     return true;
 }

@@ -1,148 +1,11 @@
+/* Texts of requests: header fields, and targets. */
 #include "server/http/http.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "bus/check.h"
-#include "server/http/exchange.h"
 #include "server/json/json.h"
-#include "server/net/stream.h"
-#include "server/net/tcp.h"
-
-/* --- exchanges: what they are made of decides --------------------------------------------------- */
-
-const struct http_request *http_request(const struct http_exchange *exchange)
-{
-    return &exchange->request;
-}
-
-bool http_expectation_is_known(const struct http_request *request)
-{
-    static const char known[] = "100-continue";
-
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct http_header *header = &request->headers[i];
-
-        if (http_text_equals(header->name, "expect") &&
-            (header->value.size != sizeof known - 1 ||
-             strncasecmp(header->value.bytes, known, sizeof known - 1) != 0))
-            return false;
-    }
-    return true;
-}
-
-void http_exchange_set_user(struct http_exchange *exchange, void (*on_gone)(void *user), void *user)
-{
-    exchange->on_gone = on_gone;
-    exchange->user = user;
-}
-
-struct stream *http_exchange_stream(const struct http_exchange *exchange)
-{
-    return exchange->operations->stream(exchange);
-}
-
-void http_exchange_give_ticket(struct http_exchange *exchange, uint64_t ticket)
-{
-    CHECK(exchange->request.is_http_2);
-    CHECK(exchange->ticket == 0);
-    CHECK(ticket != 0);
-    exchange->ticket = ticket;
-}
-
-bool http_exchange_is_old(const struct http_exchange *exchange)
-{
-    return exchange->operations->is_old(exchange);
-}
-
-void http_exchange_set_client(struct http_exchange *exchange,
-                              const struct sockaddr_storage *address, bool is_secure)
-{
-    exchange->request.is_secure = exchange->request.is_secure || is_secure;
-    if (address == NULL || address->ss_family == AF_UNSPEC)
-        return;
-    if (exchange->client == NULL)
-        exchange->client = malloc(sizeof *exchange->client);
-    if (exchange->client != NULL) /* else it stays the proxy's */
-        *exchange->client = *address;
-}
-
-void http_exchange_client(const struct http_exchange *exchange,
-                          struct sockaddr_storage *ret_address)
-{
-    if (exchange->client != NULL)
-        *ret_address = *exchange->client;
-    else
-        tcp_peer_address(http_exchange_stream(exchange), ret_address);
-}
-
-void http_exchange_name(const struct http_exchange *exchange, struct stream *stream)
-{
-    if (exchange->client != NULL)
-        stream_name_peer(stream, exchange->client);
-}
-
-void http_exchange_done(struct http_exchange *exchange)
-{
-    free(exchange->client);
-    exchange->client = NULL;
-}
-
-void http_respond(struct http_exchange *exchange, const struct http_response *response)
-{
-    exchange->operations->respond(exchange, response);
-}
-
-struct stream *http_begin_stream(struct http_exchange *exchange, const char *content_type,
-                                 const char *headers)
-{
-    return exchange->operations->begin_stream(exchange, content_type, headers);
-}
-
-struct stream *http_upgrade(struct http_exchange *exchange, const char *headers)
-{
-    return exchange->operations->upgrade(exchange, headers);
-}
-
-char *http_error_body(const char *code, const char *message, size_t *ret_bytes)
-{
-    static const char begin[] = "{\"error\":{\"code\":";
-    static const char middle[] = ",\"message\":";
-    static const char end[] = "}}";
-    size_t code_bytes = strlen(code);
-    size_t message_bytes = strlen(message);
-    char *body = malloc(sizeof begin + sizeof middle + sizeof end +
-                        json_quoted_bytes_max(code_bytes) + json_quoted_bytes_max(message_bytes));
-    char *at = body;
-
-    if (body == NULL)
-        return NULL;
-    memcpy(at, begin, sizeof begin - 1);
-    at += sizeof begin - 1;
-    at += json_quote(at, code, code_bytes);
-    memcpy(at, middle, sizeof middle - 1);
-    at += sizeof middle - 1;
-    at += json_quote(at, message, message_bytes);
-    memcpy(at, end, sizeof end - 1);
-    at += sizeof end - 1;
-    *ret_bytes = (size_t)(at - body);
-    return body;
-}
-
-void http_respond_error(struct http_exchange *exchange, int status, const char *code,
-                        const char *message, const char *headers)
-{
-    struct http_response response = {.status = status, .headers = headers};
-    char *body = http_error_body(code, message, &response.body_bytes);
-
-    /* Without memory for the text the status must do. */
-    response.content_type = body != NULL ? "application/json" : NULL;
-    response.body = body;
-    http_respond(exchange, &response);
-    free(body);
-}
 
 /* --- headers ------------------------------------------------------------------------------------ */
 
@@ -151,7 +14,7 @@ bool http_text_equals(struct http_text text, const char *string)
     return text.size == strlen(string) && memcmp(text.bytes, string, text.size) == 0;
 }
 
-static bool equals_any_case(struct http_text text, const char *string)
+bool http_text_equals_any_case(struct http_text text, const char *string)
 {
     return text.size == strlen(string) && strncasecmp(text.bytes, string, text.size) == 0;
 }
@@ -216,7 +79,7 @@ bool http_header_has_token(const struct http_request *request, const char *name,
         if (!http_text_equals(request->headers[i].name, name))
             continue;
         while (next_part(&rest, ',', &part)) {
-            if (equals_any_case(part, token))
+            if (http_text_equals_any_case(part, token))
                 return true;
         }
     }
@@ -256,7 +119,7 @@ bool http_element_next(struct http_text *list, struct http_element *ret_element)
 
 bool http_element_is(const struct http_element *element, const char *token)
 {
-    return equals_any_case(element->token, token);
+    return http_text_equals_any_case(element->token, token);
 }
 
 bool http_parameter_next(struct http_text *rest, struct http_parameter *ret_parameter)
@@ -288,7 +151,7 @@ bool http_element_parameter(const struct http_element *element, const char *name
     struct http_parameter parameter;
 
     while (http_parameter_next(&rest, &parameter)) {
-        if (parameter.has_value && equals_any_case(parameter.name, name)) {
+        if (parameter.has_value && http_text_equals_any_case(parameter.name, name)) {
             *ret_value = parameter.value;
             return true;
         }
@@ -332,14 +195,6 @@ bool http_accepts(const struct http_request *request, const char *media_type)
 
 /* --- targets ------------------------------------------------------------------------------------ */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 ptrdiff_t http_decode(struct http_text text, char *buf, size_t buf_bytes)
 {
     size_t used = 0;
@@ -348,8 +203,8 @@ ptrdiff_t http_decode(struct http_text text, char *buf, size_t buf_bytes)
         char c = text.bytes[i];
 
         if (c == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.bytes[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_digit(text.bytes[i + 2]) : -1;
+            int high = i + 2 < text.size ? json_hex_digit((uint8_t)text.bytes[i + 1]) : -1;
+            int low = i + 2 < text.size ? json_hex_digit((uint8_t)text.bytes[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return -EILSEQ;

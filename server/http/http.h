@@ -153,6 +153,7 @@ int http_header_quality(const struct http_request *request, const char *name, co
 /* Whether Accept names this media type itself (not by a wildcard), with q > 0. */
 bool http_accepts(const struct http_request *request, const char *media_type);
 bool http_text_equals(struct http_text text, const char *string);
+bool http_text_equals_any_case(struct http_text text, const char *string);
 
 /* A media type, or an element of a list header: `token;name=value;q=0.5`. */
 struct http_element {

@@ -19,7 +19,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,23 +156,17 @@ static void finish(struct http1 *connection)
 /* Refuses what has been received so far; nothing behind it could be trusted. */
 static void refuse(struct http1 *connection, int status, const char *code, const char *message)
 {
-    const struct http_server *server = connection->base.server;
+    const struct http_exchange *exchange =
+        connection->state == STATE_BODY ? &connection->exchange->base : NULL;
     char lines[HTTP_LINES_BYTES_MAX];
     struct response_head head = {
         .status = status,
         .connection = RESPONSE_CONNECTION_CLOSE,
-        .headers = status == 503 ? HTTP_RETRY_AFTER : NULL,
+        .headers = http_refusal_headers(&connection->base, exchange, status, lines),
         .has_length = true,
     };
     char *body = http_error_body(code, message, &head.body_bytes);
 
-    if (status != 503 && status != 408)
-        http_connection_tell(&connection->base, HTTP_MALFORMED);
-    if (connection->state == STATE_BODY && server->handlers->on_refusal != NULL) {
-        server->handlers->on_refusal(server->user, &connection->exchange->base, head.headers,
-                                     lines);
-        head.headers = lines;
-    }
     if (body != NULL)
         head.content_type = "application/json";
     response_write_head(connection->stream, &head);
@@ -183,14 +176,15 @@ static void refuse(struct http1 *connection, int status, const char *code, const
     finish(connection);
 }
 
-static void refuse_size(struct http1 *connection, int status, const char *code, const char *what,
-                        size_t bytes_max)
+/* The same, of a body. False: nothing is wrong with it. */
+static bool refuse_body(struct http1 *connection, enum body_result result)
 {
-    char message[64];
+    struct http_refusal refusal;
 
-    (void)snprintf(message, sizeof message, "the %s is over the limit of %zu bytes", what,
-                   bytes_max);
-    refuse(connection, status, code, message);
+    if (!http_refuse_body(result, connection->base.server->limits, &refusal))
+        return false;
+    refuse(connection, refusal.status, refusal.code, refusal.message);
+    return true;
 }
 
 static void begin_idle(struct http1 *connection)
@@ -426,25 +420,10 @@ static bool answer_expectation(struct http1 *connection, bool has_body_arrived)
 static size_t take_body(struct http1 *connection, const uint8_t *bytes, size_t size)
 {
     size_t consumed;
+    enum body_result result = body_feed(&connection->exchange->body, bytes, size, &consumed);
 
-    switch (body_feed(&connection->exchange->body, bytes, size, &consumed)) {
-    case BODY_DONE:
+    if (!refuse_body(connection, result) && result == BODY_DONE)
         dispatch(connection);
-        break;
-    case BODY_BAD:
-        refuse(connection, 400, "bad_request", "malformed chunked body");
-        break;
-    case BODY_TOO_LARGE:
-        refuse_size(connection, 413, "too_large", "body",
-                    connection->base.server->limits->body_bytes_max);
-        break;
-    case BODY_NO_MEMORY:
-        refuse(connection, 503, "unavailable", "no room for a body that is not whole");
-        break;
-    case BODY_MORE:
-    default:
-        break;
-    }
     return consumed;
 }
 
@@ -460,7 +439,7 @@ static void begin_body(struct http1 *connection, const struct head_framing *fram
 
     connection->state = STATE_BODY;
     if (framing->content_length > limits.bytes_max) {
-        refuse_size(connection, 413, "too_large", "body", limits.bytes_max);
+        (void)refuse_body(connection, BODY_TOO_LARGE);
         return;
     }
     if (framing->is_chunked)
@@ -507,7 +486,9 @@ static size_t take_head(struct http1 *connection, const char *bytes, size_t size
     connection->is_used = true;
     http_connection_set_waiting(&connection->base, false);
     if (result == HEAD_TOO_LARGE) {
-        refuse_size(connection, 431, "head_too_large", "head", limits->head_bytes_max);
+        struct http_refusal refusal = http_refuse_head_size(limits);
+
+        refuse(connection, refusal.status, refusal.code, refusal.message);
         return 0;
     }
     if (result != HEAD_OK) {

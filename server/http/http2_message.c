@@ -438,28 +438,21 @@ static const struct http_exchange_operations operations = {
 /* What is answered here: the head is known as far as it was good. */
 static void refuse(struct http2_stream *stream, int status, const char *code, const char *message)
 {
-    const struct http_server *server = server_of(stream);
-    const char *headers = status == 503 ? HTTP_RETRY_AFTER : NULL;
     struct http_exchange *exchange = &stream->exchange->base;
     char lines[HTTP_LINES_BYTES_MAX];
+    const char *headers = http_refusal_headers(
+        &stream->connection->base, stream->state == HTTP2_BODY ? exchange : NULL, status, lines);
 
-    if (status != 503 && status != 408)
-        http_connection_tell(&stream->connection->base, HTTP_MALFORMED);
-    if (stream->state == HTTP2_BODY && server->handlers->on_refusal != NULL) {
-        server->handlers->on_refusal(server->user, exchange, headers, lines);
-        headers = lines;
-    }
     http_respond_error(exchange, status, code, message, headers);
 }
 
-static void refuse_size(struct http2_stream *stream, int status, const char *code, const char *what,
-                        size_t bytes_max)
+/* The same, of a body; unless nothing is wrong with it. */
+static void refuse_body(struct http2_stream *stream, enum body_result result)
 {
-    char message[64];
+    struct http_refusal refusal;
 
-    (void)snprintf(message, sizeof message, "the %s is over the limit of %zu bytes", what,
-                   bytes_max);
-    refuse(stream, status, code, message);
+    if (http_refuse_body(result, server_of(stream)->limits, &refusal))
+        refuse(stream, refusal.status, refusal.code, refusal.message);
 }
 
 /* --- requests ----------------------------------------------------------------------------------- */
@@ -557,7 +550,9 @@ void http2_message_head(struct http2_stream *stream, bool has_ended)
     stream->connection->is_used = true;
     stream->is_to_head = http_text_equals(exchange->method, "HEAD");
     if (exchange->is_too_large) {
-        refuse_size(stream, 431, "head_too_large", "head", limits->head_bytes_max);
+        struct http_refusal refusal = http_refuse_head_size(limits);
+
+        refuse(stream, refusal.status, refusal.code, refusal.message);
         return;
     }
     if (exchange->has_no_room) {
@@ -571,7 +566,7 @@ void http2_message_head(struct http2_stream *stream, bool has_ended)
     }
     if (content_length(&exchange->base.request) > limits->body_bytes_max) {
         stream->state = HTTP2_BODY;
-        refuse_size(stream, 413, "too_large", "body", limits->body_bytes_max);
+        refuse_body(stream, BODY_TOO_LARGE);
         return;
     }
     if (!has_ended && !answer_expectation(stream)) {
@@ -588,19 +583,7 @@ void http2_message_data(struct http2_stream *stream, const uint8_t *bytes, size_
     (void)nghttp2_session_consume_stream(stream->connection->session, stream->id, size);
     if (stream->state != HTTP2_BODY)
         return;
-    switch (body_feed(&stream->exchange->body, bytes, size, &consumed)) {
-    case BODY_TOO_LARGE:
-        refuse_size(stream, 413, "too_large", "body", server_of(stream)->limits->body_bytes_max);
-        break;
-    case BODY_NO_MEMORY:
-        refuse(stream, 503, "unavailable", "no room for a body that is not whole");
-        break;
-    case BODY_BAD:
-    case BODY_DONE:
-    case BODY_MORE:
-    default:
-        break;
-    }
+    refuse_body(stream, body_feed(&stream->exchange->body, bytes, size, &consumed));
 }
 
 void http2_message_end(struct http2_stream *stream)

@@ -94,14 +94,6 @@ static inline bool skip_space(struct scan *scan)
     return scan->at < scan->end;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Length of the escape at @at (which is a `\`), 0 if it is none. */
 static size_t escape_length(const uint8_t *at, const uint8_t *end)
 {
@@ -112,7 +104,7 @@ static size_t escape_length(const uint8_t *at, const uint8_t *end)
     if (end - at < 6)
         return 0;
     for (int i = 2; i < 6; i++) {
-        if (hex_digit(at[i]) < 0)
+        if (json_hex_digit(at[i]) < 0)
             return 0;
     }
     return 6;

@@ -34,6 +34,15 @@ struct json_span {
     size_t size;
 };
 
+/* 0 to 15; -1: it is none. */
+static inline int json_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Where and why a text is no JSON. */
 struct json_error {
     size_t offset;

@@ -1,7 +1,6 @@
 #include "server/protocol/graphql_accept.h"
 
 #include <stddef.h>
-#include <strings.h>
 
 #include "bus/check.h"
 #include "server/http/http.h"
@@ -39,8 +38,8 @@ bool graphql_accept_is_utf8(const struct http_element *element)
 
     if (!http_element_parameter(element, "charset", &charset))
         return true;
-    return (charset.size == 5 && strncasecmp(charset.bytes, "utf-8", 5) == 0) ||
-           (charset.size == 4 && strncasecmp(charset.bytes, "utf8", 4) == 0);
+    return http_text_equals_any_case(charset, "utf-8") ||
+           http_text_equals_any_case(charset, "utf8");
 }
 
 static enum match match_of(const struct http_element *element, const struct medium *medium)

@@ -22,11 +22,6 @@ static bool text_equals_nocase(struct http_text a, struct http_text b)
     return a.size == b.size && (a.size == 0 || strncasecmp(a.bytes, b.bytes, a.size) == 0);
 }
 
-static bool text_equals_string(struct http_text text, const char *string)
-{
-    return text_equals_nocase(text, (struct http_text){string, strlen(string)});
-}
-
 /* Drops @prefix from the front of *text; false when it is not there. */
 static bool text_skip(struct http_text *text, const char *prefix)
 {
@@ -104,7 +99,7 @@ static bool authority_is_loopback(const struct authority *authority)
         return address.s6_addr[0] == 127;
     if (family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&address);
-    return text_equals_string(authority->name, "localhost");
+    return http_text_equals_any_case(authority->name, "localhost");
 }
 
 /* Whether a page cannot have made this Host point at us by a DNS answer of its own. */
@@ -114,10 +109,10 @@ static bool authority_is_ours(const struct service_limits *limits,
     struct in6_addr address;
 
     if (authority_address(authority, &address) != AF_UNSPEC ||
-        text_equals_string(authority->name, "localhost"))
+        http_text_equals_any_case(authority->name, "localhost"))
         return true;
     for (size_t i = 0; i < limits->host_count; i++) {
-        if (text_equals_string(authority->name, limits->hosts[i]))
+        if (http_text_equals_any_case(authority->name, limits->hosts[i]))
             return true;
     }
     return false;
