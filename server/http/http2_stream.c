@@ -55,6 +55,7 @@ static void give_up(struct http2_stream *stream)
     http2_stream_close(stream, STREAM_CLOSED_STALLED);
 }
 
+/* The peer's end has not come. */
 static void end_lingering(struct http2_stream *stream)
 {
     http2_reset(stream, NGHTTP2_NO_ERROR); /* RFC 9113 section 8.1 */
