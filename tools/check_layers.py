@@ -59,7 +59,7 @@ FOREIGN = {
     "xxhash.h": ["bus", "store"],
     "curl/": ["tools"],
     "json-c/": ["tools"],
-    "openssl/ssl.h": ["server/net"],
+    "openssl/ssl.h": ["server/net", "tools/sluice-bench"],
     "sys/epoll.h": ["server/net", "server/*", "tools"],
 }
 

@@ -12,7 +12,7 @@ import { openPage } from './lib/chromium.mjs';
 import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { metric } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
-import { freePort, makeDirectory, runSluice, Server } from './lib/server.mjs';
+import { binary, freePort, makeDirectory, runSluice, Server } from './lib/server.mjs';
 import { assert, test } from './lib/test.mjs';
 import {
   Authority,
@@ -480,4 +480,39 @@ test('a socket that systemd has opened speaks TLS when its name says so', async 
   line.send({ action: 'ping' });
   await line.next({ status: 'pong' });
   assert.equal((await server.health()).status, 'healthy');
+});
+
+// --- sluice-bench
+
+const bench = path.join(process.env.SLUICE_BUILD ?? path.resolve(binary, '../..'), 'tools/sluice-bench');
+
+test('sluice-bench finds nothing lost over TLS, whatever it measures', async ({ start, cleanup }) => {
+  const server = await startTls(start, cleanup);
+  const load = async (...args) => {
+    const url = ['--url', `wss://127.0.0.1:${server.secure.port}`];
+    const { stdout } = await run(bench, [...url, '--json', '--warmup', '0', '--timeout', '60s', ...args]);
+    const report = JSON.parse(stdout);
+    assert.deepEqual([report.failed, report.lost, report.duplicates, report.order_errors], [0, 0, 0, 0]);
+    return report;
+  };
+  const before = await metric(server, 'sluice_tls_handshakes_total');
+  assert.equal((await load('--connections', '20', '--messages', '200')).delivered, 4000);
+  assert.equal((await metric(server, 'sluice_tls_handshakes_total')) - before, 20);
+  // Frames of several records; and what is published at full speed, which does not fit into the socket.
+  assert.equal((await load('--connections', '5', '--messages', '40', '--size', '100K')).delivered, 200);
+  const flat = ['--protocol', 'broker', '--flat-out', '--messages', '2000', '--size', '2000', '--connections', '10'];
+  assert.equal((await load(...flat)).delivered, 20_000);
+  assert.equal((await load(...flat, '--via', 'http', '--publishers', '3')).acknowledged, 2000);
+  // A server that goes: the load says so, and has not died of it.
+  const other = await startTls(start, cleanup);
+  const url = ['--url', `wss://127.0.0.1:${other.secure.port}`];
+  const cut = run(bench, [...url, '--json', ...flat, '--messages', '100000000', '--timeout', '1s', '--publishers', '4']);
+  cut.catch(() => {});
+  await until(async () => (await metric(other, 'sluice_messages_received_total')) > 100);
+  await other.kill();
+  const { code, stdout } = await cut.then(() => assert.fail('it went well'), (error) => error);
+  assert.deepEqual([code, JSON.parse(stdout).clean], [1, false]);
+  // Where no TLS is spoken.
+  const plain = run(bench, ['--url', `wss://127.0.0.1:${server.port}`, '--connections', '2', '--messages', '1']);
+  await assert.rejects(plain, ({ code, stderr }) => code === 1 && /TLS/.test(stderr));
 });

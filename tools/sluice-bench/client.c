@@ -122,16 +122,12 @@ static int subscribe_append(const struct client *client, struct conn *conn)
     return 0;
 }
 
-/* The TCP connection stands: ask for what it is for. */
+/* The connection stands: ask for what it is for. */
 static void on_connected(struct client *client, struct conn *conn)
 {
     const struct options *options = client->options;
+    int rc;
 
-    int rc = conn_connected(conn);
-    if (rc < 0) {
-        conn_lose(client, conn, strerror(-rc));
-        return;
-    }
     if (conn->kind == CONN_PUBLISHER_HTTP) {
         conn_ready(client, conn);
         conn_write(client, conn); /* nothing to write: stops watching for it */
@@ -145,6 +141,33 @@ static void on_connected(struct client *client, struct conn *conn)
         return;
     }
     conn_write(client, conn);
+}
+
+static void on_securing(struct client *client, struct conn *conn)
+{
+    int rc = conn_secure(conn, client->epoll_fd, event_id(client, conn));
+
+    if (rc == 0)
+        on_connected(client, conn);
+    else if (rc == -EPROTO)
+        conn_lose(client, conn, "the handshake of TLS has failed");
+    else if (rc != -EAGAIN)
+        conn_lose(client, conn, strerror(-rc));
+}
+
+/* Whatever has become of connect(). */
+static void on_connecting(struct client *client, struct conn *conn)
+{
+    int rc = conn_connected(conn);
+
+    if (rc < 0) {
+        conn_lose(client, conn, strerror(-rc));
+    } else if (conn->ssl == NULL) {
+        on_connected(client, conn);
+    } else {
+        conn->state = CONN_SECURING;
+        on_securing(client, conn);
+    }
 }
 
 static void on_upgraded(struct client *client, struct conn *conn)
@@ -316,11 +339,11 @@ static void conn_read(struct client *client, struct conn *conn)
     CHECK(kept < client->read_bytes);
     if (kept > 0)
         memcpy(data, buffer_front(&conn->in), kept);
-    ssize_t got = recv(conn->fd, data + kept, client->read_bytes - kept, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t got = conn_recv(conn, data + kept, client->read_bytes - kept);
+    if (got == -EAGAIN || got == -EINTR)
         return;
     if (got <= 0) {
-        conn_lose(client, conn, got < 0 ? strerror(errno) : "closed by the server");
+        conn_lose(client, conn, got < 0 ? strerror((int)-got) : "closed by the server");
         return;
     }
 
@@ -351,13 +374,20 @@ static void on_conn_event(struct client *client, struct conn *conn, uint32_t eve
     if (conn->state == CONN_CLOSED)
         return; /* earlier in this turn */
     if (conn->state == CONN_CONNECTING) {
-        on_connected(client, conn);
+        on_connecting(client, conn);
+        return;
+    }
+    if (conn->state == CONN_SECURING) {
+        on_securing(client, conn);
         return;
     }
     if (events & EPOLLOUT)
         conn_write(client, conn);
-    if (conn->state != CONN_CLOSED && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+    if (conn->state == CONN_CLOSED || (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
+        return;
+    do
         conn_read(client, conn);
+    while (conn->state != CONN_CLOSED && conn_has_more(conn));
 }
 
 static int timer_set(const struct client *client, uint64_t interval_ns)

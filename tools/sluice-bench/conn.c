@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tools/sluice-bench/secure.h"
+
 /*
  * From loopback to loopback there are 2^24 source addresses: connection 20,000 and the ones after
  * it come from 127.0.0.2 and so on, since one address has only so many ports.
@@ -66,6 +68,9 @@ int conn_open(struct conn *conn, const struct options *options, int epoll_fd, ui
         rc = -errno;
         goto fail;
     }
+    rc = options->is_secure ? secure_open(conn->fd, &conn->ssl) : 0;
+    if (rc < 0)
+        goto fail;
     rc = events_set(conn, epoll_fd, event_id, EPOLL_CTL_ADD, true);
     if (rc < 0)
         goto fail;
@@ -87,30 +92,71 @@ int conn_connected(const struct conn *conn)
     return -error;
 }
 
+static int write_watch(struct conn *conn, int epoll_fd, uint64_t event_id, bool is_wanted)
+{
+    if (is_wanted == conn->is_watching_write)
+        return 0;
+    return events_set(conn, epoll_fd, event_id, EPOLL_CTL_MOD, is_wanted);
+}
+
+int conn_secure(struct conn *conn, int epoll_fd, uint64_t event_id)
+{
+    int done = secure_handshake(conn->ssl);
+    int rc = 0;
+
+    if (done == -EAGAIN)
+        rc = write_watch(conn, epoll_fd, event_id, secure_wants_write(conn->ssl));
+    return rc < 0 ? rc : done;
+}
+
+ssize_t conn_recv(struct conn *conn, void *data, size_t bytes)
+{
+    ssize_t got;
+
+    if (conn->ssl != NULL)
+        return secure_recv(conn->ssl, data, bytes);
+    got = recv(conn->fd, data, bytes, 0);
+    return got < 0 ? -errno : got;
+}
+
+bool conn_has_more(const struct conn *conn)
+{
+    return conn->ssl != NULL && secure_has_more(conn->ssl);
+}
+
+static ssize_t conn_send(struct conn *conn, const void *data, size_t bytes)
+{
+    ssize_t sent;
+
+    if (conn->ssl != NULL)
+        return secure_send(conn->ssl, data, bytes);
+    sent = send(conn->fd, data, bytes, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
 int conn_flush(struct conn *conn, int epoll_fd, uint64_t event_id)
 {
     while (buffer_bytes(&conn->out) > 0) {
-        ssize_t sent =
-            send(conn->fd, buffer_front(&conn->out), buffer_bytes(&conn->out), MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
+        ssize_t sent = conn_send(conn, buffer_front(&conn->out), buffer_bytes(&conn->out));
+        if (sent == -EINTR)
             continue;
-        if (sent < 0 && errno != EAGAIN)
-            return -errno;
-        if (sent < 0)
+        if (sent == -EAGAIN)
             break;
+        if (sent < 0)
+            return (int)sent;
         buffer_consume(&conn->out, (size_t)sent);
     }
 
     bool is_waiting = buffer_bytes(&conn->out) > 0;
     if (!is_waiting && conn->publisher == CONN_NO_PUBLISHER)
         buffer_clear(&conn->out);
-    if (is_waiting == conn->is_watching_write)
-        return 0;
-    return events_set(conn, epoll_fd, event_id, EPOLL_CTL_MOD, is_waiting);
+    return write_watch(conn, epoll_fd, event_id, is_waiting);
 }
 
 void conn_close(struct conn *conn)
 {
+    secure_close(conn->ssl);
+    conn->ssl = NULL;
     if (conn->fd >= 0)
         (void)close(conn->fd); /* takes it out of epoll too */
     conn->fd = -1;

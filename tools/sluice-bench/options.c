@@ -55,7 +55,7 @@ struct option_row {
 
 /* clang-format off */
 static const struct option_row rows[] = {
-    {"url", "URL", KIND_URL, 0, 0, 0, "the server [" URL_DEFAULT "]"},
+    {"url", "URL", KIND_URL, 0, 0, 0, "the server; wss: by TLS, whatever its certificate says [" URL_DEFAULT "]"},
     {"protocol", "NAME", KIND_PROTOCOL, 0, 0, 0, "of the connections: room (/ws) or broker (/broker) [room]"},
     {"connections", "N", KIND_COUNT, AT(connection_count), 1, CONNECTIONS_MAX,
      "subscribers; in the room the publishers are among them [100]"},
@@ -224,16 +224,21 @@ static bool quantity_parse(const char *text, const struct unit *units, uint64_t 
 
 static enum options_result url_parse(const char *url, struct options *options)
 {
-    static const char *const schemes[] = {"ws://", "http://"};
+    static const struct {
+        const char *name;
+        bool is_secure;
+    } schemes[] = {{"ws://", false}, {"http://", false}, {"wss://", true}, {"https://", true}};
     char host[sizeof options->host];
     const char *authority = NULL;
 
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-            authority = url + strlen(schemes[i]);
+        if (strncmp(url, schemes[i].name, strlen(schemes[i].name)) == 0) {
+            authority = url + strlen(schemes[i].name);
+            options->is_secure = schemes[i].is_secure;
+        }
     }
     if (authority == NULL)
-        return complain("url", url, "must be ws://HOST:PORT");
+        return complain("url", url, "must be ws://HOST:PORT or wss://HOST:PORT");
 
     size_t bytes = strcspn(authority, "/");
     if (bytes >= sizeof host || authority[bytes + (authority[bytes] == '/')] != '\0')

@@ -36,6 +36,7 @@ struct options {
     char host[256]; /* HOST:PORT, as the Host header has it */
     struct sockaddr_storage address;
     socklen_t address_bytes;
+    bool is_secure; /* wss: */
 
     enum options_protocol protocol;
     enum options_via via;
