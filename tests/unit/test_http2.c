@@ -607,49 +607,6 @@ static void who_takes_nothing_for_five_minutes_is_given_up(void **state)
     assert_reset(f, 1, NGHTTP2_CANCEL);
 }
 
-static void a_ticket_comes_back_once_when_what_it_was_for_is_over(void **state)
-{
-    struct http2_fixture *f = *state;
-
-    f->gives_tickets = true;
-    http2_send(f, "HEADERS+EH+ES 1 $get;");
-    assert_int_equal(f->tickets, 1 << 1); /* answered */
-    http2_send(f, "HEADERS+EH 3 $connect; HEADERS+EH 5 $connect; HEADERS+EH 7 $connect;");
-    http2_send(f, "HEADERS+EH+ES 9 [:method GET :scheme http :path /later :authority h];");
-    assert_int_equal(f->tickets, 1 << 1); /* these go on */
-    http2_send(f, "RST_STREAM 9 00000008; RST_STREAM 3 00000008;");
-    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 5);
-    stream_abort(f->takers[1].stream);
-    http2_run(f);
-    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5);
-    http2_end(f); /* the connection takes the last one with it */
-    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5);
-    http2_begin(f);
-    http2_greet(f);
-}
-
-static void connections_and_streams_are_counted(void **state)
-{
-    struct http2_fixture *f = *state;
-    const struct http2_counts *counts = &f->server.http2;
-
-    assert_int_equal(counts->connections, 1);
-    http2_send(f, "HEADERS+EH 1 $connect; HEADERS+EH 3 $connect; HEADERS+EH+ES 5 $get;");
-    assert_int_equal(counts->streams, 2);
-    assert_int_equal(counts->streams_opened, 3);
-    http2_send(f, "RST_STREAM 1 00000008; RST_STREAM 1 00000008; RST_STREAM 5 00000008;");
-    assert_int_equal(counts->streams, 1);
-    assert_int_equal(counts->streams_reset, 1); /* not those that had gone */
-    http2_end(f);
-    assert_int_equal(counts->connections, 0);
-    assert_int_equal(counts->streams, 0);
-    http2_begin(f);
-    http2_greet(f);
-    assert_int_equal(counts->connections, 1);
-    assert_int_equal(counts->connections_opened, 1);
-    assert_int_equal(counts->streams_refused, 0);
-}
-
 static void a_client_that_ends_the_connection_ends_its_streams(void **state)
 {
     struct http2_fixture *f = *state;
@@ -701,8 +658,6 @@ int main(void)
         TEST(a_stream_may_be_resumed_by_its_sibling_whenever),
         TEST(a_slow_taker_is_told_when_there_is_room),
         TEST(who_takes_nothing_for_five_minutes_is_given_up),
-        TEST(a_ticket_comes_back_once_when_what_it_was_for_is_over),
-        TEST(connections_and_streams_are_counted),
         TEST(a_client_that_ends_the_connection_ends_its_streams),
     };
 

@@ -207,6 +207,49 @@ static void streams_beyond_the_limit_end_the_connection_of_who_has_agreed_to_it(
     assert_int_equal(f->server.http2.floods, 0);
 }
 
+static void a_ticket_comes_back_once_when_what_it_was_for_is_over(void **state)
+{
+    struct http2_fixture *f = *state;
+
+    f->gives_tickets = true;
+    http2_send(f, "HEADERS+EH+ES 1 $get;");
+    assert_int_equal(f->tickets, 1 << 1); /* answered */
+    http2_send(f, "HEADERS+EH 3 $connect; HEADERS+EH 5 $connect; HEADERS+EH 7 $connect;");
+    http2_send(f, "HEADERS+EH+ES 9 [:method GET :scheme http :path /later :authority h];");
+    assert_int_equal(f->tickets, 1 << 1); /* these go on */
+    http2_send(f, "RST_STREAM 9 00000008; RST_STREAM 3 00000008;");
+    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 5);
+    stream_abort(f->takers[1].stream);
+    http2_run(f);
+    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5);
+    http2_end(f); /* the connection takes the last one with it */
+    assert_int_equal(f->tickets, 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5);
+    http2_begin(f);
+    http2_greet(f);
+}
+
+static void connections_and_streams_are_counted(void **state)
+{
+    struct http2_fixture *f = *state;
+    const struct http2_counts *counts = &f->server.http2;
+
+    assert_int_equal(counts->connections, 1);
+    http2_send(f, "HEADERS+EH 1 $connect; HEADERS+EH 3 $connect; HEADERS+EH+ES 5 $get;");
+    assert_int_equal(counts->streams, 2);
+    assert_int_equal(counts->streams_opened, 3);
+    http2_send(f, "RST_STREAM 1 00000008; RST_STREAM 1 00000008; RST_STREAM 5 00000008;");
+    assert_int_equal(counts->streams, 1);
+    assert_int_equal(counts->streams_reset, 1); /* not those that had gone */
+    http2_end(f);
+    assert_int_equal(counts->connections, 0);
+    assert_int_equal(counts->streams, 0);
+    http2_begin(f);
+    http2_greet(f);
+    assert_int_equal(counts->connections, 1);
+    assert_int_equal(counts->connections_opened, 1);
+    assert_int_equal(counts->streams_refused, 0);
+}
+
 /* --- time --------------------------------------------------------------------------------------- */
 
 static void a_slow_body_is_408_and_its_connection_goes_on(void **state)
@@ -452,6 +495,8 @@ int main(void)
         TEST(a_slow_head_holds_up_all_streams_and_ends_the_connection),
         TEST(streams_beyond_the_limit_are_refused),
         TEST(streams_beyond_the_limit_end_the_connection_of_who_has_agreed_to_it),
+        TEST(a_ticket_comes_back_once_when_what_it_was_for_is_over),
+        TEST(connections_and_streams_are_counted),
         TEST(a_slow_body_is_408_and_its_connection_goes_on),
         TEST(an_answer_that_is_not_taken_is_given_up),
         TEST(an_answer_that_is_taken_at_the_rate_has_the_time_it_needs),
