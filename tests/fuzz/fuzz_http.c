@@ -17,6 +17,7 @@
 
 #include "bus/check.h"
 #include "server/http/http1.h"
+#include "server/http/http2.h"
 #include "server/json/text.h"
 #include "server/net/timer.h"
 #include "tests/fuzz/reference.h"
@@ -527,6 +528,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct manner slowly = in_pieces;
     struct run whole;
 
+    if (http2_is_preface(data, size) == 1)
+        return 0;                         /* fuzz_http2's */
     slowly.piece_ns = INT64_C(300000000); /* three or four pieces are too late */
     slowly.is_late = size % 2 == 0;
     run_input(&whole, &together, data, size);

@@ -5,7 +5,7 @@
  * raw TCP, `8` to `?` likewise and end their side; `@` to `G` send and close; `t` lets time pass, `f`
  * finishes a GraphQL operation (they do what their text says: tests/unit/fake_api.h).
  *
- * Whatever they do, each gets HTTP or lines of JSON, another client's publish is answered and
+ * Whatever they do, each gets HTTP (1.1 or 2) or lines of JSON, another client's publish is answered and
  * delivered to it once, and when they have gone nothing of them is left.
  *
  * The ring and the store live on from input to input, for a while: what they hold then was said by
@@ -23,6 +23,7 @@
 #include "tests/fuzz/reference.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/fake_api.h"
+#include "tests/unit/http2_frames.h"
 
 enum {
     INPUTS_MAX = 200, /* until everything is made anew */
@@ -155,11 +156,23 @@ static void check_lines(const struct peer *peer)
     free(compact);
 }
 
+static void check_http2(const struct peer *peer)
+{
+    static struct http2_reader reader; /* too large for the stack */
+
+    http2_reader_init(&reader);
+    reader.checks_windows = false; /* they have been set by whatever the input says */
+    http2_reader_feed(&reader, peer->received, peer->received_bytes);
+    http2_reader_done(&reader);
+}
+
 static void check_http(const struct peer *peer)
 {
     static const char begin[] = "HTTP/1.1 ";
 
-    if (peer->received_bytes >= sizeof begin - 1)
+    if (peer->received_bytes > 0 && peer->received[0] == 0) /* of a frame's length */
+        check_http2(peer);
+    else if (peer->received_bytes >= sizeof begin - 1)
         CHECK(memcmp(peer->received, begin, sizeof begin - 1) == 0);
 }
 
