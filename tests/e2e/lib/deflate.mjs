@@ -28,21 +28,13 @@ export function inflated(payload, { windowBits = 15 } = {}) {
 
 const parameter = (extensions, name) => new RegExp(`${name}(?:=(\\d+))?`).exec(extensions);
 
-/** A FrameClient that has agreed on compression, as the server has answered its offer. */
-export class DeflateClient {
+/** One side of what a client and a server have agreed on: extensions is the server's answer. */
+export class Agreement {
   #history = Buffer.alloc(0);
 
-  static async open(server, { offer = 'permessage-deflate', ...options } = {}) {
-    const client = new DeflateClient();
-    client.frames = await FrameClient.open(server, {
-      ...options,
-      headers: `Sec-WebSocket-Extensions: ${offer}\r\n${options.headers ?? ''}`,
-    });
-    client.extensions = client.frames.extensions;
-    assert.ok(client.extensions, 'it is agreed on');
-    client.keepsContext = !parameter(client.extensions, 'client_no_context_takeover');
-    client.serverBits = Number(parameter(client.extensions, 'server_max_window_bits')?.[1] ?? 15);
-    return client;
+  constructor(extensions) {
+    this.keepsContext = !parameter(extensions, 'client_no_context_takeover');
+    this.serverBits = Number(parameter(extensions, 'server_max_window_bits')?.[1] ?? 15);
   }
 
   /** One message, compressed as its context has it; parts: in so many frames. windowBits: the client's. */
@@ -63,6 +55,38 @@ export class DeflateClient {
     );
   }
 
+  /** What the server means; each of its messages stands for itself. */
+  open(payload) {
+    return inflated(payload, { windowBits: this.serverBits });
+  }
+}
+
+/** A FrameClient that has agreed on compression, as the server has answered its offer. */
+export class DeflateClient {
+  static async open(server, { offer = 'permessage-deflate', ...options } = {}) {
+    const client = new DeflateClient();
+    client.frames = await FrameClient.open(server, {
+      ...options,
+      headers: `Sec-WebSocket-Extensions: ${offer}\r\n${options.headers ?? ''}`,
+    });
+    client.extensions = client.frames.extensions;
+    assert.ok(client.extensions, 'it is agreed on');
+    client.agreement = new Agreement(client.extensions);
+    return client;
+  }
+
+  get keepsContext() {
+    return this.agreement.keepsContext;
+  }
+
+  get serverBits() {
+    return this.agreement.serverBits;
+  }
+
+  message(opcode, bytes, options) {
+    return this.agreement.message(opcode, bytes, options);
+  }
+
   send(opcode, bytes, options) {
     this.frames.send(...this.message(opcode, bytes, options));
   }
@@ -70,7 +94,7 @@ export class DeflateClient {
   /** The next message: {opcode, data, isCompressed, wireBytes}. */
   async next() {
     const { opcode, payload, isCompressed } = await this.frames.frame();
-    const data = isCompressed ? inflated(payload, { windowBits: this.serverBits }) : payload;
+    const data = isCompressed ? this.agreement.open(payload) : payload;
     return { opcode, data, isCompressed, wireBytes: payload.length };
   }
 

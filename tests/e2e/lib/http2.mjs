@@ -7,14 +7,22 @@ import tls from 'node:tls';
 import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
 import { within } from './until.mjs';
 
+const HEAD_END = '\r\n\r\n';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+const acceptOf = (key) => createHash('sha1').update(key + GUID).digest('base64');
 
-/** A connection, by TLS where the server was started with it and `secure` says so. */
-export async function connect2(server, { secure = false, settings } = {}) {
+/**
+ * A connection, by TLS where the server was started with it and `secure` says so. socket: of the
+ * caller's, which connects by itself.
+ */
+export async function connect2(server, { secure = false, settings, socket } = {}) {
+  const options = { settings, ...(socket && { createConnection: () => socket }) };
   const session = secure
-    ? http2.connect(`https://localhost:${server.secure.port}`, { ca: server.secure.ca, settings })
-    : http2.connect(`http://127.0.0.1:${server.port}`, { settings });
-  server.clients.add({ terminate: () => session.destroy() });
+    ? http2.connect(`https://localhost:${server.secure.port}`, { ca: server.secure.ca, ...options })
+    : http2.connect(`http://127.0.0.1:${server.port}`, options);
+  const client = { terminate: () => session.destroy() };
+  server.clients.add(client);
+  session.once('close', () => server.clients.delete(client));
   session.on('error', () => {});
   session.goaways = [];
   session.on('goaway', (code, lastStream) => session.goaways.push({ code, lastStream }));
@@ -67,47 +75,69 @@ export function events2(session, path) {
 }
 
 /**
- * A socket for libraries that know WebSockets over HTTP/1.1 only: what they ask for becomes an extended
- * CONNECT (RFC 8441) on the session, its answer the 101 that they wait for.
+ * A socket for those who know HTTP/1.1 only: a request for a WebSocket becomes an extended CONNECT
+ * (RFC 8441) on the session, its answer the 101 that they wait for; any other becomes itself. One
+ * request; its body, if it has one, comes with the head's end. session: or a promise of one.
  */
-class Tunnel extends Duplex {
+export class Tunnel extends Duplex {
   #session;
-  #head = '';
+  #head = Buffer.alloc(0);
 
   constructor(session) {
     super();
-    this.#session = session;
-    process.nextTick(() => this.emit('connect'));
+    Promise.resolve(session).then(
+      (ready) => {
+        this.#session = ready;
+        this.emit('connect');
+        this.#begin();
+      },
+      (error) => this.destroy(error),
+    );
   }
 
-  #open() {
-    const [first, ...lines] = this.#head.split('\r\n');
+  /** When the session is there, and a head. */
+  #begin() {
+    const end = this.#head.indexOf(HEAD_END);
+    if (!this.#session || this.stream || end < 0 || this.destroyed) {
+      return;
+    }
+    if (this.#session.closed) {
+      this.destroy();
+    } else {
+      this.#open(this.#head.latin1Slice(0, end), this.#head.subarray(end + HEAD_END.length));
+    }
+  }
+
+  #open(text, body) {
+    const [first, ...lines] = text.split('\r\n');
     const given = Object.fromEntries(lines.filter(Boolean).map((line) => {
       const colon = line.indexOf(':');
       return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
     }));
     const { host, connection, upgrade, 'sec-websocket-key': key, ...headers } = given;
-    this.stream = this.#session.request({
-      ':method': 'CONNECT',
-      ':protocol': 'websocket',
-      ':path': first.split(' ')[1],
-      ...headers,
-    });
+    const [method, path] = first.split(' ');
+    const kind = upgrade ? { ':method': 'CONNECT', ':protocol': 'websocket' } : { ':method': method };
+    this.stream = this.#session.request({ ...kind, ':path': path, ...headers }, { endStream: !upgrade && body.length === 0 });
     this.stream.once('response', (fields) => this.#answer(fields, key));
-    this.stream.on('data', (chunk) => this.push(chunk));
+    this.stream.on('data', (chunk) => this.push(chunk) || this.stream.pause());
     this.stream.on('end', () => this.push(null));
     this.stream.on('error', () => {});
     this.stream.on('close', () => this.destroy());
+    if (!upgrade && body.length > 0) {
+      this.stream.end(body);
+    } else if (body.length > 0) {
+      this.stream.write(body);
+    }
   }
 
   #answer({ ':status': status, ...fields }, key) {
-    const accept = createHash('sha1').update(key + GUID).digest('base64');
+    const isSwitched = status === 200 && key !== undefined;
     const lines = Object.entries(fields)
-      .filter(([name]) => typeof name === 'string' && status === 200 || name !== 'content-length')
+      .filter(([name]) => !(isSwitched && name === 'content-length'))
       .map(([name, value]) => `${name}: ${value}`);
-    const head = status === 200
-      ? ['HTTP/1.1 101 OK', 'upgrade: websocket', 'connection: upgrade', `sec-websocket-accept: ${accept}`]
-      : [`HTTP/1.1 ${status} no`, 'connection: close'];
+    const head = isSwitched
+      ? ['HTTP/1.1 101 OK', 'upgrade: websocket', 'connection: upgrade', `sec-websocket-accept: ${acceptOf(key)}`]
+      : [`HTTP/1.1 ${status} of HTTP/2`, 'connection: close'];
     this.push([...head, ...lines, '', ''].join('\r\n'));
   }
 
@@ -116,14 +146,14 @@ class Tunnel extends Duplex {
       this.stream.write(chunk, done);
       return;
     }
-    this.#head += chunk.toString('latin1');
-    if (this.#head.endsWith('\r\n\r\n')) {
-      this.#open();
-    }
+    this.#head = Buffer.concat([this.#head, chunk]);
+    this.#begin();
     done();
   }
 
-  _read() {}
+  _read() {
+    this.stream?.resume();
+  }
 
   _final(done) {
     this.stream?.end();
@@ -135,6 +165,10 @@ class Tunnel extends Duplex {
       this.stream?.close(http2.constants.NGHTTP2_CANCEL); // terminated
     }
     done(error);
+  }
+
+  resetAndDestroy() {
+    return this.destroy();
   }
 
   setTimeout() {

@@ -1,10 +1,11 @@
 // Subscribers of every protocol behind one function, for tests in which millions of events arrive: what
 // comes is given at once to whoever checks it, and nothing is kept.
 //
-//   openReader(kind, server, topics, {token, onItem, whenReady})
+//   openReader(kind, server, topics, {token, onItem, whenReady, way})
 //
 // token: {epoch, seq} of where to resume, or a Map of these by topic. whenReady gets a function that sends the subscription as soon
-// as nothing but that is to be done, for many that are to subscribe at once. onItem gets, as they come,
+// as nothing but that is to be done, for many that are to subscribe at once. way: how the client comes, in plain text unless it says
+// otherwise (ways.mjs). onItem gets, as they come,
 //
 //   {type: 'start', topic, seq, epoch, recovered}   the subscription stands (recovered: where it is said)
 //   {type: 'event', topic, seq, data}
@@ -12,12 +13,15 @@
 //   {type: 'other', message}                        what the test has to judge
 //
 // Texts are taken as Latin-1, which is several times as fast as UTF-8: whoever uses this sends ASCII.
-import net from 'node:net';
+import { Agreement } from '../../e2e/lib/deflate.mjs';
 import { close, OPCODE, pong, text } from '../../e2e/lib/frames.mjs';
+import { PLAIN } from './ways.mjs';
 
 const HEAD_END = '\r\n\r\n';
 const KEY = 'c2x1aWNlIHNsdWljZSBzbA==';
+const EXTENSIONS = /\r\nsec-websocket-extensions: (.*)/i;
 const LONGEST = 125; // lengths that stand in a frame's second byte
+const COMPRESSED = 0x40; // RSV1 in a frame's first byte
 
 /** Cuts one piece off the bytes at `at`: [kind, from, to, next], or null when it is not whole yet. */
 const cutters = {
@@ -45,25 +49,35 @@ const cutters = {
     const length =
       from === at + 2 ? short : from === at + 4 ? bytes.readUInt16BE(at + 2) : bytes.readUInt32BE(at + 6);
     const to = from + length;
-    const kinds = { [OPCODE.TEXT]: 'message', [OPCODE.PING]: 'ping', [OPCODE.CLOSE]: 'close' };
-    return bytes.length < to ? null : [kinds[bytes[at] & 0x0f] ?? 'unknown', from, to, to];
+    const kinds = {
+      [OPCODE.TEXT]: 'message',
+      [OPCODE.TEXT | COMPRESSED]: 'compressed',
+      [OPCODE.PING]: 'ping',
+      [OPCODE.CLOSE]: 'close',
+    };
+    return bytes.length < to ? null : [kinds[bytes[at] & (COMPRESSED | 0x0f)] ?? 'unknown', from, to, to];
   },
 };
 
 class Reader {
   #rest = Buffer.alloc(0);
-  isPaused = false;
+  #agreement = null; // on compression
+  isOpen = false; // and accepted, where the protocol says so
+  compressed = 0; // messages that came so
   closeCode = null; // of a close frame
 
-  constructor(port, { request, cut, whenReady = (go) => go(), onOpen = () => {}, onMessage }) {
+  /** socket: that connects by itself. */
+  constructor(socket, { request, cut, whenReady = (go) => go(), onOpen = () => {}, onMessage }) {
     this.cut = request ? cutters.head : cut;
-    this.socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+    this.isFramed = cut === cutters.frame;
+    this.socket = socket;
     this.closed = new Promise((resolve) => this.socket.once('close', resolve));
     this.socket.on('error', () => {}); // 'close' follows
-    this.socket.once('connect', () => {
+    this.socket.once(this.socket.encrypted ? 'secureConnect' : 'connect', () => {
       if (request) {
         whenReady(() => this.socket.write(request));
       } else {
+        this.isOpen = true;
         onOpen(this);
       }
     });
@@ -73,9 +87,16 @@ class Reader {
           this.terminate(); // draining, or full: whoever wanted it comes again
         }
         this.cut = cut;
+        const [, extensions] = EXTENSIONS.exec(head) ?? [];
+        this.#agreement = extensions ? new Agreement(extensions) : null;
+        this.isOpen = true;
         onOpen(this);
       },
       message: (message) => onMessage(message, this),
+      compressed: (payload) => {
+        this.compressed++;
+        onMessage(this.#agreement.open(Buffer.from(payload, 'latin1')).latin1Slice(), this);
+      },
       ping: (payload) => this.socket.write(pong(Buffer.from(payload, 'latin1'))),
       close: (payload) => {
         this.closeCode = payload.length < 2 ? null : payload.charCodeAt(0) * 256 + payload.charCodeAt(1);
@@ -95,6 +116,15 @@ class Reader {
     this.#rest = bytes.subarray(at);
   }
 
+  /** Tells the server all of that at once: lines, or WebSocket messages. */
+  say(...messages) {
+    const encode = (message) =>
+      !this.isFramed ? [Buffer.from(`${message}\n`)]
+      : this.#agreement ? this.#agreement.message(OPCODE.TEXT, message)
+      : [text(message)];
+    this.socket.write(Buffer.concat(messages.flatMap(encode)));
+  }
+
   /** Nothing more is taken from the system, which has buffers of its own. */
   pause() {
     this.socket.pause();
@@ -111,9 +141,10 @@ class Reader {
   }
 }
 
-const upgrade = (path, port, protocol) =>
+const upgrade = (path, { port }, { headers, offer }, protocol) =>
   `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-  `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n` +
+  `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n${headers}` +
+  `${offer ? `Sec-WebSocket-Extensions: ${offer}\r\n` : ''}` +
   `${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`;
 
 /** What the broker says, over WebSocket and raw TCP. */
@@ -193,10 +224,10 @@ const lastEventId = (token) =>
   token ? `Last-Event-ID: ${token.epoch ?? '0000000000000000'}-${token.seq}\r\n` : '';
 
 const KINDS = {
-  room(server, [topic], { token, onItem, whenReady }) {
+  room(server, [topic], { token, onItem, whenReady, way }) {
     const since = token ? `?since=${token.seq}${token.epoch ? `&epoch=${token.epoch}` : ''}` : '';
-    return new Reader(server.port, {
-      request: upgrade(`/ws${since}`, server.port),
+    return new Reader(way.open(server), {
+      request: upgrade(`/ws${since}`, server, way),
       whenReady,
       cut: cutters.frame,
       onMessage(source) {
@@ -208,58 +239,52 @@ const KINDS = {
     });
   },
 
-  broker(server, topics, { token, onItem, whenReady = (go) => go() }) {
-    return new Reader(server.port, {
-      request: upgrade('/broker', server.port),
+  broker(server, topics, { token, onItem, whenReady = (go) => go(), way }) {
+    return new Reader(way.open(server), {
+      request: upgrade('/broker', server, way),
       cut: cutters.frame,
-      onOpen({ socket }) {
-        const requests = subscribeRequests(topics, token).map((request) => text(request));
-        whenReady(() => socket.write(Buffer.concat(requests)));
-      },
+      onOpen: (reader) => whenReady(() => reader.say(...subscribeRequests(topics, token))),
       onMessage: takeBroker(onItem),
     });
   },
 
   /** server.linePort: where --broker-listen is. */
-  line(server, topics, { token, onItem, whenReady = (go) => go() }) {
-    return new Reader(server.linePort, {
+  line(server, topics, { token, onItem, whenReady = (go) => go(), way }) {
+    return new Reader(way.open(server, 'line'), {
       cut: cutters.line,
-      onOpen({ socket }) {
-        const requests = subscribeRequests(topics, token).map((request) => `${request}\n`);
-        whenReady(() => socket.write(requests.join('')));
-      },
+      onOpen: (reader) => whenReady(() => reader.say(...subscribeRequests(topics, token))),
       onMessage: takeBroker(onItem),
     });
   },
 
-  events(server, [topic], { token, onItem, whenReady }) {
+  events(server, [topic], { token, onItem, whenReady, way }) {
     const take = (message, give) => {
       const types = { message: 'event', gap: 'gap' };
       const type = types[message.type];
       give(type ? { ...message, type } : { type: 'other', message });
     };
-    return new Reader(server.port, {
+    return new Reader(way.open(server), {
       request: `GET /topics/${encodeURIComponent(topic)} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n` +
-        `Accept: text/event-stream\r\n${lastEventId(token)}\r\n`,
+        `Accept: text/event-stream\r\n${way.headers}${lastEventId(token)}\r\n`,
       whenReady,
       cut: cutters.block,
       onMessage: takeBlocks(topic, onItem, take),
     });
   },
 
-  graphql(server, [topic], { token, onItem, whenReady = (go) => go() }) {
-    return new Reader(server.port, {
-      request: upgrade('/graphql', server.port, 'graphql-transport-ws'),
+  graphql(server, [topic], { token, onItem, whenReady = (go) => go(), way }) {
+    return new Reader(way.open(server), {
+      request: upgrade('/graphql', server, way, 'graphql-transport-ws'),
       cut: cutters.frame,
-      onOpen: ({ socket }) => socket.write(text('{"type":"connection_init"}')),
-      onMessage(source, { socket }) {
+      onOpen: (reader) => reader.say('{"type":"connection_init"}'),
+      onMessage(source, reader) {
         const message = JSON.parse(source);
         if (message.type === 'connection_ack') {
           const { epoch, seq } = token ?? message.payload;
           const extensions = { resume: { epoch, seq: String(seq) } };
           const payload = { query: GRAPHQL_TOPIC, variables: { name: topic }, extensions };
           const subscribe = JSON.stringify({ id: 'it', type: 'subscribe', payload });
-          whenReady(() => socket.write(text(subscribe)));
+          whenReady(() => reader.say(subscribe));
           onItem({ type: 'start', topic, seq: Number(seq), epoch: message.payload.epoch });
         } else if (message.type === 'next') {
           takeResult(message.payload, topic, onItem);
@@ -272,11 +297,11 @@ const KINDS = {
     });
   },
 
-  graphql_events(server, [topic], { token, onItem, whenReady }) {
+  graphql_events(server, [topic], { token, onItem, whenReady, way }) {
     const body = JSON.stringify({ query: GRAPHQL_TOPIC, variables: { name: topic } });
-    return new Reader(server.port, {
+    return new Reader(way.open(server), {
       request: `POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAccept: text/event-stream\r\n` +
-        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n${lastEventId(token)}\r\n${body}`,
+        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n${way.headers}${lastEventId(token)}\r\n${body}`,
       whenReady,
       cut: cutters.block,
       onMessage: takeBlocks(topic, onItem, (result, give) => takeResult(result, topic, give)),
@@ -288,7 +313,7 @@ const KINDS = {
 export const READER_KINDS = Object.keys(KINDS);
 
 export function openReader(kind, server, topics, options) {
-  const reader = KINDS[kind](server, topics, options);
+  const reader = KINDS[kind](server, topics, { way: PLAIN, ...options });
   server.clients.add(reader);
   reader.closed.then(() => server.clients.delete(reader));
   return reader;
