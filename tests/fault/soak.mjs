@@ -5,7 +5,9 @@
 // Clients of every protocol come and go (closes, resets, half-closes, silence), resume, publish
 // (buffered, durable, by mutation, in the room), make and delete rows, read history, ask for pages,
 // metrics and documents that nobody has asked for before, subscribe to thousands of topics that are
-// gone at once, read slowly; hostile ones are among them; the log is small, so that retention trims all
+// gone at once, read slowly; hostile ones are among them; they come in plain text, by TLS (sessions resumed
+// too), as streams of HTTP/2 that many share and that are reset, compressed, through a proxy, and break off
+// in the handshake; the log is small, so that retention trims all
 // the time; a worker and the writer are killed (-9) now and then. Each LOAD seconds (40) all clients
 // leave, and what each process has then is held against what it had at such moments before.
 //
@@ -18,6 +20,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { metric, parseMetrics, sumOf } from '../e2e/lib/metrics.mjs';
 import { kill } from '../e2e/lib/processes.mjs';
 import { binary, freePort, Server } from '../e2e/lib/server.mjs';
+import { startTls } from '../e2e/lib/tls.mjs';
 import { until } from '../e2e/lib/until.mjs';
 import { randomFrom } from './lib/ledger.mjs';
 import { countOf, Levels, measure, mib, MOMENTS_MIN } from './lib/levels.mjs';
@@ -26,6 +29,7 @@ import { READER_KINDS } from './lib/readers.mjs';
 import { publish, PUBLISHING_WAYS, Rows, runErrands, Visitor, Witness } from './lib/soak_clients.mjs';
 import { makePayloads, Stream } from './lib/streams.mjs';
 import { Tally } from './lib/tally.mjs';
+import { Ways, WAYS_ARGUMENTS } from './lib/ways.mjs';
 
 const textOption = (name) => {
   const index = process.argv.indexOf(name);
@@ -51,6 +55,11 @@ const WATCH_MS = 3000;
 const TOPIC = 'soak';
 const MESSAGE_BYTES = 500;
 const LOG_BYTES = '8M';
+const MUST_HAPPEN = [
+  ...['visits', 'deliveries', 'rows', 'topics', 'documents', 'deaths', 'slow readers'],
+  ...['by plain', 'by tls', 'by h2', 'by h2 by tls', 'compressed', 'handshakes', 'resumed sessions of TLS'],
+  ...['failed handshakes', 'streams', 'compressed clients'],
+];
 
 // AddressSanitizer keeps an account of its own, much larger than what it looks after.
 const isMemoryJudged = !fs.readFileSync(binary).includes('__asan_init');
@@ -67,12 +76,13 @@ class Soak {
   levels = new Levels();
   peaks = new Map(); // process -> bytes
   start = performance.now();
-  #deaths = 0;
+  deaths = 0;
   #isDying = false;
 
   constructor(server) {
     this.server = server;
     this.below = below;
+    this.ways = new Ways(server, below);
     this.streams = PUBLISHING_WAYS.map((way, i) => {
       const topic = way === 'room' ? 'room' : `${TOPIC}-${i}`;
       return new Stream(topic, makePayloads(MESSAGE_BYTES, seed + i), this.problems);
@@ -102,13 +112,16 @@ class Soak {
     this.counts[name] = (this.counts[name] ?? 0) + amount;
   }
 
-  /** What `ask` gives; undefined if it threw, which it may only when a process has died meanwhile. */
-  async attempt(what, ask) {
-    const before = this.#deaths;
+  /**
+   * What `ask` gives; undefined if it threw, which it may only when a process has died since there were
+   * `deaths`, or was about to: what a dead one leaves is not noticed at once.
+   */
+  async attempt(what, ask, deaths = this.deaths) {
+    const isExcused = this.#isDying;
     try {
       return await ask();
     } catch (error) {
-      if (this.#deaths === before && !this.#isDying) {
+      if (this.deaths === deaths && !isExcused && !this.#isDying) {
         this.problem(`${what}: ${error.stack}`);
       }
       await pause(20);
@@ -121,7 +134,7 @@ class Soak {
     const victim = await until(find, { what: 'a process to kill' });
     this.killed.add(victim.pid);
     this.#isDying = true;
-    this.#deaths++;
+    this.deaths++;
     kill(victim);
     await until(() => find()?.pid !== victim.pid && find(), { what: 'a process in its place' });
     await until(() => this.server.health(), { what: 'an answer' });
@@ -203,6 +216,7 @@ async function load(soak, number, loads) {
     injectDeath(soak, number, loads),
   ]);
   clearTimeout(timer);
+  soak.ways.leave();
 }
 
 // --- moments without a client
@@ -280,20 +294,27 @@ function printLevels(soak) {
   console.log(`${Math.round(soak.seconds)} s: ${counts.join(', ')}`);
 }
 
-const linePort = await freePort();
-const server = new Server({
-  workers: WORKERS,
-  args: [
-    ...['--broker-listen', `127.0.0.1:${linePort}`, '--echo', '--log-format', 'json'],
-    ...['--retention-bytes', LOG_BYTES],
-  ],
-});
+const [linePort, secureLinePort] = [await freePort(), await freePort()];
+const cleanups = [];
+const server = await startTls(
+  (options) => new Server(options).start(),
+  (cleanup) => cleanups.push(cleanup),
+  {
+    workers: WORKERS,
+    args: [
+      ...['--broker-listen', `127.0.0.1:${linePort}`, '--echo', '--log-format', 'json'],
+      ...['--broker-listen', `tls:127.0.0.1:${secureLinePort}`],
+      ...['--retention-bytes', LOG_BYTES],
+      ...WAYS_ARGUMENTS,
+    ],
+  },
+);
 server.linePort = linePort;
+server.secure.linePort = secureLinePort;
 const soak = new Soak(server);
 const loads = Math.max(2, Math.round((minutes * 60) / (loadSeconds + 3)));
 
 try {
-  await server.start();
   for (let number = 0; number < loads && soak.problems.length === 0; number++) {
     await load(soak, number, loads);
     await sample(soak);
@@ -302,7 +323,8 @@ try {
   printLevels(soak);
   await check('every acknowledged operation was delivered, in order, once, and stayed', () => {
     assert.deepEqual(soak.problems.slice(0, 20), []);
-    for (const name of ['visits', 'deliveries', 'rows', 'topics', 'documents', 'deaths', 'slow readers']) {
+    soak.count('resumed sessions of TLS', soak.ways.resumed);
+    for (const name of MUST_HAPPEN) {
       assert.ok(soak.counts[name] > 0, `no ${name}`);
     }
   });
@@ -323,5 +345,6 @@ try {
 } finally {
   soak.isLeaving = true;
   await check('it ends well', () => server.dispose());
+  cleanups.forEach((cleanup) => cleanup());
 }
 tally.end();

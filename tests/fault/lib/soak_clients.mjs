@@ -2,15 +2,18 @@
 // else a server is asked for. Each is a function or an object with run(soak), which ends when the soak's
 // clients are to go (soak.isLeaving), having closed whatever it had opened.
 //
-// soak: {server, streams, below(n), attempt(what, ask), problem(text), count(name), isLeaving}
+// soak: {server, ways, streams, below(n), deaths, attempt(what, ask, deaths), problem(text),
+//   count(name), isLeaving}
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { close, text } from '../../e2e/lib/frames.mjs';
+import { close } from '../../e2e/lib/frames.mjs';
 import { allMessages, CREATE_MESSAGE, dataOf } from '../../e2e/lib/graphql.mjs';
+import { ask2 } from '../../e2e/lib/http2.mjs';
 import { parseMetrics } from '../../e2e/lib/metrics.mjs';
 import { ctl } from '../../e2e/lib/sluicectl.mjs';
 import { until, within } from '../../e2e/lib/until.mjs';
 import { openReader } from './readers.mjs';
+import { compressed, failures, handshakes, streams } from './soak_ways.mjs';
 import { Follower } from './streams.mjs';
 
 const RETRY_MS = 20;
@@ -24,10 +27,11 @@ const valueOf = (topic, data) => (topic === 'room' ? data.data : data);
 
 // --- publishers: one for each stream, so that number i is followed by i + 1
 
-/** Publishes over one connection, several at a time; `request` makes what is sent of (message, index). */
+/** Publishes over one connection, several at a time; `request` makes what is said of a message. */
 async function publishInWindow(soak, stream, kind, request) {
   const { server } = soak;
   const client = openReader(kind, server, kind === 'room' ? ['room'] : [], {
+    way: soak.ways.choose(kind, { isAlone: true }),
     onItem(item) {
       const { message } = item;
       if (item.type === 'event' || message?.status === 'published') {
@@ -39,12 +43,10 @@ async function publishInWindow(soak, stream, kind, request) {
   });
   let isClosed = false;
   client.closed.then(() => (isClosed = true));
-  const hasHead = () => client.socket.bytesRead > 0 || kind === 'line' || isClosed;
-  await until(hasHead, { what: 'the handshake of a publisher' });
+  await until(() => client.isOpen || isClosed, { what: 'the handshake of a publisher' });
   while (!isClosed && !soak.isLeaving) {
     while (stream.sent - stream.acknowledged < WINDOW) {
-      const index = stream.sent++;
-      client.socket.write(request(stream.payloadOf(index), index));
+      client.say(request(stream.payloadOf(stream.sent++)));
     }
     await pause(15 + soak.below(60));
   }
@@ -56,11 +58,11 @@ async function publishInWindow(soak, stream, kind, request) {
 const brokerRequest = (topic, isDurable) => (message) =>
   JSON.stringify({ action: 'publish', topic, message, ...(isDurable && { durable: true }) });
 
-/** One request after the other; `ask` gives the seq. */
-async function publishByRequest(soak, stream, ask) {
+/** One request after the other; `ask` gives the seq. deaths: when its connection was made. */
+async function publishByRequest(soak, stream, ask, deaths) {
   while (!soak.isLeaving) {
     const message = stream.payloadOf(stream.sent++);
-    const seq = await soak.attempt(`a publish to ${stream.topic}`, () => ask(message));
+    const seq = await soak.attempt(`a publish to ${stream.topic}`, () => ask(message), deaths);
     if (seq === undefined) {
       return;
     }
@@ -71,23 +73,31 @@ async function publishByRequest(soak, stream, ask) {
 
 const PUBLISH = 'mutation ($topic: String!, $data: JSON!) { publish(topic: $topic, data: $data) { seq } }';
 
+/** By HTTP/2, or on a connection for each request. */
+async function publishByPost(soak, stream) {
+  const { deaths } = soak;
+  const isSecure = soak.below(2) === 0;
+  const session = soak.below(3) === 0
+    ? null
+    : await soak.attempt('a connection of HTTP/2', () => soak.ways.session(isSecure).ready);
+  const headers = { 'content-type': 'text/plain' };
+  const ask = async (body) => {
+    const target = `/topics/${stream.topic}${soak.below(4) === 0 ? '?durable=true' : ''}`;
+    const answer = session
+      ? await ask2(session, 'POST', target, { headers, body })
+      : await soak.server.request('POST', target, { headers, body });
+    assert.equal(answer.status, 201, answer.text);
+    return JSON.parse(answer.text).seq;
+  };
+  await publishByRequest(soak, stream, ask, session ? deaths : undefined);
+  session?.destroy();
+}
+
 const WAYS = {
-  room: (soak, stream) => publishInWindow(soak, stream, 'room', (message) => text(message)),
-  line(soak, stream) {
-    const request = brokerRequest(stream.topic);
-    return publishInWindow(soak, stream, 'line', (message) => `${request(message)}\n`);
-  },
-  durable(soak, stream) {
-    const request = brokerRequest(stream.topic, true);
-    return publishInWindow(soak, stream, 'broker', (message) => text(request(message)));
-  },
-  http: (soak, stream) =>
-    publishByRequest(soak, stream, async (message) => {
-      const query = soak.below(4) === 0 ? '?durable=true' : '';
-      const { status, text: body, json } = await soak.server.post(stream.topic, message, 'text/plain', query);
-      assert.equal(status, 201, body);
-      return json.seq;
-    }),
+  room: (soak, stream) => publishInWindow(soak, stream, 'room', (message) => message),
+  line: (soak, stream) => publishInWindow(soak, stream, 'line', brokerRequest(stream.topic)),
+  durable: (soak, stream) => publishInWindow(soak, stream, 'broker', brokerRequest(stream.topic, true)),
+  http: publishByPost,
   graphql: (soak, stream) =>
     publishByRequest(soak, stream, async (data) => {
       const { publish } = await dataOf(soak.server, PUBLISH, { topic: stream.topic, data });
@@ -141,6 +151,7 @@ class Listener {
     while (!isDone()) {
       const reader = openReader(this.kind, soak.server, [this.topic], {
         token: this.token,
+        way: soak.ways.choose(this.kind),
         onItem: (item) => this.#hear(soak, item),
       });
       let isClosed = false;
@@ -268,19 +279,30 @@ export class Rows {
 
 // --- visitors
 
+/** For so long, or until the clients are to go, or until isOver(). */
+async function stay(soak, ms, isOver = () => false) {
+  const end = performance.now() + ms;
+  while (!soak.isLeaving && performance.now() < end && !isOver()) {
+    await pause(20);
+  }
+}
+
 const ENDS = {
   /** As the protocol has it. */
   async leave(soak, reader) {
-    const isSocket = reader.kind !== 'line' && !reader.kind.includes('events');
-    reader.socket.write(isSocket ? close() : '');
+    reader.socket.write(reader.isFramed ? close() : '');
     await ENDS.halfClose(soak, reader);
   },
   async reset(soak, reader) {
     reader.isGone = true;
     reader.socket.resetAndDestroy();
   },
-  /** Nothing more is sent; the server ends, too. */
+  /** Nothing more is sent; the server ends, too. A request over HTTP/2 has ended that side long ago. */
   async halfClose(soak, reader) {
+    if (reader.way.isStream && !reader.isFramed) {
+      reader.terminate();
+      return;
+    }
     reader.socket.end();
     const what = `the end of a half-closed connection (${reader.kind})`;
     await within(reader.closed, what, HALF_CLOSED_MS).catch((error) => soak.problem(error.message));
@@ -345,28 +367,30 @@ export class Visitor {
     if (soak.below(4) === 0) {
       this.#token = this.#follower = null; // somebody new
     }
+    const way = soak.ways.choose(this.kind);
     const reader = openReader(this.kind, soak.server, [this.stream.topic], {
       token: this.#token,
+      way,
       onItem: (item) => this.#take(soak, reader, item),
     });
     reader.kind = this.kind;
+    reader.way = way;
     let isClosed = false;
     reader.closed.then(() => (isClosed = true));
-    const end = performance.now() + soak.below(2000);
-    while (!isClosed && !soak.isLeaving && performance.now() < end) {
-      await pause(20);
-    }
+    await stay(soak, soak.below(2000), () => isClosed);
     if (!isClosed) {
       const names = Object.keys(ENDS);
       await ENDS[names[soak.below(names.length)]](soak, reader);
     }
     await reader.closed;
+    soak.count(`by ${way.name}`, reader.isOpen ? 1 : 0);
+    soak.count('compressed', reader.compressed);
   }
 
   async run(soak) {
     while (!soak.isLeaving) {
       await this.#visit(soak);
-      await pause(soak.below(soak.below(10) === 0 ? 8000 : 400)); // away for long now and then
+      await stay(soak, soak.below(soak.below(10) === 0 ? 8000 : 400)); // away for long now and then
     }
   }
 }
@@ -513,6 +537,12 @@ const ERRANDS = [
   [polls, 400],
   [control, 2000],
   [slowReader, 500],
+  [handshakes, 30],
+  [handshakes, 30],
+  [failures, 60],
+  [streams, 300],
+  [compressed, 40],
+  [compressed, 40],
 ];
 
 /** All errands, until the clients are to go. */
