@@ -90,7 +90,7 @@ class Trial {
       assert.ok(refusal === undefined || mayBeRefused, refusal);
     }
     const isHealthy = async () => (await this.status()).status === 'healthy';
-    await until(isHealthy, { what: 'a healthy server', timeout: 40_000 });
+    await until(isHealthy, { what: 'a healthy server' });
     await this.everyone.publishOnce({ durable: true });
     await this.everyone.check();
   }

@@ -29,7 +29,7 @@ const below = (count) => Math.floor(random() * count);
 const CONNECTIONS = 6;
 const WINDOW = 8; // mutations of a connection that wait for their answer
 const DEATHS = isShort ? 5 : 20; // of a round, about: who dies soon is started again later and later
-const IDLE_MS = 30_000; // without any answer: given up
+const IDLE_MS = 60_000; // without any answer: given up
 
 const ledger = new RowLedger();
 const mutators = new Mutations(ledger, random, { window: WINDOW });

@@ -20,7 +20,7 @@ enum {
     LENGTH = 64,
     ROUNDS = 20000,
     DUELS = 100000,
-    HANG_MS = 30000, /* a lost wake-up is told from a slow machine by this */
+    HANG_MS = 60000, /* a lost wake-up is told from a slow machine by this */
 };
 
 static const unsigned sleeper = BUS_SLOT_WORKERS;
