@@ -6,7 +6,7 @@
  *          Nothing of OpenSSL is seen outside of tls*.c.
  * Socket   non-blocking, edge-triggered, the caller's. Each call reads until the socket is empty, or
  *          writes until it is full, or stops before that; what it was, tls_state tells behind it.
- * Memory   this struct (about 100 bytes) until the first byte comes, then about 11 KiB; buffers for
+ * Memory   this struct (about 100 bytes) until the first byte comes, then about 13 KiB; buffers for
  *          records are borrowed while one is being read or written.
  * Limits   one call reads at most TLS_FILLS_MAX times from the socket. A client that sends messages of
  *          TLS's own (key updates, renegotiation, alerts), more than TLS_CHATTER_MAX without 64 KiB
