@@ -269,13 +269,3 @@ void outq_consume(struct outq *queue, size_t bytes)
         pop_front(queue);
     }
 }
-
-bool outq_is_empty(const struct outq *queue)
-{
-    return queue->count == 0;
-}
-
-uint32_t outq_pinned_bytes(const struct outq *queue)
-{
-    return queue->pinned_bytes;
-}

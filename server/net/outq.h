@@ -28,7 +28,6 @@ struct outq {
     uint16_t capacity;    /* a power of two, or 0 */
     uint16_t head;
     uint16_t count;
-    uint16_t reserved;
     uint32_t bytes;        /* still to be sent */
     uint32_t pinned_bytes; /* kept alive by it */
     uint64_t sent_bytes;   /* ever; sent_bytes + bytes is where the next range will end up */
@@ -57,8 +56,16 @@ void outq_copy_front_of(const struct outq *from, uint8_t *out, size_t bytes);
 int outq_iovec(const struct outq *queue, struct iovec *iov, int iov_count);
 /* @bytes from the front have been sent. */
 void outq_consume(struct outq *queue, size_t bytes);
-bool outq_is_empty(const struct outq *queue);
-uint32_t outq_pinned_bytes(const struct outq *queue);
+
+static inline bool outq_is_empty(const struct outq *queue)
+{
+    return queue->count == 0;
+}
+
+static inline uint32_t outq_pinned_bytes(const struct outq *queue)
+{
+    return queue->pinned_bytes;
+}
 
 /*
  * Whether its owner has to stop queueing: more than @bytes_max pinned, or half of OUTQ_RANGES_MAX

@@ -34,14 +34,8 @@ bool stream_look(struct stream *stream, uint32_t taken_bytes)
     return stream->looks < STREAM_STALLED_LOOKS;
 }
 
-void stream_judge_drained(struct stream *stream)
+void stream_tell_drained(struct stream *stream)
 {
-    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes) {
-        stream->wants_drained = true;
-        return;
-    }
-    if (!stream->wants_drained)
-        return;
     stream->wants_drained = false;
     if (!stream->is_finishing && stream->handlers != NULL && stream->handlers->on_drained != NULL)
         stream->handlers->on_drained(stream->user);

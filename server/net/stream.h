@@ -148,8 +148,15 @@ static inline int64_t stream_look_ns(const struct stream *stream)
 }
 /* That look: the peer has taken so much since the last one. False: it takes too little. */
 bool stream_look(struct stream *stream, uint32_t taken_bytes);
-/* After a flush: tells the user that there is room again, if it has to be told. */
-void stream_judge_drained(struct stream *stream);
+/* After a flush: tells the user that there is room again, if it has to be told. Inline: each flush asks. */
+void stream_tell_drained(struct stream *stream);
+static inline void stream_judge_drained(struct stream *stream)
+{
+    if (outq_pinned_bytes(&stream->out) > stream->drained_bytes)
+        stream->wants_drained = true;
+    else if (stream->wants_drained)
+        stream_tell_drained(stream);
+}
 
 /* --- for those that use them --- */
 
