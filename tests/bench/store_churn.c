@@ -2,16 +2,19 @@
  * store_churn [OPTIONS]: how fast the store takes operations while retention trims as many.
  *
  * Commits of --commit-min to --commit-max bytes of 128-byte events (evenly spread over the
- * orders of magnitude, so that there are blocks of all sizes), each event on one of --topics
- * topics, into a log bounded to --keep bytes. First the log is filled, then it is measured.
+ * orders of magnitude, so that there are blocks of all sizes; with --event-max events are of up to
+ * so many bytes, spread likewise), each event on one of --topics topics, into a log bounded to --keep bytes. First the log is filled, then it is measured.
+ * --hold: somebody reads all the time, and has the same snapshot for so many commits.
  * Prints one line of JSON. `events_per_s` and `mb_per_s` count the time inside commits only;
- * `disk_write_ratio` is what reached the disk per byte of records.
+ * `disk_write_ratio` is what reached the disk per byte of records; `file_bytes_at` is how large the
+ * file was after each tenth of the commits: under constant retention it has to come to rest.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,7 @@ enum {
     NS_PER_US = 1000,
     SECTORS_WRITTEN_FIELD = 7,
     SECTOR_BYTES = 512, /* what the kernel counts in, whatever the disk's */
+    FILE_SAMPLES = 10,
 };
 #define NS_PER_S INT64_C(1000000000)
 
@@ -42,7 +46,9 @@ struct options {
     uint64_t keep_bytes;
     uint64_t commit_bytes_min;
     uint64_t commit_bytes_max;
-    uint64_t commits; /* to measure */
+    uint64_t event_bytes_max;
+    uint64_t commits;      /* to measure */
+    uint64_t hold_commits; /* 0: nobody reads */
 };
 
 struct churn {
@@ -50,6 +56,7 @@ struct churn {
     struct store *store;
     struct store_meta meta;
     uint64_t random;
+    char *payload; /* event_bytes_max: no matter what it says */
     uint8_t *batch;
     size_t batch_bytes;
     uint64_t batch_count;
@@ -57,6 +64,8 @@ struct churn {
     uint64_t records_bytes;
     uint64_t events;
     int64_t commits_ns; /* all together */
+    int64_t file_bytes[FILE_SAMPLES];
+    uint64_t held_commits; /* by the snapshot there is, if one is to be */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -75,11 +84,11 @@ static uint64_t random_next(struct churn *churn)
     return churn->random * UINT64_C(2685821657736338717);
 }
 
-/* A length between the options' two, all orders of magnitude alike. */
-static size_t commit_bytes_draw(struct churn *churn)
+/* A length between the two, all orders of magnitude alike. */
+static size_t bytes_draw(struct churn *churn, uint64_t bytes_min, uint64_t bytes_max)
 {
-    double low = log((double)churn->options.commit_bytes_min);
-    double high = log((double)churn->options.commit_bytes_max);
+    double low = log((double)bytes_min);
+    double high = log((double)bytes_max);
     double at = (double)(random_next(churn) >> 11) / (double)(UINT64_C(1) << 53);
 
     return (size_t)exp(low + (high - low) * at);
@@ -87,8 +96,9 @@ static size_t commit_bytes_draw(struct churn *churn)
 
 static void batch_fill(struct churn *churn)
 {
-    static const char payload[PAYLOAD_BYTES] = "{\"data\":\"as long as a short message\"}";
-    size_t wanted = commit_bytes_draw(churn);
+    size_t wanted =
+        bytes_draw(churn, churn->options.commit_bytes_min, churn->options.commit_bytes_max);
+    bool is_mixed = churn->options.event_bytes_max > PAYLOAD_BYTES;
     int64_t time_ns = clock_ns(CLOCK_REALTIME);
 
     churn->batch_bytes = 0;
@@ -102,8 +112,10 @@ static void batch_fill(struct churn *churn)
             .kind = RECORD_EVENT,
             .topics = &topic,
             .topic_count = 1,
-            .payload = payload,
-            .payload_bytes = sizeof payload,
+            .payload = churn->payload,
+            .payload_bytes = is_mixed
+                                 ? bytes_draw(churn, PAYLOAD_BYTES, churn->options.event_bytes_max)
+                                 : PAYLOAD_BYTES,
         };
         uint8_t *at = churn->batch + churn->batch_bytes;
 
@@ -113,12 +125,26 @@ static void batch_fill(struct churn *churn)
     }
 }
 
+static int snapshot_renew(struct churn *churn)
+{
+    if (churn->options.hold_commits == 0)
+        return 0;
+    if (churn->held_commits == churn->options.hold_commits) {
+        store_snapshot_end(churn->store);
+        churn->held_commits = 0;
+    }
+    return churn->held_commits++ == 0 ? store_snapshot_begin(churn->store, 0) : 0;
+}
+
 static int commit_one(struct churn *churn, int64_t *ret_ns)
 {
     const struct retention retention = {.bytes = churn->options.keep_bytes};
     int64_t start_ns;
     int rc;
 
+    rc = snapshot_renew(churn);
+    if (rc != 0)
+        return rc;
     batch_fill(churn);
     start_ns = clock_ns(CLOCK_MONOTONIC);
     rc =
@@ -168,35 +194,51 @@ static int64_t percentile_us(const struct churn *churn, uint64_t per_mille)
     return churn->samples_ns[(churn->options.commits - 1) * per_mille / 1000] / NS_PER_US;
 }
 
+/* The store's file, in bytes; -1 when it cannot be looked at. */
+static int64_t file_bytes(const struct churn *churn)
+{
+    char path[4096];
+    struct stat file;
+
+    (void)snprintf(path, sizeof path, "%s/store/data.mdb", churn->options.dir); /* was opened */
+    return stat(path, &file) == 0 ? (int64_t)file.st_size : -1;
+}
+
+static void file_samples_print(const struct churn *churn)
+{
+    printf(",\"file_bytes_at\":[");
+    for (int i = 0; i < FILE_SAMPLES; i++)
+        printf("%s%" PRId64, i == 0 ? "" : ",", churn->file_bytes[i]);
+    printf("]}\n");
+}
+
 static int report(struct churn *churn, uint64_t written)
 {
     double seconds = (double)churn->commits_ns / (double)NS_PER_S;
     struct utsname machine;
     struct space space;
-    char path[4096];
-    struct stat file;
     int rc = space_read(churn->store, &space);
 
     if (rc != 0)
         return rc;
-    (void)snprintf(path, sizeof path, "%s/store/data.mdb", churn->options.dir); /* was opened */
     if (churn->options.commits == 0 || churn->records_bytes == 0 || seconds <= 0)
         return -EINVAL; /* nothing was measured */
-    if (stat(path, &file) != 0 || uname(&machine) != 0)
+    if (uname(&machine) != 0)
         return -errno;
     qsort(churn->samples_ns, churn->options.commits, sizeof churn->samples_ns[0], compare_ns);
     printf("{\"bench\":\"store_churn\",\"machine\":\"%s %s, %ld CPUs\",\"topics\":%" PRIu64
            ",\"keep_bytes\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"commit_bytes_mean\":%" PRIu64
            ",\"commit_p50_us\":%" PRId64 ",\"commit_p99_us\":%" PRId64 ",\"commit_max_us\":%" PRId64
            ",\"events_per_s\":%.0f,\"mb_per_s\":%.1f,\"disk_write_ratio\":%.2f"
-           ",\"log_bytes\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"file_bytes\":%lld}\n",
+           ",\"log_bytes\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"file_bytes\":%" PRId64,
            machine.sysname, machine.release, sysconf(_SC_NPROCESSORS_ONLN), churn->options.topics,
            churn->options.keep_bytes, churn->options.commits,
            churn->records_bytes / churn->options.commits, percentile_us(churn, 500),
            percentile_us(churn, 990), percentile_us(churn, 1000), (double)churn->events / seconds,
            (double)churn->records_bytes / 1e6 / seconds,
            (double)written / (double)churn->records_bytes, churn->meta.log_bytes,
-           space.map_used_bytes, (long long)file.st_size);
+           space.map_used_bytes, file_bytes(churn));
+    file_samples_print(churn);
     return 0;
 }
 
@@ -215,6 +257,7 @@ static int churn_run(struct churn *churn)
         churn->commits_ns += churn->samples_ns[i];
         churn->records_bytes += churn->batch_bytes;
         churn->events += churn->batch_count;
+        churn->file_bytes[i * FILE_SAMPLES / churn->options.commits] = file_bytes(churn);
     }
     return rc == 0 ? report(churn, written_bytes(churn) - written) : rc;
 }
@@ -222,9 +265,11 @@ static int churn_run(struct churn *churn)
 static int churn_open(struct churn *churn)
 {
 
-    churn->batch = malloc(churn->options.commit_bytes_max + RECORD_BYTES_MAX);
+    churn->payload = calloc(1, churn->options.event_bytes_max);
+    churn->batch =
+        malloc(churn->options.commit_bytes_max + churn->options.event_bytes_max + RECORD_BYTES_MAX);
     churn->samples_ns = calloc(churn->options.commits, sizeof churn->samples_ns[0]);
-    if (churn->batch == NULL || churn->samples_ns == NULL)
+    if (churn->payload == NULL || churn->batch == NULL || churn->samples_ns == NULL)
         return -ENOMEM;
     return fresh_store_open(churn->options.dir, &churn->store, &churn->meta);
 }
@@ -238,6 +283,8 @@ static int options_read(int argc, char **argv, struct options *ret_options)
         {"commits", required_argument, NULL, 'n'},
         {"commit-min", required_argument, NULL, 'a'},
         {"commit-max", required_argument, NULL, 'b'},
+        {"event-max", required_argument, NULL, 'e'},
+        {"hold", required_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {
@@ -245,6 +292,7 @@ static int options_read(int argc, char **argv, struct options *ret_options)
         .keep_bytes = UINT64_C(512) << 20,
         .commit_bytes_min = 200,
         .commit_bytes_max = UINT64_C(512) << 10,
+        .event_bytes_max = PAYLOAD_BYTES,
         .commits = 5000,
     };
     int name;
@@ -271,6 +319,12 @@ static int options_read(int argc, char **argv, struct options *ret_options)
         case 'b':
             options.commit_bytes_max = number;
             break;
+        case 'e':
+            options.event_bytes_max = number;
+            break;
+        case 'h':
+            options.hold_commits = number;
+            break;
         default:
             return -EINVAL;
         }
@@ -278,7 +332,8 @@ static int options_read(int argc, char **argv, struct options *ret_options)
     if (options.dir == NULL || optind != argc || options.topics == 0 || options.commits == 0 ||
         options.commits > SAMPLES_MAX || options.commit_bytes_min == 0 ||
         options.commit_bytes_max < options.commit_bytes_min ||
-        options.commit_bytes_max > COMMIT_BYTES_MAX)
+        options.event_bytes_max < PAYLOAD_BYTES ||
+        options.commit_bytes_max + options.event_bytes_max > COMMIT_BYTES_MAX)
         return -EINVAL;
     *ret_options = options;
     return 0;
@@ -291,7 +346,8 @@ int main(int argc, char **argv)
 
     if (rc != 0) {
         (void)fprintf(stderr, "usage: store_churn --dir NEW_DIR [--topics N] [--keep BYTES]"
-                              " [--commits N] [--commit-min BYTES] [--commit-max BYTES]\n");
+                              " [--commits N] [--commit-min BYTES] [--commit-max BYTES]"
+                              " [--event-max BYTES] [--hold N]\n");
         return 2;
     }
     rc = churn_open(&churn);
@@ -300,6 +356,7 @@ int main(int argc, char **argv)
     if (rc != 0)
         (void)fprintf(stderr, "store_churn: %s (%s)\n", strerror(-rc), store_error_text());
     store_close(churn.store);
+    free(churn.payload);
     free(churn.batch);
     free(churn.samples_ns);
     return rc == 0 ? 0 : 1;
