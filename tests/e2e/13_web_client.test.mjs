@@ -335,10 +335,14 @@ test('a subscription that comes too fast for the server is asked for again', asy
   const server = await start({ args: ['--max-rate', '2'] });
   const topics = numbers(0, 8).map((n) => `topic:${n}`);
   const page = await openClient(server.port, cleanup, { tab: 'broker' });
-  for (const topic of topics) {
-    await page.fill('.subscribe [name="topic"]', topic);
-    await page.press('.subscribe [name="topic"]', 'Enter');
-  }
+  await subscribe(page, topics[0]); // which connects
+  await page.evaluate((others) => {
+    const form = document.querySelector('.subscribe');
+    for (const topic of others) {
+      form.elements.topic.value = topic; // quicker than any hand, however slow the machine
+      form.requestSubmit();
+    }
+  }, topics.slice(1));
   await hasRow(page, 'broker', 'problem', 'rate_limited');
   await page.waitForFunction(
     (count) => document.querySelectorAll('.subscriptions [data-phase="live"]').length === count,
