@@ -17,6 +17,7 @@
 
 enum {
     LINE_BYTES = 512, /* longer names are cut */
+    REASON_BYTES = 256,
 };
 
 struct loading {
@@ -88,7 +89,7 @@ static void judge_certificate(const struct loading *loading, const char *file)
 /* They belong together by their order alone, so that both are named. */
 static void wrong_key(struct loading *loading, const char *key_file, const char *cert_file, int rc)
 {
-    char reason[LINE_BYTES];
+    char reason[REASON_BYTES];
 
     (void)snprintf(reason, sizeof reason, "%s (%s)", tls_error_text(), cert_file);
     wrong(loading, KEY_OPTION, key_file, rc, reason);

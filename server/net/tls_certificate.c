@@ -109,6 +109,15 @@ static int read_key(struct tls_certificate *certificate, BIO *text, bool is_ther
     return -EINVAL;
 }
 
+/* In the library's words ("ee key too small"): whose they are is said. */
+static void note_refusal(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+    tls_note_error("OpenSSL refuses it: %s", reason != NULL ? reason : "it does not say why");
+    ERR_clear_error();
+}
+
 /* What a connection would be refused for: it fits, and is strong enough. */
 static int try_certificate(const struct tls_certificate *certificate, enum tls_part *ret_wrong)
 {
@@ -129,7 +138,7 @@ static int try_certificate(const struct tls_certificate *certificate, enum tls_p
         1)
         rc = 0;
     else
-        tls_note_library_error();
+        note_refusal();
     SSL_CTX_free(ssl);
     return rc;
 }

@@ -230,7 +230,7 @@ static void a_weak_key_is_refused(void **state)
     write_text("cert.pem", made.chain);
     write_text("key.pem", made.key);
     assert_int_equal(READ(TLS, "--tls-cert=cert.pem", "--tls-key=key.pem"), CONFIG_WRONG);
-    config_assert_says(f, "--tls-cert: cert.pem: ee key too small");
+    config_assert_says(f, "--tls-cert: cert.pem: OpenSSL refuses it: ee key too small");
 }
 
 static void a_time_that_is_over_or_to_come_is_doubted(void **state)
