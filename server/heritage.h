@@ -63,7 +63,7 @@ struct heritage {
 /*
  * Directories, lock, certificates, listening sockets, then the change of user, then control sockets,
  * store id, ring and counts.
- * 0, or -errno, said.
+ * 0, or -errno, said; -ENOKEY as listeners_open: it would be the same the next time.
  */
 int heritage_open(const struct config *config, struct model *model, struct heritage *ret_heritage);
 /* Takes one that heritage_open left half-built. The ring's file stays. */

@@ -108,7 +108,7 @@ static int adopt(const struct heritage *heritage, const struct activation *socke
                   "LISTEN_FDS: descriptor %d is for TLS by its name, and needs a certificate: "
                   "tls-cert",
                   listener.fd);
-        return -EINVAL;
+        return -ENOKEY;
     }
     warn_if_reachable(&listener);
     (*kind.listeners)[(*kind.count)++] = listener;

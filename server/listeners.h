@@ -15,7 +15,10 @@
 struct heritage;
 struct user;
 
-/* Sets the heritage's listeners, half of them perhaps when it fails: 0, or -errno, said. */
+/*
+ * Sets the heritage's listeners, half of them perhaps when it fails: 0, or -errno, said. -ENOKEY: one that
+ * was passed is for TLS, and the configuration has no certificate.
+ */
 int listeners_open(struct heritage *heritage, const struct user *user);
 void listeners_close(struct heritage *heritage);
 /* "http://127.0.0.1:8000, https://[::1]:8443, unix:/run/sluice.sock": where clients find us. Cut when too long. */

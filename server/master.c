@@ -643,7 +643,9 @@ int master_main(const struct config *config, struct model *model)
     loop_close(master.loop);
     notify_close(&master.notify);
     heritage_close(&master.heritage);
+    if (rc != 0 && is_stop_held())
+        return EXIT_DONE;
     if (rc != 0)
-        return is_stop_held() ? EXIT_DONE : EXIT_FAILED;
+        return rc == -ENOKEY ? EXIT_CONFIG : EXIT_FAILED;
     return master.exit_status;
 }

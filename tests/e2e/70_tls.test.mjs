@@ -482,6 +482,16 @@ test('a socket that systemd has opened speaks TLS when its name says so', async 
   assert.equal((await server.health()).status, 'healthy');
 });
 
+test('such a socket without a certificate is a configuration that cannot work: status 2', async ({ cleanup }) => {
+  const { directory } = await Authority.make(cleanup);
+  const script = new URL('./lib/passed_sockets.py', import.meta.url).pathname;
+  const { code, stderr } = await runSluice(['--data', path.join(directory, 'data'), '--run-dir', directory], {
+    prefix: ['python3', script, `https=tcp:${await freePort()}`, '--'],
+  });
+  assert.match(stderr, /LISTEN_FDS: descriptor 3 is for TLS by its name, and needs a certificate: tls-cert/);
+  assert.equal(code, 2);
+});
+
 // --- sluice-bench
 
 const bench = path.join(process.env.SLUICE_BUILD ?? path.resolve(binary, '../..'), 'tools/sluice-bench');
