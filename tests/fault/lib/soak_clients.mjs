@@ -545,9 +545,10 @@ const ERRANDS = [
   [compressed, 40],
 ];
 
-/** All errands, until the clients are to go. */
-export function runErrands(soak) {
-  return ERRANDS.map(async ([errand, longest]) => {
+/** All errands, or those of these names, until the clients are to go. */
+export function runErrands(soak, names) {
+  const chosen = ERRANDS.filter(([{ name }]) => !names || names.includes(name));
+  return chosen.map(async ([errand, longest]) => {
     while (!soak.isLeaving) {
       await soak.attempt(errand.name, () => errand(soak));
       await pause(soak.below(longest));
