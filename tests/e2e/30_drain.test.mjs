@@ -2,7 +2,7 @@
 import { OPCODE, frame } from './lib/frames.mjs';
 import { graphqlEvents, MESSAGE_ADDED, OLD_WS, TRANSPORT_WS } from './lib/graphql.mjs';
 import { startRaw } from './lib/line.mjs';
-import { isAlive, kill } from './lib/processes.mjs';
+import { isAlive, kill, leaveAtOnce } from './lib/processes.mjs';
 import { assertError } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
@@ -347,7 +347,7 @@ test('a drain tells of each client that leaves; other lines are bounded, and cou
   const rooms = await Promise.all(Array.from({ length: 60 }, (_, i) => server.room(`client${i}`)));
   server.signal('SIGTERM');
   await Promise.all(rooms.map((room) => room.next(isShutdown)));
-  server.signal('SIGTERM');
+  await leaveAtOnce(server.workers()[0], rooms);
   assert.equal(await server.end(), 0);
   await server.logged(/client_left repeated \d+ times/);
   const remain = [...server.stderr.matchAll(/client left, (\d+) remain/g)].map((match) => +match[1]);

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { FrameClient, frame } from './lib/frames.mjs';
 import { CREATE_MESSAGE, graphqlEvents, graphqlSocket, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { startRaw } from './lib/line.mjs';
+import { leaveAtOnce } from './lib/processes.mjs';
 import { freePort } from './lib/server.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until } from './lib/until.mjs';
@@ -307,7 +308,7 @@ test('what repeats itself is counted: nothing is lost but its lines', async ({ s
   const COUNT = 200;
   const server = await start({ workers: 1, args: JSON_LINES });
   const clients = await Promise.all(Array.from({ length: COUNT }, () => server.broker()));
-  clients.forEach((client) => client.terminate());
+  await leaveAtOnce(server.workers()[0], clients);
   const leftOut = () =>
     told(server, 'repeated').reduce((sum, line) => {
       assert.equal(line.of, 'client_left');

@@ -46,6 +46,14 @@ export function kill(process, signal = 'SIGKILL') {
   }
 }
 
+/** All of a worker's clients go before it sees the first of them gone: for what is counted by the second. */
+export async function leaveAtOnce(worker, clients) {
+  kill(worker, 'SIGSTOP');
+  clients.forEach((client) => client.terminate());
+  await Promise.all(clients.map(({ closed }) => closed));
+  kill(worker, 'SIGCONT');
+}
+
 /** A number of /proc/PID/status: fieldOf(pid, 'Uid') is the real user. */
 export function fieldOf(pid, name) {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
