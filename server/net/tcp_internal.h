@@ -52,10 +52,10 @@ struct tcp_stream {
     bool is_reported : 1;     /* on_close has been called */
     bool is_plain_on_tls : 1; /* stream_security */
     bool is_secure_before : 1;
-    bool is_unix : 1;         /* whatever a PROXY header has made of `peer` */
-    bool awaits_proxy : 1;    /* tcp_proxy.c's, until a PROXY header has come */
-    bool is_greeted : 1;      /* how its handshake went has been told */
-    bool is_turned_off : 1;   /* it broke TLS: told so, and nothing of it is read any more */
+    bool is_unix : 1;              /* whatever a PROXY header has made of `peer` */
+    bool awaits_proxy : 1;         /* tcp_proxy.c's, until a PROXY header has come */
+    bool is_greeted : 1;           /* how its handshake went has been told */
+    bool is_turned_off : 1;        /* it broke TLS: told so, and nothing of it is read any more */
     bool reads_when_writable : 1;  /* TLS has something to send before it reads on */
     bool writes_when_readable : 1; /* and likewise */
 };
