@@ -6,10 +6,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { EventSource } from 'eventsource';
-import { createClient } from 'graphql-ws';
 import { Inbox } from './lib/client.mjs';
 import { openPage } from './lib/chromium.mjs';
-import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
+import { CREATE_MESSAGE, followOver, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { metric } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
 import { binary, freePort, makeDirectory, runSluice, Server } from './lib/server.mjs';
@@ -67,21 +66,7 @@ test('room and broker: clients over TLS and in plain text are in one place', asy
 
 test('GraphQL over wss, events over https, with the clients that users have', async ({ start, cleanup }) => {
   const server = await startTls(start, cleanup);
-  const client = createClient({
-    url: urlOf(server, 'wss', '/graphql'),
-    webSocketImpl: secureWebSocket(server),
-    lazy: true,
-    retryAttempts: 0,
-  });
-  cleanup(() => client.dispose());
-  const feed = new Inbox();
-  const connected = new Promise((resolve) => client.on('connected', resolve));
-  client.subscribe({ query: MESSAGE_ADDED }, {
-    next: (result) => feed.push(result.data),
-    error: (error) => feed.end(String(error)),
-    complete: () => feed.end('completed'),
-  });
-  await within(connected, 'graphql-ws over TLS');
+  const { feed } = await followOver(cleanup, urlOf(server, 'wss', '/graphql'), secureWebSocket(server), MESSAGE_ADDED);
 
   const source = new EventSource(urlOf(server, 'https', '/topics/messages'), {
     fetch: secureFetch(server),

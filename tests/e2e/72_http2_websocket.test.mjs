@@ -1,8 +1,6 @@
 // WebSockets over HTTP/2 (RFC 8441), in plain text and over TLS.
-import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
-import { Inbox } from './lib/client.mjs';
-import { CREATE_MESSAGE, dataOf, MESSAGE_ADDED, OLD_WS, TRANSPORT_WS } from './lib/graphql.mjs';
+import { CREATE_MESSAGE, dataOf, followOver, MESSAGE_ADDED, OLD_WS, TRANSPORT_WS } from './lib/graphql.mjs';
 import {
   ask2, broker2, CONNECT2, connect2, events2, FLAG, frame2, over2, RawHttp2, room2, socket2, TYPE,
 } from './lib/http2.mjs';
@@ -66,16 +64,7 @@ for (const kind of KINDS) {
         super(address, protocols, over2(session));
       }
     }
-    const client = createClient({ url: 'ws://127.0.0.1/graphql', webSocketImpl: Socket, lazy: true, retryAttempts: 0 });
-    cleanup(() => client.dispose());
-    const feed = new Inbox();
-    const connected = new Promise((resolve) => client.on('connected', resolve));
-    client.subscribe({ query: MESSAGE_ADDED }, {
-      next: (result) => feed.push(result.data),
-      error: (error) => feed.end(String(error)),
-      complete: () => feed.end('complete'),
-    });
-    await within(connected, 'a client of graphql-ws');
+    const { feed } = await followOver(cleanup, 'ws://127.0.0.1/graphql', Socket, MESSAGE_ADDED);
     const old = await socket2(server, session, '/graphql', { protocols: [OLD_WS] });
     assert.equal(old.ws.protocol, OLD_WS);
     old.send({ type: 'connection_init' });

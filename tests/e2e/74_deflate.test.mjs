@@ -2,13 +2,12 @@
 // with npm's ws and with a client that uses zlib by hand.
 import { createHash } from 'node:crypto';
 import http2 from 'node:http2';
-import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { openPage } from './lib/chromium.mjs';
 import { BrokerClient, Inbox } from './lib/client.mjs';
 import { DeflateClient, deflated, inflated } from './lib/deflate.mjs';
 import { binary, forEach, frame, FrameClient, more, OPCODE, pieces, text } from './lib/frames.mjs';
-import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
+import { CREATE_MESSAGE, followOver, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { metric } from './lib/metrics.mjs';
 import { fieldOf } from './lib/processes.mjs';
 import { assert, test } from './lib/test.mjs';
@@ -379,12 +378,7 @@ test('graphql-ws over ws, compressed both ways', async ({ start, cleanup }) => {
     }
   }
   const server = await start({ workers: 1, args: ['--deflate-takeover', 'on'] });
-  const client = createClient({ url: server.url('/graphql'), webSocketImpl: Compressing, retryAttempts: 0 });
-  cleanup(() => client.dispose());
-  const feed = new Inbox();
-  client.subscribe({ query: MESSAGE_ADDED }, {
-    next: ({ data }) => feed.push(data), error: (error) => feed.end(String(error)), complete: () => {},
-  });
+  const { client, feed } = await followOver(cleanup, server.url('/graphql'), Compressing, MESSAGE_ADDED);
   const content = 'over graphql-ws '.repeat(200);
   for (let i = 0; i < 3; i++) {
     const results = client.iterate({ query: CREATE_MESSAGE, variables: { content: content + i } });

@@ -1,6 +1,8 @@
 // GraphQL as a program sees it: requests, raw sockets of both subprotocols, event streams.
 import assert from 'node:assert/strict';
-import { Client } from './client.mjs';
+import { createClient } from 'graphql-ws';
+import { Client, Inbox } from './client.mjs';
+import { within } from './until.mjs';
 
 export const TRANSPORT_WS = 'graphql-transport-ws';
 export const OLD_WS = 'graphql-ws';
@@ -21,6 +23,21 @@ export async function dataOf(server, query, variables, more) {
   const { data, errors } = await ask(server, query, variables, more);
   assert.equal(errors, undefined, JSON.stringify(errors));
   return data;
+}
+
+/** A client of graphql-ws over the test's own kind of WebSocket, and the inbox of its one subscription. */
+export async function followOver(cleanup, url, webSocketImpl, query) {
+  const client = createClient({ url, webSocketImpl, lazy: true, retryAttempts: 0 });
+  cleanup(() => client.dispose());
+  const feed = new Inbox();
+  const connected = new Promise((resolve) => client.on('connected', resolve));
+  client.subscribe({ query }, {
+    next: ({ data }) => feed.push(data),
+    error: (error) => feed.end(String(error)),
+    complete: () => feed.end('completed'),
+  });
+  await within(connected, 'a client of graphql-ws');
+  return { client, feed };
 }
 
 /** The code of the one error that a request has to meet. */
