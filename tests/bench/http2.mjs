@@ -8,7 +8,7 @@
 // one connection of HTTP/2 and over 100 of HTTP/1.1, events of 128 bytes; `one`: each event when
 // the last one has arrived everywhere, `flat`: 64 on their way. The candidates take turns, ROUNDS times (5);
 // medians are compared. memory: RssAnon of the worker before and with 20,000 idle WebSockets on 100 connections,
-// and with 2,000 idle connections that have asked once. Prints one line of JSON per measure.
+// and with 2,000 idle connections that have asked once, and as many over TLS. Prints one line of JSON per measure.
 // BUILD_DIR is an optimised build. Needs h2load (Debian's nghttp2-client) and nginx (tools/test.sh e2e unpacks it).
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -40,11 +40,21 @@ const { CONNECT2, FLAG, frame2, GET2, RawHttp2, TYPE } = await import('../e2e/li
 const { childrenOf, fieldOf } = await import('../e2e/lib/processes.mjs');
 const { freePort, makeDirectory, Server } = await import('../e2e/lib/server.mjs');
 const { toolPath } = await import('../e2e/lib/tools.mjs');
+const { Authority } = await import('../e2e/lib/tls.mjs');
 const { until } = await import('../e2e/lib/until.mjs');
 
 const run = promisify(execFile);
 const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const server = new Server({ workers: 1, ring: '16M' });
+const cleanups = [];
+const authority = await Authority.make((done) => cleanups.push(done));
+const { cert, key } = await authority.issue({ names: ['localhost'] });
+const secure = { port: await freePort(), ca: authority.pem };
+const server = new Server({
+  workers: 1,
+  ring: '16M',
+  args: ['--listen', `tls:127.0.0.1:${secure.port}`, '--tls-cert', cert, '--tls-key', key],
+});
+server.secure = secure;
 await server.start();
 const worker = server.workers()[0].pid;
 const tell = (measure, numbers) => console.log(JSON.stringify({ measure, ...numbers }));
@@ -214,27 +224,35 @@ async function deliveries() {
 
 const residentBytes = () => fieldOf(worker, 'RssAnon') * 1024;
 
-async function asked() {
-  const raw = new RawHttp2(server);
+async function asked(options) {
+  const raw = new RawHttp2(server, options);
   raw.write(frame2(TYPE.SETTINGS, FLAG.ACK, 0));
   raw.write(frame2(TYPE.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 1, GET2()));
   await raw.frames.next({ type: TYPE.DATA, id: 1 });
   return raw;
 }
 
-async function memory() {
-  const start = residentBytes();
+/** Bytes of an idle connection; it stays. */
+async function idleConnection(measure, options) {
+  const before = residentBytes();
   for (let i = 0; i < IDLE; i++) {
-    await asked();
+    await asked(options);
   }
-  const idle = residentBytes();
-  tell('idle connection', { bytes: Math.round((idle - start) / IDLE) });
+  const bytes = Math.round((residentBytes() - before) / IDLE);
+  tell(measure, { bytes });
+  return bytes;
+}
+
+async function memory() {
+  const idleBytes = await idleConnection('idle connection', {});
+  await idleConnection('idle connection over TLS', { secure: true });
+  const before = residentBytes();
   for (let i = 0; i < STREAMS.connections; i++) {
     const raw = new RawHttp2(server);
     raw.write(frame2(TYPE.SETTINGS, FLAG.ACK, 0));
     await openStreams(raw, STREAMS.each, '/ws');
   }
-  const bytes = residentBytes() - idle - STREAMS.connections * ((idle - start) / IDLE);
+  const bytes = residentBytes() - before - STREAMS.connections * idleBytes;
   tell('idle WebSocket on HTTP/2', {
     bytes: Math.round(bytes / (STREAMS.connections * STREAMS.each)),
     goal: GOALS.stream,
@@ -245,4 +263,5 @@ await requests();
 await deliveries();
 await memory();
 await server.kill();
+await Promise.all(cleanups.map((clean) => clean()));
 process.exit(0);
