@@ -379,8 +379,9 @@ static void observe_turn(struct worker *worker)
 /* What connections that are gone took goes back to the system. */
 static void trim_memory(struct worker *worker, bool is_busy)
 {
-    uint64_t held_bytes = count_all(worker).tcp.queued_bytes + worker->input_budget.used_bytes +
-                          (uint64_t)tcp_counts(worker->tcp)->open_count * TRIM_CONNECTION_BYTES;
+    const struct tcp_counts *counts = &worker->reported.tcp; /* of this turn */
+    uint64_t held_bytes = counts->queued_bytes + worker->input_budget.used_bytes +
+                          (uint64_t)counts->open_count * TRIM_CONNECTION_BYTES;
 
     if (trim_is_due(&worker->trim, held_bytes, is_busy, loop_now_ns(worker->loop)))
         (void)malloc_trim(0); /* whether there was something to give back does not matter */
