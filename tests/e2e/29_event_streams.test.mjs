@@ -1,6 +1,7 @@
 // Event streams as the `eventsource` package follows them (PROTOCOLS section 4).
 import { EventSource } from 'eventsource';
 import { Inbox } from './lib/client.mjs';
+import { fetchOverHttp } from './lib/http.mjs';
 import { metric } from './lib/metrics.mjs';
 import { kill } from './lib/processes.mjs';
 import { numbers } from './lib/shapes.mjs';
@@ -9,7 +10,7 @@ import { until, within } from './lib/until.mjs';
 
 /** An EventSource whose messages, gaps and warnings wait in one inbox, as {data}, {gap}, {shutdown}. */
 function follow(server, target, cleanup) {
-  const source = new EventSource(`http://127.0.0.1:${server.port}${target}`);
+  const source = new EventSource(`http://127.0.0.1:${server.port}${target}`, { fetch: fetchOverHttp });
   cleanup(() => source.close());
   const inbox = new Inbox();
   const note = (name) => (event) => inbox.push({ [name]: JSON.parse(event.data) });

@@ -3,7 +3,7 @@ import { EventSource } from 'eventsource';
 import { BrokerClient, Inbox, RoomClient } from './lib/client.mjs';
 import { CREATE_MESSAGE, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { openGraphqlWs } from './lib/graphql_clients.mjs';
-import { EventStream } from './lib/http.mjs';
+import { EventStream, fetchOverHttp } from './lib/http.mjs';
 import { replaced, startProxy } from './lib/proxies.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until, within } from './lib/until.mjs';
@@ -25,7 +25,7 @@ const events = (cleanup, proxy, target) => opened(cleanup, new EventStream(proxy
 
 /** A stock EventSource: what it got, and how often it was connected. */
 function eventSource(cleanup, url) {
-  const source = new EventSource(url);
+  const source = new EventSource(url, { fetch: fetchOverHttp });
   const feed = Object.assign(new Inbox(), { connects: 0, source });
   cleanup(() => source.close());
   source.onopen = () => feed.connects++;

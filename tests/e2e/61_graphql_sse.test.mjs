@@ -9,6 +9,7 @@ import {
   onlyCode,
   position,
 } from './lib/graphql.mjs';
+import { fetchOverHttp } from './lib/http.mjs';
 import { kill } from './lib/processes.mjs';
 import { numbers } from './lib/shapes.mjs';
 import { assert, test } from './lib/test.mjs';
@@ -300,7 +301,8 @@ test('EventSource comes back by itself when a worker dies, and misses nothing', 
 }) => {
   const server = await start({ workers: 2 });
   const query = encodeURIComponent(MESSAGE_ADDED);
-  const source = new EventSource(`http://127.0.0.1:${server.port}/graphql?query=${query}`);
+  const url = `http://127.0.0.1:${server.port}/graphql?query=${query}`;
+  const source = new EventSource(url, { fetch: fetchOverHttp });
   cleanup(() => source.close());
   const inbox = new Inbox();
   source.addEventListener('next', ({ data }) => inbox.push(JSON.parse(data).data.messageAdded));

@@ -7,9 +7,7 @@
 // A feed begins at the position of the connection's acknowledgement, or of a query. The clients send a
 // subscription's payload again when they reconnect; what makes them resume is that its extensions are
 // an object that is kept up to date (PROTOCOLS section 6, "Resuming").
-import http from 'node:http';
 import { createRequire } from 'node:module';
-import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { createClient as createSseClient } from 'graphql-sse';
@@ -17,6 +15,7 @@ import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { Inbox } from './client.mjs';
 import { position } from './graphql.mjs';
+import { fetchOverHttp } from './http.mjs';
 import { until } from './until.mjs';
 
 const require = createRequire(import.meta.url); // for what has no modules that Node takes
@@ -129,20 +128,6 @@ export function openSubscriptionsTransportWs(server, cleanup) {
     return feed;
   };
   return self;
-}
-
-/**
- * What the client needs of fetch. Node 18's own forgets whom an abort was for once the garbage
- * collector has been there, and a stream that nobody wants any more holds up the server's end.
- */
-function fetchOverHttp(url, { method, headers, body, signal }) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(url, { method, headers, signal }, (answer) => {
-      const { statusCode: status, headers: more } = answer;
-      resolve(new Response(Readable.toWeb(answer), { status, headers: more }));
-    });
-    request.on('error', reject).end(body);
-  });
 }
 
 export function openGraphqlSse(server, cleanup) {

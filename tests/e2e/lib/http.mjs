@@ -1,6 +1,8 @@
-// HTTP as a program sees it (request), as bytes (RawConnection), and as an event stream.
+// HTTP as a program sees it (request), as a library does (fetchOverHttp), as bytes (RawConnection), and as an event
+// stream.
 import http from 'node:http';
 import net from 'node:net';
+import { Readable } from 'node:stream';
 import { Inbox } from './client.mjs';
 import { TIMEOUT_MS, within } from './until.mjs';
 
@@ -48,6 +50,26 @@ export function request(port, method, path, { headers = {}, body, timeout = TIME
   });
   return within(answer, `an answer to ${method} ${path}`, timeout);
 }
+
+/**
+ * What libraries need of fetch, by http.request or https.request with such options. Node 18's own forgets whom an
+ * abort was for once the garbage collector has been there, and a stream that nobody wants any more holds up the
+ * server's end.
+ */
+export const fetchBy = (send, options = {}) => (url, { method = 'GET', headers = {}, body, signal } = {}) =>
+  new Promise((resolve, reject) => {
+    const all = { method, headers: Object.fromEntries(new Headers(headers)), agent: false, signal, ...options };
+    const outgoing = send(url, all, (answer) => {
+      const { statusCode: status, headers: fields } = answer;
+      const response = new Response(Readable.toWeb(answer), { status, headers: fields });
+      Object.defineProperty(response, 'url', { value: String(url) });
+      resolve(response);
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+
+export const fetchOverHttp = fetchBy(http.request);
 
 /** A connection on which a test writes any bytes it likes, and reads responses one by one. */
 export class RawConnection {

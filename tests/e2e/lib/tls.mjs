@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
 import WebSocket from 'ws';
 import { BrokerClient, Inbox, RoomClient } from './client.mjs';
+import { fetchBy } from './http.mjs';
 import { onLines } from './lines.mjs';
 import { freePort, makeDirectory } from './server.mjs';
 import { within } from './until.mjs';
@@ -144,25 +144,7 @@ export function secureWebSocket(server) {
 }
 
 /** fetch for libraries, which knows the authority. */
-export function secureFetch(server) {
-  return (url, { method = 'GET', headers = {}, body, signal } = {}) =>
-    new Promise((resolve, reject) => {
-      const request = https.request(
-        url,
-        { method, headers: Object.fromEntries(new Headers(headers)), ca: server.secure.ca, agent: false, signal },
-        (answer) => {
-          const response = new Response(Readable.toWeb(answer), {
-            status: answer.statusCode,
-            headers: answer.headers,
-          });
-          Object.defineProperty(response, 'url', { value: String(url) });
-          resolve(response);
-        },
-      );
-      request.on('error', reject);
-      request.end(body);
-    });
-}
+export const secureFetch = (server) => fetchBy(https.request, { ca: server.secure.ca });
 
 /** The raw broker over TLS; options: of connectTls. */
 export async function secureLine(server, port, options = {}) {
