@@ -199,10 +199,15 @@ static struct fate fate_read(const char *text)
 {
     char name[NAME_BYTES];
     char role[NAME_BYTES];
+    char pass[NAME_BYTES];
     char action[NAME_BYTES];
+    char *end;
     struct fate fate = {.point = TEST_POINT_COUNT, .role = ROLE_NONE, .action = ACTION_COUNT};
 
-    if (sscanf(text, "%39[^:]:%39[^:]:%lu:%39s", name, role, &fate.pass, action) != 4)
+    if (sscanf(text, "%39[^:]:%39[^:]:%39[^:]:%39s", name, role, pass, action) != 4)
+        wrong(text);
+    fate.pass = strtoul(pass, &end, 10);
+    if (end == pass || *end != '\0')
         wrong(text);
     for (unsigned i = 0; i < TEST_POINT_COUNT; i++) {
         if (strcmp(points[i].name, name) == 0)

@@ -124,6 +124,7 @@ WRAP(ssize_t, read, (int fd, void *data, size_t bytes), (fd, data, bytes), -1, E
 WRAP(ssize_t, pread64, (int fd, void *data, size_t bytes, off64_t at), (fd, data, bytes, at), -1, EIO)
 WRAP(ssize_t, getrandom, (void *data, size_t bytes, unsigned flags), (data, bytes, flags), -1, ENOSYS, EAGAIN)
 
+// NOLINTNEXTLINE(readability-function-size): the system says what it is called with
 WRAP(void *, mmap64, (void *at, size_t bytes, int protection, int flags, int fd, off64_t offset), (at, bytes, protection, flags, fd, offset), MAP_FAILED, ENOMEM)
 WRAP(int, madvise, (void *at, size_t bytes, int advice), (at, bytes, advice), -1, EAGAIN, EIO)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, EMFILE, ENOMEM)

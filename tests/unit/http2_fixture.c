@@ -374,6 +374,8 @@ size_t http2_data_bytes(const struct http2_fixture *f, int32_t id)
 /* All that was said, when a test has failed. */
 static void show(const struct http2_fixture *f)
 {
+    if (f->reader.frames == NULL)
+        return;
     for (size_t i = 0; i < f->reader.count; i++) {
         const struct http2_frame *frame = &f->reader.frames[i];
 

@@ -25,6 +25,7 @@ static void put_byte(struct text *out, unsigned byte)
     text_add(out, &c, 1);
 }
 
+// NOLINTNEXTLINE(readability-function-size): what is in a frame's head, and its payload
 void http2_put_frame(struct text *out, uint8_t type, uint8_t flags, int32_t id, const void *payload,
                      size_t size)
 {
@@ -115,7 +116,10 @@ static void put_word(struct text *out, const char **at)
     skip_blanks(at);
     for (; **at != ' ' && **at != ']' && **at != '\n'; (*at)++) {
         CHECK(**at != '\0' && size < sizeof word);
-        word[size++] = **at == '~' ? ' ' : **at;
+        word[size] = **at;
+        if (word[size] == '~')
+            word[size] = ' ';
+        size++;
     }
     if (size == 1 && word[0] == '-')
         size = 0;
@@ -228,7 +232,9 @@ void http2_reader_done(struct http2_reader *reader)
 
 static struct http2_reader_stream *stream_of(struct http2_reader *reader, int32_t id)
 {
-    return id > 0 && id % 2 == 1 && id / 2 < HTTP2_READER_STREAMS ? &reader->streams[id / 2] : NULL;
+    if (id <= 0 || id % 2 == 0 || id / 2 >= HTTP2_READER_STREAMS)
+        return NULL;
+    return &reader->streams[id / 2];
 }
 
 static void check_name(const nghttp2_nv *field)
@@ -398,6 +404,19 @@ static void note_settings(struct http2_reader *reader, const uint8_t *payload, u
     }
 }
 
+static void note_update(struct http2_reader *reader, int32_t id, uint32_t bytes)
+{
+    struct http2_reader_stream *stream;
+
+    if (id == 0) {
+        reader->window += bytes;
+        return;
+    }
+    stream = stream_of(reader, id);
+    if (stream != NULL)
+        stream->window += bytes;
+}
+
 void http2_reader_sent(struct http2_reader *reader, const void *bytes, size_t size)
 {
     const uint8_t *head = bytes;
@@ -406,16 +425,13 @@ void http2_reader_sent(struct http2_reader *reader, const void *bytes, size_t si
         uint32_t length = frame_length(head);
         int32_t id = (int32_t)(get_32(head + 5) & INT32_MAX);
         const uint8_t *payload = head + HTTP2_FRAME_HEAD_BYTES;
-        struct http2_reader_stream *stream = stream_of(reader, id);
 
         if (length > size - HTTP2_FRAME_HEAD_BYTES)
             return;
         if (head[3] == NGHTTP2_SETTINGS && (head[4] & NGHTTP2_FLAG_ACK) == 0)
             note_settings(reader, payload, length);
-        if (head[3] == NGHTTP2_WINDOW_UPDATE && length == 4 && id == 0)
-            reader->window += get_32(payload) & INT32_MAX;
-        if (head[3] == NGHTTP2_WINDOW_UPDATE && length == 4 && stream != NULL)
-            stream->window += get_32(payload) & INT32_MAX;
+        if (head[3] == NGHTTP2_WINDOW_UPDATE && length == 4)
+            note_update(reader, id, get_32(payload) & INT32_MAX);
         head = payload + length;
         size -= HTTP2_FRAME_HEAD_BYTES + length;
     }

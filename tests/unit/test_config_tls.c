@@ -278,15 +278,15 @@ static void a_client_ca_must_be_one(void **state)
     write_text("ca.pem", authority_pem());
     write_text("empty.pem", "");
     write_text("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-#define WITH_CA(name) READ(TLS, "--tls-cert=cert.pem", "--tls-key=key.pem", "--tls-client-ca=" name)
-    assert_int_equal(WITH_CA("ca.pem"), CONFIG_RUN);
-    assert_int_equal(WITH_CA("none.pem"), CONFIG_WRONG);
+#define WITH_CA(option) READ(TLS, "--tls-cert=cert.pem", "--tls-key=key.pem", option)
+    assert_int_equal(WITH_CA("--tls-client-ca=ca.pem"), CONFIG_RUN);
+    assert_int_equal(WITH_CA("--tls-client-ca=none.pem"), CONFIG_WRONG);
     config_assert_says(f, "--tls-client-ca: none.pem: No such file or directory");
-    assert_int_equal(WITH_CA("empty.pem"), CONFIG_WRONG);
+    assert_int_equal(WITH_CA("--tls-client-ca=empty.pem"), CONFIG_WRONG);
     config_assert_says(f, "--tls-client-ca: empty.pem: it is empty");
-    assert_int_equal(WITH_CA("key.pem"), CONFIG_WRONG);
+    assert_int_equal(WITH_CA("--tls-client-ca=key.pem"), CONFIG_WRONG);
     config_assert_says(f, "--tls-client-ca: key.pem: there is no certificate in it");
-    assert_int_equal(WITH_CA("broken.pem"), CONFIG_WRONG);
+    assert_int_equal(WITH_CA("--tls-client-ca=broken.pem"), CONFIG_WRONG);
     config_assert_says(f, "--tls-client-ca: broken.pem: ");
 }
 

@@ -174,7 +174,7 @@ static void the_table_shows_it_all_and_nothing_that_a_terminal_obeys(void **stat
         "commits 2.0/s of 25.0 operations, 5.0 ms each, more than 1 % of them beyond measure\n",
         "ring 25 % of 4.0 MiB not on disk (1,101 operations), waits for room 0/s\n",
         "store 1.0 KiB, 50 % of its largest size, log 6 B, numbers 1 to 1,201, disk has 5 B left\n",
-        "http/2 connections 3, streams 12, floods 0.5/s, tls handshakes 2.0/s, failed 1.5/s, "
+        "http/2 connections 3, streams 12, floods 0.5/s, tls handshakes 2.0/s, failed 1.5/s, ",
         "deflate clients 2, to 25 % of what it was\n",
         "worker 0   11  50 %  1.0 MiB        2       3    1  4.0 KiB  25.0    100       0 ",
         "     3.0     30.0            3  a\\u001bb\n",

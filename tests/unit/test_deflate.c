@@ -28,6 +28,7 @@ void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 int __real_deflateInit2_(z_streamp stream, int level, int method, int bits, int memory,
                          int strategy, const char *version, int size);
+// NOLINTNEXTLINE(readability-function-size): zlib says what it is called with
 int __wrap_deflateInit2_(z_streamp stream, int level, int method, int bits, int memory,
                          int strategy, const char *version, int size);
 int __real_inflateInit2_(z_streamp stream, int bits, const char *version, int size);
@@ -50,6 +51,7 @@ void *__wrap_calloc(size_t count, size_t size)
     return fails() ? NULL : __real_calloc(count, size);
 }
 
+// NOLINTNEXTLINE(readability-function-size): zlib says what it is called with
 int __wrap_deflateInit2_(z_streamp stream, int level, int method, int bits, int memory,
                          int strategy, const char *version, int size)
 {

@@ -421,6 +421,11 @@ static void who_comes_during_a_drain_is_told_with_its_first_answer(void **state)
 
 /* --- the input budget ----------------------------------------------------------------------------- */
 
+enum {
+    BUDGET_BYTES = 64 * 1024,
+    SMALL_BUDGET_BYTES = 20 * 1024,
+};
+
 static void begin_with_budget(struct http2_fixture *f, uint64_t bytes_max)
 {
     http2_end(f);
@@ -449,7 +454,7 @@ static void all_others_that_wait_are_charged_to_it(void **state)
     struct http2_fixture *f = *state;
     uint64_t used;
 
-    begin_with_budget(f, 64 * 1024);
+    begin_with_budget(f, BUDGET_BYTES);
     http2_send(f, "HEADERS+EH 1 $post;");
     assert_in_range(f->budget.used_bytes, 0, 512);
     http2_send(f, "HEADERS+EH 3 $post;");
@@ -459,11 +464,11 @@ static void all_others_that_wait_are_charged_to_it(void **state)
     assert_in_range(f->budget.used_bytes, used + 900, used + 1100);
     f->number = 1;
     send_often(f, "HEADERS+EH %d $post;", 12);
-    assert_in_range(f->budget.used_bytes, 40 * 1024, 64 * 1024);
+    assert_in_range(f->budget.used_bytes, 40 * 1024, BUDGET_BYTES);
     send_often(f, "HEADERS+EH %d $post;", 12);
     assert_answered(f, 51, 503, NULL);
     http2_send(f, "RST_STREAM 1 00000008; RST_STREAM 3 00000008;");
-    assert_true(f->budget.used_bytes < 64 * 1024);
+    assert_true(f->budget.used_bytes < BUDGET_BYTES);
     assert_goes_on(f);
 }
 
@@ -471,7 +476,7 @@ static void what_a_user_leaves_is_charged_to_it(void **state)
 {
     struct http2_fixture *f = *state;
 
-    begin_with_budget(f, 20 * 1024);
+    begin_with_budget(f, SMALL_BUDGET_BYTES);
     http2_send(f, "HEADERS+EH 1 [:method CONNECT :protocol websocket :scheme http :path /pause "
                   ":authority h]; DATA 1 61*16384;");
     assert_in_range(f->budget.used_bytes, 12 * 1024, 13 * 1024);

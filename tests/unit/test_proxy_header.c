@@ -27,11 +27,11 @@ struct header {
 
 #define HEADER(bytes, address)                                                                     \
     {                                                                                              \
-        bytes, sizeof(bytes) - 1, (address), false                                                  \
+        bytes, sizeof(bytes) - 1, (address), false                                                 \
     }
 #define SECURE(bytes, address)                                                                     \
     {                                                                                              \
-        bytes, sizeof(bytes) - 1, (address), true                                                   \
+        bytes, sizeof(bytes) - 1, (address), true                                                  \
     }
 
 /* TLVs (2.2.7): of TLS, by the flags of its client, with its version in it; no operation; a checksum. */
