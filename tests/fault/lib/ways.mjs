@@ -44,8 +44,16 @@ export const PLAIN = {
 const ENDS = {
   goaway: ({ session }) => session.close(), // when the last of its streams has ended
   destroy: ({ session }) => session.destroy(),
-  reset: ({ tcp }) => tcp.resetAndDestroy(),
+  reset: ({ socket }) => socket.resetAndDestroy(),
 };
+
+/** Node 18 does not tell that TLS on a connection that was reset has ended, Node 20 does. */
+function endOf(socket) {
+  let isTold = false;
+  socket.once('close', () => (isTold = true));
+  socket.destroy();
+  setImmediate(() => isTold || socket.emit('close'));
+}
 
 /** The ways to a server; below(n) decides. It keeps tickets of TLS and connections that are shared. */
 export class Ways {
@@ -94,22 +102,25 @@ export class Ways {
     });
     socket.on('session', (ticket) => (this.#ticket = ticket));
     socket.once('secureConnect', () => (this.resumed += socket.isSessionReused()));
-    socket.resetAndDestroy = () => tcp.resetAndDestroy();
+    socket.resetAndDestroy = () => {
+      tcp.resetAndDestroy();
+      tcp.once('close', () => endOf(socket));
+    };
     return swallow(socket);
   }
 
-  /** A connection of HTTP/2 with what it is made of: {tcp, ready, session}; ready gives the session. */
+  /** A connection of HTTP/2 with what it is made of: {socket, ready, session}; ready gives the session. */
   session(isSecure) {
     const { proxy } = this.#named();
     const place = isSecure ? this.server.secure : this.server;
     const tcp = this.#connect(place.port, proxy);
     const socket = isSecure ? this.secure(tcp, { ALPNProtocols: ['h2'] }) : tcp;
-    const made = { tcp, session: null, isOver: false };
+    const made = { socket, session: null, isOver: false };
     const end = () => {
       made.isOver = true;
       this.#sessions.delete(made);
     };
-    tcp.once('close', end);
+    socket.once('close', end);
     made.ready = connect2(this.server, { secure: isSecure, socket }).then((session) => {
       session.once('close', end);
       return (made.session = session);
@@ -165,9 +176,9 @@ export class Ways {
   /** Ends what is shared, and whatever else still is there of HTTP/2. */
   leave() {
     this.#shared.clear();
-    for (const { tcp, session } of this.#sessions) {
+    for (const { socket, session } of this.#sessions) {
       session?.destroy();
-      tcp.destroy();
+      socket.destroy();
     }
   }
 }
