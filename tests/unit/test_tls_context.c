@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -216,7 +215,6 @@ static void a_bad_client_certificate_fails_the_handshake(void **state)
         assert_int_equal(t->outcome_count, 1);
         assert_non_null(strstr(t->error, cases[i].error));
         assert_true(t->tcp->user.stream->is_finishing);
-        ERR_clear_error();
         tls_fixture_free(t);
     }
 }
@@ -241,7 +239,6 @@ static void a_subject_that_is_too_long_is_refused_not_cut(void **state)
             assert_non_null(strstr(t->error, "the subject of the client's certificate: too long"));
         else
             assert_true(strlen(stream_security(t->tcp->user.stream)->subject) > 900);
-        ERR_clear_error();
         tls_fixture_free(t);
     }
 }

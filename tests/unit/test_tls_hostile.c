@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-
 static struct tls_fixture *t;
 
 static int begin(void **state)
@@ -22,7 +20,6 @@ static int end(void **state)
 {
     (void)state;
     tls_fixture_free(t);
-    ERR_clear_error();
     return 0;
 }
 

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
-
 #define ONE_CIPHER  "ECDHE-ECDSA-AES256-GCM-SHA384" /* the first of all, too */
 #define ALL_CIPHERS "ALL"
 
@@ -31,7 +29,6 @@ static int end(void **state)
 {
     (void)state;
     tls_fixture_free(t);
-    ERR_clear_error();
     return 0;
 }
 

@@ -199,6 +199,7 @@ void tls_fixture_free(struct tls_fixture *t)
     SSL_free(t->client);
     SSL_CTX_free(t->client_context);
     tls_context_unref(t->context);
+    ERR_clear_error(); /* of a client that has failed */
     free(t);
 }
 
