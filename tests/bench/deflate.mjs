@@ -9,8 +9,8 @@
 // RssAnon of the worker before and with them. Prints one line of JSON per measure. BUILD_DIR is an optimised build.
 import { fork } from 'node:child_process';
 import net from 'node:net';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { median, takeRounds } from './rounds.mjs';
 
 const GOAL = 1.3;
 const IDLE_GOAL_BYTES = 64; // more than a plain one
@@ -36,18 +36,11 @@ if (process.argv[2] === '--ws') {
   process.exit(0);
 }
 
-const [build, rounds = '5'] = process.argv.slice(2);
-if (build === undefined || !(Number(rounds) >= 1)) {
-  console.error('usage: deflate.mjs BUILD_DIR [ROUNDS]');
-  process.exit(2);
-}
-process.env.SLUICE_BIN = path.join(path.resolve(build), 'server/sluice');
+const rounds = takeRounds();
 const { cpuSeconds } = await import('../fault/lib/programs.mjs');
 const { frame, OPCODE } = await import('../e2e/lib/frames.mjs');
 const { fieldOf } = await import('../e2e/lib/processes.mjs');
 const { Server } = await import('../e2e/lib/server.mjs');
-
-const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** 1 KiB, other than the last one, as an application's events are. */
 function eventOf(number) {
@@ -141,7 +134,7 @@ async function compare(name, pid, groups, publish) {
     group.bytes = 0;
     group.frames = 0;
   }
-  for (let round = 0; round < Number(rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const group of groups) {
       seconds[group.kind].push(await measure(pid, group, publish, EVENTS[name]));
     }

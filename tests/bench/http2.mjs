@@ -16,6 +16,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { median, takeRounds } from './rounds.mjs';
 
 const GOALS = { requests: 1, one: 1.3, flat: 1.3, stream: 2048 };
 const REQUESTS = 100_000;
@@ -28,12 +29,7 @@ const UPDATE_BYTES = 64 * 1024 * 1024;
 const STREAMS = { connections: 100, each: 200 };
 const IDLE = 2000;
 
-const [build, rounds = '5'] = process.argv.slice(2);
-if (build === undefined || !(Number(rounds) >= 1)) {
-  console.error('usage: http2.mjs BUILD_DIR [ROUNDS]');
-  process.exit(2);
-}
-process.env.SLUICE_BIN = path.join(path.resolve(build), 'server/sluice');
+const rounds = takeRounds();
 const { cpuSeconds } = await import('../fault/lib/programs.mjs');
 const { OPCODE, frame } = await import('../e2e/lib/frames.mjs');
 const { CONNECT2, FLAG, frame2, GET2, RawHttp2, TYPE } = await import('../e2e/lib/http2.mjs');
@@ -44,7 +40,6 @@ const { Authority } = await import('../e2e/lib/tls.mjs');
 const { until } = await import('../e2e/lib/until.mjs');
 
 const run = promisify(execFile);
-const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const cleanups = [];
 const authority = await Authority.make((done) => cleanups.push(done));
 const { cert, key } = await authority.issue({ names: ['localhost'] });
@@ -97,7 +92,7 @@ async function requests() {
   const rates = { ours: [], theirs: [] };
   await load(ours); // warms up
   await load(theirs);
-  for (let round = 0; round < Number(rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     rates.ours.push(await load(ours));
     rates.theirs.push(await load(theirs));
   }
@@ -205,7 +200,7 @@ async function deliveries() {
     for (const group of groups) {
       await measure(publisher, group, name); // warms up
     }
-    for (let round = 0; round < Number(rounds); round++) {
+    for (let round = 0; round < rounds; round++) {
       for (const group of groups) {
         seconds[group.topic].push(await measure(publisher, group, name));
       }

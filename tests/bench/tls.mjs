@@ -11,8 +11,8 @@
 // optimised build.
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import path from 'node:path';
 import tls from 'node:tls';
+import { median, takeRounds } from './rounds.mjs';
 
 const GOALS = { one: 1.8, flat: 3 };
 const IN_FLIGHT = { one: 1, flat: 256 };
@@ -49,12 +49,7 @@ const CLIENTS = {
   'every cipher': { ciphers: 'ALL:@SECLEVEL=0' },
 };
 
-const [build, rounds = '5'] = process.argv.slice(2);
-if (build === undefined || !(Number(rounds) >= 1)) {
-  console.error('usage: tls.mjs BUILD_DIR [ROUNDS]');
-  process.exit(2);
-}
-process.env.SLUICE_BIN = path.join(path.resolve(build), 'server/sluice');
+const rounds = takeRounds();
 const { cpuSeconds } = await import('../fault/lib/programs.mjs');
 const { fieldOf } = await import('../e2e/lib/processes.mjs');
 const { freePort, Server } = await import('../e2e/lib/server.mjs');
@@ -91,7 +86,6 @@ function connect(port, options) {
   });
 }
 
-const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const answered = (socket) => new Promise((resolve) => socket.once('data', resolve));
 
 // --- deliveries
@@ -135,7 +129,7 @@ async function deliveries({ ports, worker }) {
   for (const name of Object.keys(GOALS)) {
     const seconds = { plain: [], tls: [] };
     await Promise.all(groups.map((group) => measure(worker, publisher, group, name))); // warms up
-    for (let round = 0; round < Number(rounds); round++) {
+    for (let round = 0; round < rounds; round++) {
       for (const group of groups) {
         seconds[group.topic].push(await measure(worker, publisher, group, name));
       }
