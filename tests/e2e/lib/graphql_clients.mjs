@@ -120,6 +120,13 @@ export function openSubscriptionsTransportWs(server, cleanup) {
   cleanup(() => client.close());
   client.onConnected(self.onAcknowledged);
   client.onReconnected(self.onAcknowledged);
+  // It queues its subscriptions once for all attempts to reconnect. A connection that ends between what
+  // it sends and its acknowledgement takes them along, and the next would have none.
+  client.onDisconnected(() => {
+    if (client.unsentMessagesQueue.length === 0) {
+      client.reconnecting = false;
+    }
+  });
   self.ask = async (query, variables) =>
     dataIn(await resultOf((sink) => client.request({ query, variables }).subscribe(sink)));
   self.follow = async (query) => {
