@@ -16,7 +16,7 @@ import WebSocket from 'ws';
 import { Inbox } from './client.mjs';
 import { position } from './graphql.mjs';
 import { fetchOverHttp } from './http.mjs';
-import { until } from './until.mjs';
+import { TIMEOUT_MS, until } from './until.mjs';
 
 const require = createRequire(import.meta.url); // for what has no modules that Node takes
 const { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql, split } = require('@apollo/client/core');
@@ -116,7 +116,10 @@ export function openGraphqlWs(server, cleanup) {
 
 export function openSubscriptionsTransportWs(server, cleanup) {
   const self = newClient();
-  const client = new SubscriptionClient(server.url('/graphql'), { reconnect: true }, WebSocket);
+  // A connection that takes a second, as one does that waits for a server to start, it gives up: nobody
+  // catches the error of that, and should the next one fail it does not try again.
+  const patience = { minTimeout: TIMEOUT_MS, timeout: TIMEOUT_MS };
+  const client = new SubscriptionClient(server.url('/graphql'), { reconnect: true, ...patience }, WebSocket);
   cleanup(() => client.close());
   client.onConnected(self.onAcknowledged);
   client.onReconnected(self.onAcknowledged);
