@@ -8,7 +8,7 @@
 // subscription's payload again when they reconnect; what makes them resume is that its extensions are
 // an object that is kept up to date (PROTOCOLS section 6, "Resuming").
 import { createRequire } from 'node:module';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient } from 'graphql-ws';
@@ -140,11 +140,28 @@ export function openSubscriptionsTransportWs(server, cleanup) {
   return self;
 }
 
+/**
+ * For graphql-sse, which reconnects only if it waits for an event when its stream ends: not if the end comes
+ * together with the last event, so it gets the end in a turn of its own.
+ */
+async function fetchWithLateEnd(...args) {
+  const response = await fetchOverHttp(...args);
+  const { body } = response;
+  const read = async function* () {
+    try {
+      yield* body;
+    } finally {
+      await nextTurn();
+    }
+  };
+  return Object.defineProperty(response, 'body', { value: read() });
+}
+
 export function openGraphqlSse(server, cleanup) {
   const self = { connects: 0 };
   const client = createSseClient({
     url: httpUrl(server),
-    fetchFn: fetchOverHttp,
+    fetchFn: fetchWithLateEnd,
     retryAttempts: Infinity,
     retry: () => pause(RETRY_MS),
   });
