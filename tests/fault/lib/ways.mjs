@@ -47,12 +47,16 @@ const ENDS = {
   reset: ({ socket }) => socket.resetAndDestroy(),
 };
 
-/** Node 18 does not tell that TLS on a connection that was reset has ended, Node 20 does. */
-function endOf(socket) {
-  let isTold = false;
-  socket.once('close', () => (isTold = true));
+/**
+ * TLS ends, and it is TLS that ends the connection below it, with a reset. If that ended first, Node 18 would not tell
+ * of it, and what HTTP/2 still had to write would be left to the garbage collector, in which Node 18 crashes then.
+ */
+function resetBelow(socket, tcp) {
+  tcp.destroy = () => {
+    delete tcp.destroy;
+    return tcp.resetAndDestroy();
+  };
   socket.destroy();
-  setImmediate(() => isTold || socket.emit('close'));
 }
 
 /** The ways to a server; below(n) decides. It keeps tickets of TLS and connections that are shared. */
@@ -102,10 +106,8 @@ export class Ways {
     });
     socket.on('session', (ticket) => (this.#ticket = ticket));
     socket.once('secureConnect', () => (this.resumed += socket.isSessionReused()));
-    socket.resetAndDestroy = () => {
-      tcp.resetAndDestroy();
-      tcp.once('close', () => endOf(socket));
-    };
+    const secured = new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.resetAndDestroy = () => secured.then(() => resetBelow(socket, tcp));
     return swallow(socket);
   }
 
