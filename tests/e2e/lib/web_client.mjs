@@ -46,6 +46,23 @@ export const says = (page, selector, pattern) =>
     what: `${pattern} in ${selector}`,
   });
 
+/** From now on all is kept that is announced; the region itself has only what was last. */
+export const listen = (page) =>
+  page.evaluate(() => {
+    const region = document.getElementById('announcer');
+    window.announced = [];
+    new MutationObserver(() => window.announced.push(region.textContent)).observe(region, { childList: true });
+  });
+
+/** Waits until something like it has been announced; returns all that has. */
+export async function hears(page, pattern) {
+  const announced = () => page.evaluate(() => window.announced);
+  await until(async () => (await announced()).some((words) => pattern.test(words)), {
+    what: `${pattern} in what is announced`,
+  });
+  return announced();
+}
+
 export async function enterRoom(page, id = '') {
   await page.fill('#room [name="id"]', id);
   await page.click('#room [data-is="toggle"]');
