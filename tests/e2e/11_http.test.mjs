@@ -46,10 +46,15 @@ function splitResponses(text) {
   return responses;
 }
 
-/** The server is there for others, and has stored so many events of a topic. */
+/**
+ * The server is there for others, and has stored so many events of a topic. If this process stands still for longer
+ * than a short handshake timeout before it asks, it is cut off: then once more.
+ */
 async function assertUnharmed(server, count = 0) {
-  assert.equal((await server.request('GET', '/health')).status, 200);
-  assert.equal((await server.history('news')).events.length, count);
+  const health = await until(() => server.request('GET', '/health'), { what: 'the health' });
+  assert.equal(health.status, 200);
+  const history = await until(() => server.history('news'), { what: 'the history' });
+  assert.equal(history.events.length, count);
 }
 
 // --- connections
@@ -626,7 +631,9 @@ test('a client that does not read its answers is served no further, and closed',
 }) => {
   const server = await start({ workers: 1, args: ['--handshake-timeout', '300ms'] });
   const size = 900_000;
-  await server.post('news', JSON.stringify('x'.repeat(size)));
+  const event = JSON.stringify('x'.repeat(size));
+  // Who stands still while sending it is cut off, or told 408.
+  await until(async () => (await server.post('news', event)).status === 201, { what: 'an event' });
   const deaf = await server.raw();
   deaf.socket.pause();
   const requests = 60; // much more than the system keeps for who does not read
@@ -642,7 +649,8 @@ test('a client that does not read its answers is served no further, and closed',
 });
 
 test('many that wait keep no newcomer out: who has waited longest goes', async ({ start }) => {
-  const server = await start({ workers: 1, files: 1000 });
+  // Nobody shall go because time is up.
+  const server = await start({ workers: 1, files: 1000, args: ['--handshake-timeout', '10m'] });
   const busy = await server.raw();
   busy.write(`${publish}Content-Length: 2\r\n\r\nx`);
   const silent = [];
