@@ -25,18 +25,20 @@ export async function dataOf(server, query, variables, more) {
   return data;
 }
 
-/** A client of graphql-ws over the test's own kind of WebSocket, and the inbox of its one subscription. */
+/** A client of graphql-ws over the test's own kind of WebSocket, and the inbox of its live subscription. */
 export async function followOver(cleanup, url, webSocketImpl, query) {
   const client = createClient({ url, webSocketImpl, lazy: true, retryAttempts: 0 });
   cleanup(() => client.dispose());
   const feed = new Inbox();
-  const connected = new Promise((resolve) => client.on('connected', resolve));
   client.subscribe({ query }, {
     next: ({ data }) => feed.push(data),
     error: (error) => feed.end(String(error)),
     complete: () => feed.end('completed'),
   });
-  await within(connected, 'a client of graphql-ws');
+  // What is answered later, was taken later.
+  const answers = client.iterate({ query: '{ __typename }' });
+  const { value } = await within(answers.next(), 'a client of graphql-ws');
+  assert.equal(value.errors, undefined);
   return { client, feed };
 }
 
