@@ -293,7 +293,7 @@ test('a close is answered with its code, a ping with its payload', async ({ star
 });
 
 test('the server pings, and drops whoever is silent', async ({ start }) => {
-  const server = await start({ args: ['--ping-interval', '200ms', '--ping-timeout', '3s'] });
+  const server = await start({ args: ['--ping-interval', '200ms', '--ping-timeout', '10s'] });
   const silent = await server.broker({ options: { autoPong: false } });
   const answering = await server.broker();
   await silent.closed;
