@@ -190,7 +190,8 @@ test('newcomers of a full server are closed with 1013, of a draining one with 10
   second.terminate();
   server.remember();
   server.signal('SIGTERM');
-  await server.logged(/draining/);
+  // Its log says so a moment before newcomers are refused.
+  await until(async () => (await server.health()).status === 'draining', { what: 'the drain' });
   await until(async () => {
     const late = await open(server);
     const { opcode, payload } = await late.frame();
