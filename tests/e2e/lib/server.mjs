@@ -237,15 +237,15 @@ export class Server {
 
   /** The worker (a number) that serves this client; without one, that of the only connection. */
   async workerOf(client) {
-    const workers = this.workers();
-    const holders = await until(
+    const holder = await until(
       () => {
-        const found = holdersOf(workers, this.port, client?.socket.localPort);
-        return found.length === 1 && found;
+        // Looked up each time: one that has just begun may be who takes it.
+        const found = holdersOf(this.workers(), this.port, client?.socket.localPort);
+        return found.length === 1 && found[0];
       },
       { what: 'one worker that holds the connection' },
     );
-    return workers.indexOf(holders[0]);
+    return Number(/\d+$/.exec(holder.title)[0]);
   }
 
   signal(name) {
