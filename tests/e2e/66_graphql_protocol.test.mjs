@@ -408,7 +408,9 @@ test('so many subscriptions and not one more, until one is given back', async ({
   assert.equal(type, 'error');
   assert.equal(onlyCode(payload), 'LIMIT_EXCEEDED');
   client.stop(ids[0]);
-  const late = await client.subscribe(MESSAGE_ADDED);
+  const late = client.start(MESSAGE_ADDED);
+  client.send({ type: 'ping' }); // an operation would be one more
+  await client.next({ type: 'pong' });
   const { id: made } = await createMessage(server, 'heard');
   assert.equal((await client.result(late)).data.messageAdded.id, made);
 });
