@@ -63,6 +63,9 @@ class Proxy {
     return this;
   }
 
+  /** Waits until newcomers do not come to that server any more, which drains: nginx goes on asking it. */
+  async hasLeft() {}
+
   dispose() {
     running.delete(this);
     this.child?.kill('SIGKILL');
@@ -106,7 +109,9 @@ class Haproxy extends Proxy {
   sample = 'haproxy.cfg';
 
   bind(text) {
-    return replaced(text, 'bind :80\n', `bind 127.0.0.1:${this.port}\n`);
+    // Unlike the sample's: a server that is held up for a second is still there.
+    const patient = replaced(text, 'timeout connect 5s\n', 'timeout connect 5s\n    timeout check 60s\n');
+    return replaced(patient, 'bind :80\n', `bind 127.0.0.1:${this.port}\n`);
   }
 
   command(sample) {
@@ -130,6 +135,12 @@ class Haproxy extends Proxy {
     const [head, ...rows] = text.replace(/^# /, '').split('\n').map((line) => line.split(','));
     const row = rows.find(([backend, name]) => backend === 'sluice' && name === server);
     return Object.fromEntries(head.map((name, i) => [name, row[i]]));
+  }
+
+  async hasLeft(server) {
+    await until(async () => (await this.statsOf(server)).status === 'DOWN', {
+      what: `${server} out of its place`,
+    });
   }
 }
 
