@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { FrameClient, frame } from './lib/frames.mjs';
+import { FrameClient, frame, text } from './lib/frames.mjs';
 import { CREATE_MESSAGE, graphqlEvents, graphqlSocket, MESSAGE_ADDED } from './lib/graphql.mjs';
 import { startRaw } from './lib/line.mjs';
 import { leaveAtOnce } from './lib/processes.mjs';
@@ -161,8 +161,7 @@ test('every reason is told apart', async ({ start }) => {
   await expect('too_large', 1009);
 
   const fast = await server.socket('/echo', { isRaw: true });
-  fast.send('one');
-  fast.send('two');
+  fast.socket.write(Buffer.concat([text('one'), text('two')])); // both in one moment, however slow we are
   await expect('rate_limited', 1008);
 
   const kicked = await server.room('ann');
