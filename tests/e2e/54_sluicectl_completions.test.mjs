@@ -11,8 +11,12 @@ import { assert, test } from './lib/test.mjs';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const completions = path.join(here, '../../tools/completions');
 
+// Nobody at a keyboard would wait so long for what a server says: here a slow one may.
+const PATIENT = 'timeout() { command timeout 60 "${@:2}"; }';
+
 // What bash does before it calls the function: words cut at blanks and at COMP_WORDBREAKS.
 const DRIVER = `
+${PATIENT}
 . "$1"; line=$2; shift 2
 COMP_LINE=$line COMP_POINT=\${#line} COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 function=$(complete -p "\${1##*/}" | sed -E 's/.*-F ([^ ]+) .*/\\1/')
@@ -111,6 +115,7 @@ test('zsh completes commands, options, topics and values', async ({ start, clean
   });
   terminal.type(
     [
+      PATIENT,
       "PS1='ready> '; setopt no_beep; zstyle ':completion:*' menu no",
       `fpath=(${completions} $fpath); autoload -Uz compinit; compinit -u -d ${directory}/dump`,
       '',
