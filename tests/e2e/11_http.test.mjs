@@ -47,8 +47,8 @@ function splitResponses(text) {
 }
 
 /**
- * The server is there for others, and has stored so many events of a topic. If this process stands still for longer
- * than a short handshake timeout before it asks, it is cut off: then once more.
+ * The server is there for others, and has stored so many events of a topic. If this process stands
+ * still for longer than a short handshake timeout before it asks, it is cut off: then once more.
  */
 async function assertUnharmed(server, count = 0) {
   const health = await until(() => server.request('GET', '/health'), { what: 'the health' });
@@ -298,7 +298,7 @@ test('curl hears 413 about a body over the limit, whether it asks first or not',
   const server = await start({ ring: '8M' }); // a publish may take a quarter of it
   const url = `http://127.0.0.1:${server.port}/topics/news`;
   const send = async (bytes, more) => {
-    const args = ['--silent', '--show-error', '--max-time', '30', '--noproxy', '*'];
+    const args = ['--silent', '--show-error', '--max-time', '60', '--noproxy', '*'];
     args.push('--write-out', '%{http_code}', '--output', '/dev/null', '--data-binary', '@-');
     const child = run('curl', [...args, ...more, url]);
     child.child.stdin.on('error', () => {}); // it may stop reading when it has its answer

@@ -51,7 +51,8 @@ export const listen = (page) =>
   page.evaluate(() => {
     const region = document.getElementById('announcer');
     window.announced = [];
-    new MutationObserver(() => window.announced.push(region.textContent)).observe(region, { childList: true });
+    const keep = () => window.announced.push(region.textContent);
+    new MutationObserver(keep).observe(region, { childList: true });
   });
 
 /** Waits until something like it has been announced; returns all that has. */
