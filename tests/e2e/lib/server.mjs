@@ -264,7 +264,7 @@ export class Server {
   /** SIGTERM, and the exit status. */
   async stop() {
     this.remember();
-    this.signal('SIGTERM');
+    this.child.kill('SIGTERM'); // no error if it has ended by itself, and its output not yet
     return this.end();
   }
 
