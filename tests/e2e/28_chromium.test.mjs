@@ -223,7 +223,6 @@ async function assertCanDoAll(server, page) {
       page.evaluate(tryForm, { url, enctype, fields: { a: '1' } }),
     );
   }
-  // What was said in the room before may come late.
   const { events } = (await server.request('GET', `/topics/news?since=${since}`)).json;
   assert.equal(events.length, 2);
 }

@@ -121,7 +121,10 @@ export async function tryFetch({ url, init }) {
   }
 }
 
-/** What the first message is (say: sent when it is open), or {code} when it closes before. */
+/**
+ * What the first message is, or {code} when it closes before. say: sent when it is open; the server has read it
+ * by the time this resolves, as it has answered the close behind it.
+ */
 export function trySocket({ url, say }) {
   return new Promise((resolve) => {
     const socket = new WebSocket(url);
@@ -133,8 +136,8 @@ export function trySocket({ url, say }) {
       }
     };
     socket.onmessage = ({ data }) => {
+      socket.onclose = () => resolve({ data });
       socket.close();
-      resolve({ data });
     };
     socket.onclose = ({ code }) => resolve({ code, hasOpened });
   });
