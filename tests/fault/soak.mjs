@@ -305,10 +305,14 @@ const lostInLog = (soak) =>
     .filter(({ event }) => event === 'lines_lost')
     .reduce((sum, { count }) => sum + count, 0);
 
-/** Lines of the log that tell of trouble; what was killed on purpose may be missed. */
+/**
+ * Lines of the log that tell of trouble. Who was killed on purpose may have ended, and a writer in the middle of an
+ * operation; of one that ends by itself there is another line.
+ */
 function troubleInLog(soak) {
-  return eventsInLog(soak).filter(({ level, event, child_pid: pid }) => {
-    const isExpected = event === 'process_ended' && soak.killed.has(pid);
+  return eventsInLog(soak).filter(({ level, event, message, child_pid: pid }) => {
+    const isExpected = (event === 'process_ended' && soak.killed.has(pid)) ||
+      (event === 'operation_suspect' && message.startsWith('the last writer died '));
     const isHarmless = event === 'start_warning' || event === 'lines_lost';
     return (level === 'error' || level === 'warning') && !isExpected && !isHarmless;
   });
