@@ -49,7 +49,7 @@ test('what is published is listed, logged, and kept as it was written', async ({
   assert.deepEqual({ ...published, epoch: '' }, { topic: 'a b/c', seq: 3, epoch: '' });
   const input = await ctl(['-d', server.data, 'publish', 'news', '-'], { input: 'two\nlines\n' });
   assert.equal(input.code, 0, input.stderr);
-  assert.equal(await own.text('publish', '--', 'news', '-5'), '5 news\n');
+  assert.equal(await own.text('publish', '--durable', '--', 'news', '-5'), '5 news\n');
 
   const history = await server.history('news');
   assert.deepEqual(
@@ -97,7 +97,7 @@ test('more topics than a page has are all listed, in order', async ({ start }) =
   for (const topic of names) {
     client.send({ action: 'publish', topic, message: 0 });
   }
-  await client.publish('z', 0);
+  await client.publish('z', 0, { durable: true }); // what is listed is in the store
   const { topics } = await onServer(server).json('topics', '--prefix', 't:');
   assert.deepEqual(topics.map(({ topic }) => topic), names);
   assert.equal(rowsOf(await onServer(server).text('topics')).length, 2002);

@@ -68,7 +68,7 @@ test('bash completes directories, and from a server topics and clients', async (
   const server = await start();
   const at = { env: { SLUICE_DATA: server.data } };
   for (const topic of ['news', 'notes', 'comments:7', 'comments:8', 'a b']) {
-    await server.post(encodeURIComponent(topic), '1');
+    await server.post(encodeURIComponent(topic), '1', 'application/json', '?durable=true');
   }
   const client = await server.broker();
   await client.ping();
@@ -106,7 +106,7 @@ test('bash completes the options of sluice and sluice-bench', async () => {
 
 test('zsh completes commands, options, topics and values', async ({ start, cleanup }) => {
   const server = await start();
-  await server.post('zebra', '"striped"');
+  await server.post('zebra', '"striped"', 'application/json', '?durable=true');
   const directory = makeDirectory();
   cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
   const terminal = new Terminal('exec zsh -f', cleanup, {
