@@ -183,12 +183,12 @@ test('what a worker that is killed had is given back', async ({ start }) => {
   for (const client of clients) {
     places[await server.workerOf(client)]++;
   }
-  assert.ok(places[0] > 0);
-  kill(server.workers()[0]);
-  await until(() => clients.filter(({ ws }) => ws.readyState === ws.CLOSED).length === places[0]);
-  for (let i = 0; i < places[0]; i++) {
+  const most = Math.max(...places); // if one of them stood still it has none
+  kill(server.workers()[places.indexOf(most)]);
+  await until(() => clients.filter(({ ws }) => ws.readyState === ws.CLOSED).length === most);
+  for (let i = 0; i < most; i++) {
     await until(() => server.broker(from(address)).then((client) => client.ping()), {
-      what: `place ${i + 1} of ${places[0]}`,
+      what: `place ${i + 1} of ${most}`,
     });
   }
   assert.equal(await (await server.broker(from(address))).closeCode(), 1013);
