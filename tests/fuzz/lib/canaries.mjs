@@ -58,6 +58,7 @@ export class Canaries {
     await this.#enterRoom();
     await this.#publish();
     this.agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    await this.#askHealth(); // its connection has to say something soon, and this process is about to be busy
     this.#repeat(ASK_INTERVAL_MS, () => this.#askHealth());
   }
 
