@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { metric } from '../e2e/lib/metrics.mjs';
+import { isAlive, kill } from '../e2e/lib/processes.mjs';
 import { freePort, makeDirectory, Server } from '../e2e/lib/server.mjs';
 import { ctl } from '../e2e/lib/sluicectl.mjs';
 import { until } from '../e2e/lib/until.mjs';
@@ -129,6 +130,7 @@ class Trial {
     const { reason } = await this.status();
     assert.match(reason, mayBeRefused ? /full|Input\/output error/ : /^Input\/output error$/);
     assert.equal(answered, 0, 'answered as durable, while nothing could be');
+    await Promise.all(waiting.slice(0, BUFFERED.length)); // none is appended while the log is read
     await this.everyone.checkLog({ isComplete: false }); // reading goes on
     this.broken.repair();
     await this.checkGoesOn(waiting, { mayBeRefused });
@@ -142,14 +144,15 @@ class Trial {
   /** Likewise, and nothing waits but what is in a head that only the page cache has. */
   async dieOfOneHead(failure) {
     await this.#dieAndStart(failure, async () => {
-      const deaths = this.deaths();
+      const writer = this.server.writer();
       this.everyone.publish('http', { durable: true }).catch(() => {});
-      await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
+      await until(() => !isAlive(writer), { what: 'the end of a writer' });
     });
   }
 
   async #dieAndStart(failure, publish) {
     const { epoch } = (await this.status()).log;
+    kill(this.server.master, 'SIGSTOP'); // a second writer would begin a commit, and die in the middle of it or not
     this.broken.fail(failure);
     await publish();
     await this.server.kill();
