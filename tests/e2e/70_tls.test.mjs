@@ -501,9 +501,9 @@ test('sluice-bench finds nothing lost over TLS, whatever it measures', async ({ 
   // A server that goes: the load says so, and has not died of it.
   const other = await startTls(start, cleanup);
   const url = ['--url', `wss://127.0.0.1:${other.secure.port}`];
-  const cut = run(bench, [...url, '--json', ...flat, '--messages', '100000000', '--timeout', '1s', '--publishers', '4']);
+  const cut = run(bench, [...url, '--json', ...flat, '--messages', '100000000', '--timeout', '10s', '--publishers', '4']);
   cut.catch(() => {});
-  await until(async () => (await metric(other, 'sluice_messages_received_total')) > 100);
+  await until(async () => (await metric(other, 'sluice_messages_received_total')) > 100, { what: 'some load' });
   await other.kill();
   const { code, stdout } = await cut.then(() => assert.fail('it went well'), (error) => error);
   assert.deepEqual([code, JSON.parse(stdout).clean], [1, false]);
