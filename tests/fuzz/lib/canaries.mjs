@@ -176,7 +176,6 @@ export class Canaries {
 
   /** Everybody has got all that was published; then only they are connected. */
   async settle() {
-    this.agent.destroy();
     const isUpToDate = () => {
       const wanted = this.published;
       return this.#followers.every(({ last }) => last >= wanted);
@@ -192,6 +191,7 @@ export class Canaries {
   stop() {
     this.#isOver = true;
     this.#timers.forEach(clearTimeout);
+    this.agent?.destroy(); // and a request that is under way
     this.server.terminateClients();
   }
 }
