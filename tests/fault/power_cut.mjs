@@ -262,10 +262,8 @@ async function start(directory, trace, ledger, cut) {
   fs.rmSync(into, { recursive: true, force: true });
   await replay(['--trace', trace, '--at', String(cut.cut), '--choice', String(cut.choice),
     '--cut-seed', String(cut.cut_seed), '--into', into], () => {});
-  const server = new Server({
-    data: path.join(into, 'data'),
-    args: ['--retention-events', String(RETAINED)],
-  });
+  // Without retention, which would take what a token names while it is judged.
+  const server = new Server({ data: path.join(into, 'data') });
   try {
     await server.start();
     const { log } = await server.health();
