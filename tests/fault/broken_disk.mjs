@@ -152,7 +152,7 @@ class Trial {
 
   async #dieAndStart(failure, publish) {
     const { epoch } = (await this.status()).log;
-    kill(this.server.master, 'SIGSTOP'); // a second writer would begin a commit, and die in the middle of it or not
+    kill(this.server.master, 'SIGSTOP'); // it would start a second writer, who might die inside a commit
     this.broken.fail(failure);
     await publish();
     await this.server.kill();
