@@ -139,6 +139,11 @@ class Guest {
     return hasWord ? this.warnings.at(-1) === 0 : this.reader.closeCode === GOING_AWAY;
   }
 
+  /** Of one who never began: it was let in, and was slow to subscribe. Of those who are refused only lines are told. */
+  get wasDismissed() {
+    return this.warnings.length > (this.kind === 'line' ? 1 : 0);
+  }
+
   /** Goes on with the next server, up to that seq. */
   async finish(seq) {
     this.warnings = [];
@@ -236,6 +241,7 @@ class Round {
         continue;
       }
       this.guests.pop();
+      this.expected += guest.wasDismissed;
       if (!(performance.now() - this.signalledAt >= acceptMs)) {
         guest.problem('was refused, though newcomers are served');
       }
