@@ -35,6 +35,7 @@ static void begin(struct client_fields *line, unsigned worker_index, const struc
     if (line->view.name[0] != '\0')
         add(line, log_told(log_text(LOG_FIELD_NAME, line->view.name)));
     add(line, log_text(LOG_FIELD_PEER, line->view.peer));
+    add(line, log_text(LOG_FIELD_TRANSPORT, line->view.transport));
 }
 
 static void write_line(const struct client_fields *line, enum log_level level, enum log_event event,

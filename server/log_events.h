@@ -23,8 +23,8 @@
     X(LOG_PROCESS_KILLED,    "process_killed",      BOUNDED, "child child_pid", "a child that did not answer is ended") \
     X(LOG_PROCESS_UNSTARTED, "process_not_started", BOUNDED, "child", "a child cannot be started now") \
     X(LOG_RENEWED,           "processes_renewed",   BOUNDED, "", "all children are started anew") \
-    X(LOG_CLIENT_JOINED,     "client_joined",       BOUNDED, "client protocol name peer", "a client has come (debug)") \
-    X(LOG_CLIENT_LEFT,       "client_left",         BOUNDED, "client protocol name peer seconds messages_in messages_out bytes_in bytes_out reason close_code", "a client has gone") \
+    X(LOG_CLIENT_JOINED,     "client_joined",       BOUNDED, "client protocol name peer transport", "a client has come (debug)") \
+    X(LOG_CLIENT_LEFT,       "client_left",         BOUNDED, "client protocol name peer transport seconds messages_in messages_out bytes_in bytes_out reason close_code", "a client has gone") \
     X(LOG_TLS_HANDSHAKE,     "tls_handshake",       BOUNDED, "peer", "TLS has begun on a connection, or failed, and why (debug)") \
     X(LOG_NO_PROXY_HEADER,   "no_proxy_header",     BOUNDED, "peer", "one of trusted_proxies does not begin its connections as proxy_protocol asks") \
     X(LOG_SHUTDOWN_BEGUN,    "shutdown_begun",      EVERY,   "connections deadline_seconds", "a drain begins") \
@@ -83,6 +83,7 @@
     X(LOG_FIELD_SEQ,               "seq",               "an operation's number") \
     X(LOG_FIELD_SIGNAL,            "signal",            "that ended the process") \
     X(LOG_FIELD_STATUS,            "status",            "that the process ended with") \
+    X(LOG_FIELD_TRANSPORT,         "transport",         "how the client's bytes come: plain, tls, h2c (HTTP/2), h2 (HTTP/2 over TLS); from a proxy: how it speaks to this server") \
     X(LOG_FIELD_VERSION,           "version",           "of the server") \
     X(LOG_FIELD_WORKERS,           "workers",           "worker processes")
 /* clang-format on */

@@ -329,6 +329,7 @@ static const struct stream_operations operations = {
     .peer_text = peer_text,
     .name_peer = name_peer,
     .security = security,
+    .is_http2 = true,
 };
 
 struct http2_stream *http2_stream_new(struct http2 *connection, int32_t id)

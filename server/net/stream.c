@@ -24,6 +24,15 @@ const struct stream_security *stream_security(const struct stream *stream)
     return stream->operations->security != NULL ? stream->operations->security(stream) : &plain;
 }
 
+const char *stream_transport(const struct stream *stream)
+{
+    bool is_secure = stream_security(stream)->is_secure;
+
+    if (stream->operations->is_http2)
+        return is_secure ? "h2" : "h2c";
+    return is_secure ? "tls" : "plain";
+}
+
 bool stream_look(struct stream *stream, uint32_t taken_bytes)
 {
     if (stream->is_finishing) {

@@ -117,6 +117,7 @@ struct stream_operations {
     /* NULL: it cannot be named. Else 0, or -ENOMEM. */
     int (*name_peer)(struct stream *stream, const struct sockaddr_storage *address);
     const struct stream_security *(*security)(const struct stream *stream); /* NULL: plain */
+    bool is_http2; /* it is one of those that an HTTP/2 connection carries */
 };
 
 struct stream {
@@ -240,6 +241,9 @@ static inline bool stream_is_secure(const struct stream *stream)
 
     return security->is_secure || security->is_secure_before;
 }
+
+/* "plain", "tls", "h2c" or "h2" (RFC 9113 section 3.1: HTTP/2 without and with TLS). */
+const char *stream_transport(const struct stream *stream);
 
 /*
  * A proxy has said who is at its other end: that is whom stream_peer_text names from now on. Without memory

@@ -84,6 +84,7 @@ void client_describe(const struct client *client, struct client_view *ret_view)
         .age_s = (uint32_t)(age_ns / SECOND_NS),
         .age_ns = age_ns,
         .messages_in = client->messages_in,
+        .transport = "",
     };
     if (client->operations->describe != NULL)
         client->operations->describe(client, ret_view);
@@ -119,6 +120,7 @@ void client_give_stream_reason(struct client *client, enum stream_close_reason r
 void client_view_stream(struct client_view *view, const struct stream *stream)
 {
     stream_peer_text(stream, view->peer, sizeof view->peer);
+    view->transport = stream_transport(stream);
     view->messages_out = stream->messages_out;
     view->bytes_in = stream->bytes_in;
     view->bytes_out = stream->out.sent_bytes;

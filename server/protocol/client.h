@@ -35,6 +35,7 @@ struct client_view {
     uint32_t number;                  /* of this worker's clients; never used again */
     char name[CLIENT_NAME_BYTES_MAX]; /* that it gave itself; "": none */
     char peer[CLIENT_PEER_BYTES_MAX]; /* "127.0.0.1:5000", "unix" */
+    const char *transport;            /* stream_transport's word; "" where there is no stream */
     uint32_t age_s;
     int64_t age_ns;
     uint64_t messages_in;
@@ -49,8 +50,8 @@ struct client_view {
 struct client_operations {
     enum stat_protocol protocol;
     /*
-     * Fills in name, peer, messages_out, bytes_*, queued_bytes, subscriptions, lagging; also when it
-     * has just joined, and when its connection has gone.
+     * Fills in name, peer, transport, messages_out, bytes_*, queued_bytes, subscriptions, lagging;
+     * also when it has just joined, and when its connection has gone.
      */
     void (*describe)(const struct client *client, struct client_view *view);
     /* Tells it, in its protocol's way, that the server shuts down in so many seconds. */

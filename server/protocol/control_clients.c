@@ -120,12 +120,12 @@ static void add_client(struct walk_request *request, const struct client_view *v
     text_add_string(body, ",\"peer\":");
     text_add_quoted(body, view->peer, strlen(view->peer));
     text_printf(body,
-                ",\"connected_seconds\":%" PRIu32 ",\"messages_in\":%" PRIu64
+                ",\"transport\":\"%s\",\"connected_seconds\":%" PRIu32 ",\"messages_in\":%" PRIu64
                 ",\"messages_out\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
                 ",\"queued_bytes\":%" PRIu64 ",\"subscriptions\":%" PRIu32 ",\"lagging\":%" PRIu32
                 "}",
-                view->age_s, view->messages_in, view->messages_out, view->bytes_in, view->bytes_out,
-                view->queued_bytes, view->subscriptions, view->lagging);
+                view->transport, view->age_s, view->messages_in, view->messages_out, view->bytes_in,
+                view->bytes_out, view->queued_bytes, view->subscriptions, view->lagging);
     request->count++;
 }
 

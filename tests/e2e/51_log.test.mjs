@@ -5,10 +5,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FrameClient, frame, text } from './lib/frames.mjs';
 import { CREATE_MESSAGE, graphqlEvents, graphqlSocket, MESSAGE_ADDED } from './lib/graphql.mjs';
+import { connect2, room2 } from './lib/http2.mjs';
 import { startRaw } from './lib/line.mjs';
 import { leaveAtOnce } from './lib/processes.mjs';
 import { freePort } from './lib/server.mjs';
 import { assert, test } from './lib/test.mjs';
+import { secureRoom, startTls } from './lib/tls.mjs';
 import { until } from './lib/until.mjs';
 
 const JSON_LINES = ['--log-format', 'json'];
@@ -60,7 +62,7 @@ test('a line of text tells who has left, why, and what it did', async ({ start }
     line,
     new RegExp(
       '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z info worker 0: room ann left client=0-1 ' +
-        `peer=127\\.0\\.0\\.1:${localPort} reason=client close_code=4000 seconds=\\d+\\.\\d{3} ` +
+        `peer=127\\.0\\.0\\.1:${localPort} transport=plain reason=client close_code=4000 seconds=\\d+\\.\\d{3} ` +
         'messages_in=1 messages_out=1 bytes_in=\\d+ bytes_out=\\d+$',
     ),
   );
@@ -82,6 +84,7 @@ test('a line of JSON tells the same by names', async ({ start }) => {
     protocol: 'room',
     name: 'ann',
     peer: `127.0.0.1:${localPort}`,
+    transport: 'plain',
     reason: 'client',
     close_code: 1000,
     messages_in: 1,
@@ -120,6 +123,25 @@ test('each protocol is told by its name', async ({ start }) => {
     assert.equal(line.name, undefined);
     assert.equal(line.close_code, undefined);
   }
+});
+
+test('how it was transported is told, in the list of clients too', async ({ start, cleanup }) => {
+  const server = await startTls(start, cleanup, { workers: 1, args: JSON_LINES });
+  const rooms = {
+    plain: await server.room('plain'),
+    tls: await secureRoom(server, 'tls'),
+    h2c: await room2(server, await connect2(server), 'h2c'),
+    h2: await room2(server, await connect2(server, { secure: true }), 'h2'),
+  };
+  const { json } = await server.control(0, 'GET', '/control/clients');
+  assert.deepEqual(json.clients.map(({ transport }) => transport).sort(), Object.keys(rooms).sort());
+  assert.ok(json.clients.every(({ name, transport }) => name === transport));
+  for (const [transport, room] of Object.entries(rooms)) {
+    await room.close(1000);
+    const line = await left(server);
+    assert.deepEqual([line.name, line.transport], [transport, transport]);
+  }
+  assertKnown(told(server));
 });
 
 test('every reason is told apart', async ({ start }) => {

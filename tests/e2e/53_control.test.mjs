@@ -247,6 +247,7 @@ test('clients of every protocol are listed with what there is to say of them', a
     const listed = clients.get(protocol);
     assert.match(listed.id, /^[01]-\d+$/);
     assert.equal(listed.peer, `127.0.0.1:${client.socket.localPort}`, protocol);
+    assert.equal(listed.transport, 'plain', protocol);
     assert.equal(listed.name, fields.name ?? null);
     assert.ok(listed.connected_seconds < 60);
     assert.equal(listed.subscriptions, fields.subscriptions, protocol);

@@ -21,6 +21,7 @@ static void add_row(struct table *table, struct json_object *client)
     table_add_text(table, field_text(client, "protocol"));
     table_add_text(table, *name != '\0' ? name : "-");
     table_add_text(table, field_text(client, "peer"));
+    table_add_text(table, field_text(client, "transport"));
     table_add_text(table, format_duration(text, (double)field_number(client, "connected_seconds")));
     table_add_count(table, field_number(client, "messages_in"));
     table_add_count(table, field_number(client, "messages_out"));
@@ -34,9 +35,10 @@ static void add_row(struct table *table, struct json_object *client)
 static int show_table(struct json_object *all)
 {
     static const struct table_column columns[] = {
-        {"ID", false},       {"PROTOCOL", false}, {"NAME", false},         {"ADDRESS", false},
-        {"SINCE", true},     {"IN", true},        {"OUT", true},           {"BYTES IN", true},
-        {"BYTES OUT", true}, {"QUEUED", true},    {"SUBSCRIPTIONS", true}, {"LAGGING", true},
+        {"ID", false},        {"PROTOCOL", false}, {"NAME", false},  {"ADDRESS", false},
+        {"TRANSPORT", false}, {"SINCE", true},     {"IN", true},     {"OUT", true},
+        {"BYTES IN", true},   {"BYTES OUT", true}, {"QUEUED", true}, {"SUBSCRIPTIONS", true},
+        {"LAGGING", true},
     };
     struct table table;
 
