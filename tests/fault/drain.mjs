@@ -139,7 +139,7 @@ class Guest {
     return hasWord ? this.warnings.at(-1) === 0 : this.reader.closeCode === GOING_AWAY;
   }
 
-  /** Of one who never began: it was let in, and was slow to subscribe. Of those who are refused only lines are told. */
+  /** Of one who never began: let in, and slow to subscribe. Of those who are refused only lines are told. */
   get wasDismissed() {
     return this.warnings.length > (this.kind === 'line' ? 1 : 0);
   }
