@@ -20,6 +20,7 @@
 #include "store/error.h"
 #include "store/files.h"
 #include "store/layout.h"
+#include "store/stray_head.h"
 
 enum {
     ID_TEXT_BYTES = 17, /* 16 hex digits and a newline */
@@ -302,8 +303,9 @@ static int data_file_extend(const struct store *store)
 }
 
 /*
- * When its head cannot be written LMDB puts the old one back, into the page cache only. It has to be
- * on the disk before any page is written that the failed head names: store/README.md, "Failed syncs".
+ * When its head cannot be written LMDB puts the old one back, into the page cache only (and so does
+ * stray_head_overwrite). It has to be on the disk before any page is written that the failed head
+ * names: store/README.md, "Failed syncs".
  */
 static int data_file_sync(const struct store *store)
 {
@@ -366,6 +368,8 @@ static int writer_parts_open(struct store *store, const struct store_options *op
 {
     int rc = data_file_extend(store);
 
+    if (rc == 0)
+        rc = stray_head_overwrite(store->mdb);
     if (rc == 0)
         rc = data_file_sync(store);
     if (rc == 0)

@@ -150,9 +150,27 @@ class Trial {
     });
   }
 
-  async #dieAndStart(failure, publish) {
+  /**
+   * Behind a head that only the page cache has, another writer begins beside the workers and dies
+   * inside its commit: the pages that it has written are no longer those that that head names.
+   */
+  async dieBehindOneHead(failure, skip) {
+    await this.#dieAndStart(failure, async () => {
+      const deaths = this.deaths();
+      this.everyone.publish('http', { durable: true }).catch(() => {});
+      await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
+      this.broken.fail({ calls: CALL.dataSync, skip });
+      await until(() => this.deaths() > deaths + 1, { what: 'the end of another writer' });
+      kill(this.server.master, 'SIGSTOP');
+      this.broken.fail(failure);
+    }, { isMasterGoing: true });
+  }
+
+  async #dieAndStart(failure, publish, { isMasterGoing = false } = {}) {
     const { epoch } = (await this.status()).log;
-    kill(this.server.master, 'SIGSTOP'); // it would start a second writer, who might die inside a commit
+    if (!isMasterGoing) {
+      kill(this.server.master, 'SIGSTOP'); // it would start a second writer, who might die inside a commit
+    }
     this.broken.fail(failure);
     await publish();
     await this.server.kill();
@@ -180,6 +198,10 @@ class Trial {
   }
 }
 
+const HEAD_LEFT = [
+  (trial) => trial.dieOfOneHead(FAILURES.head_left),
+  ...[0, 1, 2].map((skip) => (trial) => trial.dieBehindOneHead(FAILURES.head_left, skip)),
+];
 const SHORT = ['data_sync', 'head_left', 'write_no_room'];
 
 let passed = 0;
@@ -190,7 +212,7 @@ for (const name of only ?? (isShort ? SHORT : Object.keys(FAILURES))) {
     ...SKIPS.map((skip) => (trial) => trial.failSometimes(FAILURES[name], skip)),
     (trial) => trial.failForLong(FAILURES[name]),
     (trial) => trial.dieBroken(FAILURES[name]),
-    ...(name === 'head_left' ? [(trial) => trial.dieOfOneHead(FAILURES[name])] : []),
+    ...(name === 'head_left' ? HEAD_LEFT : []),
   ];
   let acknowledged = 0;
   let deaths = 0;

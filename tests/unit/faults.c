@@ -122,6 +122,7 @@ WRAP(off64_t, lseek64, (int fd, off64_t at, int whence), (fd, at, whence), -1, E
 WRAP(ssize_t, write, (int fd, const void *data, size_t bytes), (fd, data, bytes), -1, EIO, ENOSPC, EINTR)
 WRAP(ssize_t, read, (int fd, void *data, size_t bytes), (fd, data, bytes), -1, EIO, EINTR)
 WRAP(ssize_t, pread64, (int fd, void *data, size_t bytes, off64_t at), (fd, data, bytes, at), -1, EIO)
+WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t bytes, off64_t at), (fd, data, bytes, at), -1, EIO, ENOSPC)
 WRAP(ssize_t, getrandom, (void *data, size_t bytes, unsigned flags), (data, bytes, flags), -1, ENOSYS, EAGAIN)
 
 // NOLINTNEXTLINE(readability-function-size): the system says what it is called with
