@@ -192,7 +192,12 @@ int loop_turn(struct loop *loop, int64_t timeout_ns)
         source->on_event(source, event->events);
     }
     loop->event_count = 0;
-    (void)timer_wheel_advance(loop->timers, loop->now_ns); /* asked again before the next wait */
+    /*
+     * A process that is stopped and goes on (SIGSTOP, a container's freezer) is told nothing but EINTR:
+     * what came meanwhile is looked at first. The wheel is asked again before the next wait.
+     */
+    if (count >= 0)
+        (void)timer_wheel_advance(loop->timers, loop->now_ns);
     return called;
 }
 

@@ -2,9 +2,10 @@
  * server/net/loop.h - one process's epoll loop: descriptors in, callbacks out, one turn at a time.
  *
  * Turn     loop_turn: wait (at most the time given), run the tasks deferred before it, call the
- *          callback of every ready source once, fire timers that are due. What is decided per turn
- *          (appending, delivering, flushing) is done by the caller between turns, never inside a
- *          descriptor's callback.
+ *          callback of every ready source once, fire timers that are due (not when the wait was
+ *          interrupted: nobody's time is over before it is known what they have sent). What is
+ *          decided per turn (appending, delivering, flushing) is done by the caller between turns,
+ *          never inside a descriptor's callback.
  * Units    times in ns of CLOCK_MONOTONIC, read once per turn (loop_now_ns).
  * Memory   a struct loop_source or loop_task is embedded by its owner, who removes it before
  *          freeing it. A source removed during a turn gets no further callback in that turn.

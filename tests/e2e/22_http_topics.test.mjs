@@ -293,7 +293,7 @@ test('/topics lists topics with the subscribers of all workers and protocols', a
 }) => {
   const server = await start({ workers: 2 });
   for (const topic of ['b', 'a', 'c/1', 'c/2', 'c/3']) {
-    await server.post(topic, '1');
+    await server.post(topic, '1', 'application/json', '?durable=true'); // what is listed is committed
   }
   const brokers = await server.onEachWorker(() => server.broker());
   for (const client of brokers) {

@@ -6,8 +6,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/net/loop.h"
@@ -181,6 +186,55 @@ static void a_turn_waits_no_longer_than_the_next_timer(void **state)
     assert_true(loop_now_ns(loop) - begun_ns >= 50000000);
 }
 
+/* --- a process that stood still -------------------------------------------------------------------- */
+
+static int64_t clock_now_ns(void)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int64_t due_ns;
+static bool has_fired;
+
+static void on_due(struct timer *timer)
+{
+    (void)timer;
+    has_fired = true;
+    assert_int_equal(watched[0].called, 1);
+}
+
+/* While it waited: what it waits for has come, and so has the timer's time. */
+static void on_alarm(int signal_number)
+{
+    (void)signal_number;
+    if (eventfd_write(watched[0].source.fd, 1) != 0)
+        abort();
+    while (clock_now_ns() < due_ns)
+        ;
+}
+
+static void what_came_while_it_stood_still_is_taken_before_timers_fire(void **state)
+{
+    const struct itimerval soon = {.it_value = {.tv_usec = 50000}};
+    const struct sigaction alarmed = {.sa_handler = on_alarm};
+    struct sigaction before;
+    struct timer timer;
+
+    (void)state;
+    timer_init(&timer, timer_wheel_register(loop_timers(loop), on_due));
+    timer_start(loop_timers(loop), &timer, INT64_C(300000000));
+    due_ns = loop_now_ns(loop) + INT64_C(500000000); /* rounded to ticks: it is later than asked */
+    assert_int_equal(loop_watch(loop, &watched[0].source, EPOLLIN | EPOLLET), 0);
+    assert_int_equal(sigaction(SIGALRM, &alarmed, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    while (!has_fired)
+        assert_true(loop_turn(loop, INT64_MAX) >= 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+}
+
 struct deferred {
     struct loop_task task; /* first: on_run gets its address */
     int run;
@@ -262,6 +316,7 @@ int main(void)
         TEST(a_source_forgotten_in_a_turn_is_not_called_in_it),
         TEST(a_source_may_forget_itself),
         TEST(a_turn_waits_no_longer_than_the_next_timer),
+        TEST(what_came_while_it_stood_still_is_taken_before_timers_fire),
         TEST(deferred_tasks_run_once_in_the_next_turn_in_order),
         TEST(a_task_that_defers_itself_runs_again_in_the_turn_after),
         TEST(a_cancelled_task_does_not_run),
