@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { metric } from '../e2e/lib/metrics.mjs';
-import { isAlive, kill } from '../e2e/lib/processes.mjs';
+import { isAlive } from '../e2e/lib/processes.mjs';
 import { freePort, makeDirectory, Server } from '../e2e/lib/server.mjs';
 import { ctl } from '../e2e/lib/sluicectl.mjs';
 import { until } from '../e2e/lib/until.mjs';
@@ -161,16 +161,12 @@ class Trial {
       await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
       this.broken.fail({ calls: CALL.dataSync, skip });
       await until(() => this.deaths() > deaths + 1, { what: 'the end of another writer' });
-      kill(this.server.master, 'SIGSTOP');
       this.broken.fail(failure);
-    }, { isMasterGoing: true });
+    });
   }
 
-  async #dieAndStart(failure, publish, { isMasterGoing = false } = {}) {
+  async #dieAndStart(failure, publish) {
     const { epoch } = (await this.status()).log;
-    if (!isMasterGoing) {
-      kill(this.server.master, 'SIGSTOP'); // it would start a second writer, who might die inside a commit
-    }
     this.broken.fail(failure);
     await publish();
     await this.server.kill();
