@@ -6,12 +6,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BrokerClient, Client, Inbox, RoomClient } from './client.mjs';
 import { EventStream, RawConnection, request } from './http.mjs';
 import { onLines } from './lines.mjs';
 import { childrenOf, holdersOf, isAlive, kill, lookAt } from './processes.mjs';
-import { until, within } from './until.mjs';
+import { TIMEOUT_MS, until, within } from './until.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const binary = process.env.SLUICE_BIN ?? path.join(root, 'build-test/server/sluice');
@@ -318,35 +319,38 @@ export class Server {
 
   /** A client on that worker. open() makes one; those that came to others are closed again. */
   async onWorker(index, open) {
-    const elsewhere = [];
-    for (let attempt = 0; attempt < 32 * this.options.workers; attempt++) {
-      const client = await open();
-      if ((await this.workerOf(client)) === index) {
-        elsewhere.forEach((other) => other.terminate());
-        return client;
+    const elsewhere = []; // kept until then: the workers share clients evenly
+    const client = await this.#comeUntil(open, (newcomer, at) => {
+      if (at === index) {
+        return newcomer;
       }
-      elsewhere.push(client); // kept until then: the workers share clients evenly
-    }
-    throw new Error(`worker ${index} never got a client`);
+      elsewhere.push(newcomer);
+    }, `a client on worker ${index}`);
+    elsewhere.forEach((other) => other.terminate());
+    return client;
   }
 
-  /** One client on each worker, in the order of the workers. open() makes one. */
+  /** One client on each worker, in the order of the workers. open() makes one; all stay. */
   async onEachWorker(open) {
     const found = [];
-    const { workers } = this.options;
-    for (let attempt = 0; attempt < 32 * workers; attempt++) {
+    return this.#comeUntil(open, (newcomer, at) => {
+      found[at] ??= newcomer;
+      return Object.keys(found).length === this.options.workers && found;
+    }, 'a client on each worker');
+  }
+
+  /** Clients come, each a little later than the last: a worker that stands still takes none until it goes on. */
+  async #comeUntil(open, judge, what) {
+    const deadline = Date.now() + TIMEOUT_MS;
+    for (let count = 1; ; count++) {
       const client = await open();
-      const index = await this.workerOf(client);
-      if (found[index]) {
-        // Kept open: the workers share clients evenly, so the next goes elsewhere.
-        continue;
+      const result = judge(client, await this.workerOf(client));
+      if (result) {
+        return result;
       }
-      found[index] = client;
-      if (Object.keys(found).length === workers) {
-        return found;
-      }
+      assert.ok(Date.now() < deadline, `not within ${TIMEOUT_MS} ms: ${what}; ${count} have come`);
+      await pause(count);
     }
-    throw new Error('some worker never got a client');
   }
 
   request(method, target, options) {
