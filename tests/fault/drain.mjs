@@ -282,6 +282,10 @@ class Round {
     if (!mode.habits.includes('leaves') && !(more === 0 || more === 1)) {
       this.problems.push(`${this.expected} clients, and the log says: ${begun}`);
     }
+    // The line comes a moment before the workers see that it is so.
+    const health = () => server.control(0, 'GET', '/health');
+    const isBegun = async () => server.exit !== null || (await health()).json.status === 'draining';
+    await until(isBegun, { what: 'the drain' });
     this.guests.forEach((guest) => guest.behave()); // from now on who leaves is counted
     await Promise.all([finishPost?.(), this.#comeLate(), this.#injectFault()]);
     if (mode.isHurried && !mode.isTwice) {
