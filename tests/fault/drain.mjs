@@ -424,8 +424,8 @@ async function drainCrowds(problems) {
   let epoch;
   try {
     for (const plan of [...plans(), null]) {
-      const options = plan ? { workers: plan.workers, args: [...lineArgs, ...MODES[plan.modeName].args] } : {};
-      Object.assign(server.options, options);
+      const more = plan ? MODES[plan.modeName].args : []; // the last one's end is not to be waited for
+      Object.assign(server.options, { workers: plan?.workers ?? 2, args: [...lineArgs, ...more] });
       await (round ? server.restart() : server.start());
       epoch ??= (await server.health()).log.epoch;
       if (round) {
