@@ -188,7 +188,7 @@ test('every answer has a Date and names the server, also those to nonsense', asy
 
 test('HEAD is answered with the headers of GET and nothing behind them', async ({ start }) => {
   const server = await start();
-  await server.post('news', '1', 'application/json', '?durable=true'); // before a list of topics, not between two
+  await server.post('news', '1', 'application/json', '?durable=true'); // before all lists of topics
   const connection = await server.raw();
   // What two answers may differ in: the moment.
   const timeless = ({ status, headers: { date, ...others } }, path) => {

@@ -454,7 +454,7 @@ test('topics are listed page by page, whatever their names', async ({ start }) =
   const server = await start();
   const names = ['a', 'a b', 'a%2F', 'a+b', 'a/b', 'a/b/c', 'b&c=d', 'ä', '日本', '😀'];
   for (const name of names) {
-    await server.post(encodeURIComponent(name), '1', 'application/json', '?durable=true'); // for the list, too
+    await server.post(encodeURIComponent(name), '1', 'application/json', '?durable=true'); // to be listed
   }
   const list = async (query) =>
     (await server.request('GET', `/topics${query}`)).json.topics.map(({ topic }) => topic);
