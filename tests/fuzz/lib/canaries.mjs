@@ -2,12 +2,17 @@
 // not served as promised. Their topic's name is too long a word for a mutation to invent.
 import http from 'node:http';
 import net from 'node:net';
-import { EventStream } from '../../e2e/lib/http.mjs';
 import { TIMEOUT_MS, until, within } from '../../e2e/lib/until.mjs';
 
 const TOPIC = 'canary-7c8e4f1d0b6a4e0f9d3c2b1a5968f7e6';
 const PUBLISH_INTERVAL_MS = 20;
 const ASK_INTERVAL_MS = 250;
+
+/**
+ * come() gives somebody who has been served. Who is held up for a second before he says anything is cut off
+ * by this server, rightly, and comes again.
+ */
+const arrive = (come, what) => until(come, { what });
 
 /** Sees the publisher's numbers 1, 2, 3 … each once, with rising seqs. */
 class Follower {
@@ -58,7 +63,8 @@ export class Canaries {
     await this.#enterRoom();
     await this.#publish();
     this.agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    await this.#askHealth(); // its connection has to say something soon, and this process is about to be busy
+    // Its connection has to say something soon, and this process is about to be busy.
+    await arrive(() => this.#askHealth(), 'the monitor');
     this.#repeat(ASK_INTERVAL_MS, () => this.#askHealth());
   }
 
@@ -86,7 +92,7 @@ export class Canaries {
 
   async #followByBroker() {
     const follower = this.#follower('the broker subscriber');
-    const client = await this.server.broker();
+    const client = await arrive(() => this.server.broker(), follower.name);
     await client.subscribe(TOPIC);
     client.ws.removeAllListeners('message');
     client.ws.on('message', (data) => follower.takeObject(JSON.parse(data)));
@@ -95,9 +101,7 @@ export class Canaries {
 
   async #followByEvents() {
     const follower = this.#follower('the event stream');
-    const stream = new EventStream(this.server.port, `/topics/${TOPIC}`);
-    this.server.clients.add(stream);
-    await within(stream.opened, 'an event stream');
+    const stream = await arrive(() => this.server.events(`/topics/${TOPIC}`), follower.name);
     this.#repeat(0, async () => {
       const block = await stream.next({}, { timeout: 2 ** 30 });
       if (block.message) {
@@ -108,6 +112,13 @@ export class Canaries {
 
   async #followByLines() {
     const follower = this.#follower('the line subscriber');
+    const socket = await arrive(() => this.#subscribeByLines(follower), follower.name);
+    socket.on('close', () => this.complain('the line subscriber was closed'));
+    this.#repeat(ASK_INTERVAL_MS, () => socket.write('{"action":"ping"}\n'));
+  }
+
+  /** A connection whose subscription has been answered. */
+  async #subscribeByLines(follower) {
     const socket = net.connect({ host: '127.0.0.1', port: this.brokerPort });
     this.server.clients.add({ terminate: () => socket.destroy() });
     let text = '';
@@ -116,17 +127,20 @@ export class Canaries {
       text = lines.pop();
       lines.forEach((line) => follower.takeObject(JSON.parse(line)));
     });
-    socket.on('error', (error) => this.complain(`the line subscriber: ${error.message}`));
-    socket.on('close', () => this.complain('the line subscriber was closed'));
     socket.write(`${JSON.stringify({ action: 'subscribe', topic: TOPIC })}\n`);
-    this.#repeat(ASK_INTERVAL_MS, () => socket.write('{"action":"ping"}\n'));
-    await within(new Promise((resolve) => socket.once('data', resolve)), 'the first line');
+    const answered = new Promise((resolve, reject) => {
+      socket.once('data', resolve);
+      socket.on('error', reject); // behind the answer 'close' follows, which is complained of
+      socket.once('close', () => reject(new Error('closed before the first line')));
+    });
+    await within(answered, 'the first line');
+    return socket;
   }
 
   /** Says something, and hears it before it says the next thing. */
   async #enterRoom() {
     const name = `canary-${Math.random().toString(36).slice(2)}`;
-    const room = await this.server.room(name);
+    const room = await arrive(() => this.server.room(name), 'the room client');
     this.count++;
     let number = 0;
     room.ws.on('close', (code) => this.complain(`the room client was closed with ${code}`));
@@ -142,7 +156,7 @@ export class Canaries {
 
   /** A refusal for want of room is told, and then tried again; nothing else is expected. */
   async #publish() {
-    const client = await this.server.broker();
+    const client = await arrive(() => this.server.broker(), 'the publisher');
     this.count++;
     this.published = 0;
     client.ws.on('close', (code) => this.complain(`the publisher was closed with ${code}`));
@@ -156,7 +170,7 @@ export class Canaries {
     });
   }
 
-  /** On a kept connection, as a monitor does. */
+  /** On a kept connection, as a monitor does; how often it has been answered. */
   async #askHealth() {
     const answer = new Promise((resolve, reject) => {
       const options = { host: '127.0.0.1', port: this.server.port, path: '/health', agent: this.agent };
@@ -171,7 +185,7 @@ export class Canaries {
     if (status !== 200 || pids.join() !== this.pids.join()) {
       this.complain(`/health: ${status} ${text}; the workers were ${this.pids}`);
     }
-    this.asked++;
+    return ++this.asked;
   }
 
   /** Everybody has got all that was published; then only they are connected. */
