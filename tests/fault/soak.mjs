@@ -345,6 +345,7 @@ const server = await startTls(
       ...['--broker-listen', `127.0.0.1:${linePort}`, '--echo', '--log-format', 'json'],
       ...['--broker-listen', `tls:127.0.0.1:${secureLinePort}`],
       ...['--retention-bytes', LOG_BYTES],
+      ...['--ping-timeout', '2m'], // what ends behind a half-close does so for no other reason
       ...WAYS_ARGUMENTS,
     ],
   },

@@ -18,7 +18,7 @@ import { Follower } from './streams.mjs';
 
 const RETRY_MS = 20;
 const WINDOW = 8; // publishes of one connection that wait for their answer
-const HALF_CLOSED_MS = 15_000; // until the server has to have ended, too
+const HALF_CLOSED_MS = 60_000; // until the server has to have ended, too: less than its --ping-timeout
 
 export const ROW_TOPIC = 'messages';
 
