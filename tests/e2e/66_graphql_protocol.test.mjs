@@ -96,8 +96,8 @@ test('subscribe before the acknowledgement: 4401', async ({ start }) => {
 
 test('no connection_init in time: 4408', async ({ start }) => {
   const server = await start({ args: ['--handshake-timeout', '2s'] });
-  const silent = await open(server);
-  // Who is held up so long that even these come too late tries again.
+  // Who is held up so long that even a request comes too late tries again.
+  const silent = await until(() => open(server));
   const pinging = await until(async () => {
     const client = await open(server);
     client.send({ type: 'ping' });
