@@ -352,6 +352,7 @@ test('a query and the position beside it, then a subscription from there: nothin
   }
   isStopped = true;
   await creating;
+  made = (await createMessage(server, 'the last')).id; // behind what the last query showed, in any case
   for (const { client, known, id } of followers) {
     const ids = [];
     while (ids.at(-1) !== made) {
