@@ -444,8 +444,9 @@ test('drain --wait shows how far it is, and returns when the server has gone', a
 test('drain twice cuts the wait short', async ({ start }) => {
   const server = await start();
   const own = onServer(server);
-  await server.broker();
+  const client = await server.broker();
   assert.equal(await own.text('drain'), 'the server is draining\n');
+  await client.next({ type: 'shutdown' }); // two signals that a master has not taken are one
   assert.deepEqual(await own.json('drain', '--wait', '-q'), { status: 'ended' });
   assert.equal(await server.end(), 0);
 });
