@@ -316,7 +316,7 @@ test('a reader that lags is told while it does, and what it is fed with', async 
   await until(async () => (await lagging()) === 0, { what: 'it to have caught up' });
   const after = await readMetrics(server);
   const replayed = sumOf(after, 'sluice_replayed_total');
-  assert.ok(replayed > 100 && replayed < count, `${replayed} of ${count} replayed`);
+  assert.ok(replayed >= 100 && replayed < count, `${replayed} of ${count} replayed`);
   assert.ok(sumOf(after, 'sluice_replay_reads_total') > 0);
   assert.equal(sumOf(after, 'sluice_messages_delivered_total', { protocol: 'broker' }), count);
   assert.equal(sumOf(after, 'sluice_queued_bytes'), 0);
