@@ -33,6 +33,10 @@ async function untilDraining(server) {
   await until(async () => (await server.request('GET', '/health')).status === 503, {
     what: '503 from /health',
   });
+  // Which any worker says. Before the next that one reads, it has looked whether there is a drain.
+  for (let index = 0; index < server.options.workers; index++) {
+    assert.equal((await server.control(index, 'GET', '/health/live')).status, 200);
+  }
 }
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
