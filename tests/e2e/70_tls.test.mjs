@@ -508,7 +508,7 @@ test('sluice-bench finds nothing lost over TLS, whatever it measures', async ({ 
   // A server that goes: the load says so, and has not died of it.
   const other = await startTls(start, cleanup);
   const url = ['--url', `wss://127.0.0.1:${other.secure.port}`];
-  const cut = run(bench, [...url, '--json', ...flat, '--messages', '100000000', '--timeout', '60s', '--publishers', '4']);
+  const cut = run(bench, [...url, '--json', ...flat, '--messages', '100000000', '--timeout', '10s', '--publishers', '4']);
   cut.catch(() => {});
   await until(async () => (await metric(other, 'sluice_messages_received_total')) > 100, { what: 'some load' });
   await other.kill();
