@@ -2,13 +2,13 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bus/check.h"
@@ -272,11 +272,14 @@ struct duel {
     _Atomic uint32_t done;  /* the committer is through with it */
 };
 
+/* The other may have no CPU at present. Who only yields has none itself then for a while, each round. */
 static void wait_for(_Atomic uint32_t *value, uint32_t wanted)
 {
+    const struct timespec moment = {.tv_nsec = 1000};
+
     for (unsigned spins = 0; atomic_load_explicit(value, memory_order_acquire) != wanted; spins++) {
         if (spins % 1000 == 999)
-            (void)sched_yield(); /* the other has no CPU at present */
+            (void)nanosleep(&moment, NULL);
     }
 }
 
