@@ -300,6 +300,7 @@ test('the log counts who went when asked, and who had to be cut off', async ({ s
   await goodbye.next(isShutdown); // the master's line comes a moment before the drain
   await goodbye.close();
   await server.logged(/client left, 7 remain/);
+  const asked = Date.now();
   server.signal('SIGTERM');
   await server.logged(/warning.*asked again, 7 connections left are closed/);
   for (const client of answering) {
@@ -308,8 +309,12 @@ test('the log counts who went when asked, and who had to be cut off', async ({ s
   assert.equal((await line.next({ type: 'shutdown', remaining_seconds: 0 })).message, isShutdown.message);
   await line.end();
   await stream.ended;
+  const took = Date.now() - asked;
   assert.equal(await server.end(), 0);
-  assert.deepEqual(howTheyLeft(server), [6, 2]);
+  const [clean, forced] = howTheyLeft(server);
+  assert.equal(clean + forced, 8);
+  // The ends of line and stream are waited for so long; this process may have stood still.
+  assert.ok(took < 2000 ? forced === 2 : forced >= 2 && forced <= 4, `${forced} forced in ${took} ms`);
 });
 
 test('one who reads again in time has all that waited for it, then the close frame', async ({
