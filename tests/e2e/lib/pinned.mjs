@@ -9,6 +9,7 @@ import { once } from 'node:events';
 export async function startPinned(server, index, cleanup) {
   const open = async () => {
     const socket = net.connect(server.port, '127.0.0.1');
+    socket.on('error', () => {}); // a server that ends while its place is looked for
     await once(socket, 'connect');
     return { socket, terminate: () => socket.destroy() };
   };
