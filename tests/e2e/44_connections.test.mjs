@@ -284,29 +284,45 @@ for (const files of [256, 20_000]) {
 
 test('nobody is refused while another worker has descriptors left', async ({ start }) => {
   const { server, connect } = await startRaw(start, { workers: 2, files: 256 });
-  const ping = () => {
+  const come = () => {
     const client = connect();
     client.send({ action: 'ping' });
-    return client.next();
+    return { client, answer: client.next() };
   };
+  const ping = () => come().answer;
+  const thereAre = (count) =>
+    until(async () => (await metric(server, 'sluice_connections')) === count + 1, {
+      what: `${count} clients`,
+    });
   let room = 0;
   while ((await ping()).status === 'pong') {
     room++;
   }
   assert.ok(room > 130, `${room} were served`);
   server.terminateClients();
-  await until(async () => (await metric(server, 'sluice_connections')) === 1);
+  await thereAre(0);
 
   for (let i = 0; i < room - 12; i++) {
     assert.equal((await ping()).status, 'pong');
   }
   // One has room for about six more, and the other does not come to take the rest yet.
   const [, busy] = server.workers();
-  kill(busy, 'SIGSTOP');
-  const last = numbers(0, 10).map(ping);
-  await Promise.race(last);
-  kill(busy, 'SIGCONT');
-  assert.deepEqual((await Promise.all(last)).map(({ status }) => status), Array(10).fill('pong'));
+  for (let isOver = false; !isOver; ) {
+    const begun = Date.now();
+    kill(busy, 'SIGSTOP');
+    const last = numbers(0, 10).map(come);
+    await Promise.race(last.map(({ answer }) => answer));
+    kill(busy, 'SIGCONT');
+    isOver = Date.now() - begun < 1000;
+    const statuses = (await Promise.all(last.map(({ answer }) => answer))).map(({ status }) => status);
+    if (isOver) {
+      assert.deepEqual(statuses, Array(10).fill('pong'));
+    } else {
+      // A worker that stands still for more than two seconds is not waited for. This process did: once more.
+      last.forEach(({ client }) => client.terminate());
+      await thereAre(room - 12);
+    }
+  }
 });
 
 test('max-connections beyond the descriptors is warned about', async ({ start }) => {
