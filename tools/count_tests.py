@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Counts the single tests that ran, from the log of whatever ran them. For tools/test.sh.
 
-    count_tests.py meson TESTLOG.json     what `meson test` left: cmocka programs and scripts
+    count_tests.py meson TESTLOG.json STATUS
+                                          what `meson test` left: cmocka programs and scripts
     count_tests.py tap LOG STATUS         a Node test file's TAP, and its exit status
     count_tests.py line LOG STATUS        a script that ends with "N passed, N failed"
 
@@ -70,7 +71,7 @@ def count_program(name, text, status):
     return passed, failed
 
 
-def count_meson(path):
+def count_meson(path, status_of_all):
     passed, failed = 0, 0
     with open(path, encoding="utf-8", errors="replace") as log:
         for line in log:
@@ -83,6 +84,9 @@ def count_meson(path):
             text = test.get("stdout", "") + "\n" + test.get("stderr", "")
             result = count_program(test["name"], text, status)
             passed, failed = passed + result[0], failed + result[1]
+    if status_of_all != 0 and failed == 0:  # killed, and what it had yet to run is not there
+        failed = 1
+        complain("meson test", f"exit status {status_of_all}")
     return passed, failed
 
 
@@ -111,11 +115,8 @@ def count_line(path, status):
 
 
 def main():
-    kind, path = sys.argv[1], sys.argv[2]
-    if kind == "meson":
-        counts = count_meson(path)
-    else:
-        counts = {"tap": count_node, "line": count_line}[kind](path, int(sys.argv[3]))
+    kind, path, status = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    counts = {"meson": count_meson, "tap": count_node, "line": count_line}[kind](path, status)
     print(*counts)
 
 

@@ -24,6 +24,17 @@ die() {
     exit 1
 }
 
+# again COMMAND... : up to three times: a mirror or a registry that does not answer once, or a lock that
+# another apt has (it waits for dpkg's, not for that of its lists).
+again() {
+    local pause
+    for pause in 5 15; do
+        "$@" && return
+        sleep "$pause"
+    done
+    "$@"
+}
+
 # install_missing PACKAGE... : by apt, as root or with sudo, and only what is not there.
 install_missing() {
     local package missing=() as_root=()
@@ -42,7 +53,7 @@ install_missing() {
         as_root=(sudo)
     fi
     say "installing ${missing[*]}"
-    run_logged apt "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c '
+    run_logged apt again "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c '
         apt-get update -q &&
             apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
     ' sh "${missing[@]}"
@@ -72,7 +83,7 @@ unpack_tool() {
     local package=$1 directory=$2 work libraries
     mkdir -p "${directory%/*}"
     work=$(mktemp -d "${directory%/*}/.$package.XXXXXX")
-    run_logged download download_package "$package" "$work"
+    run_logged download again download_package "$package" "$work"
     run_logged unpack dpkg -x "$work/$package"_*.deb "$work/tree"
     if needs_libraries "$work/tree"; then
         mapfile -t libraries < <(dpkg-deb -f "$work/$package"_*.deb Pre-Depends Depends |
@@ -164,7 +175,7 @@ install_node() {
             cd "$source/tests/$suite" || exit
             cmp -s package-lock.json node_modules/.installed-lock && exit
             say "installing what tests/$suite uses"
-            run_logged npm npm ci --no-audit --no-fund
+            run_logged npm again npm ci --no-audit --no-fund
             cp package-lock.json node_modules/.installed-lock
         )
     done

@@ -36,11 +36,11 @@ add() {
 }
 
 run_unit() {
-    local start=$SECONDS counts
+    local start=$SECONDS status=0 counts
     rm -f "$build_dir/meson-logs/testlog.json"
     meson test -C "$build_dir" --no-rebuild --num-processes "$jobs" --timeout-multiplier 4 \
-        >"$logs/unit.log" 2>&1 || true
-    if ! counts=$("$root/tools/count_tests.py" meson "$build_dir/meson-logs/testlog.json"); then
+        >"$logs/unit.log" 2>&1 || status=$?
+    if ! counts=$("$root/tools/count_tests.py" meson "$build_dir/meson-logs/testlog.json" "$status"); then
         tail -n 40 "$logs/unit.log" >&2
         counts="0 1"
     fi
@@ -81,8 +81,9 @@ run_files() {
         run_file "$kind" "$file" &
     done
     wait
-    for counts in "$logs/$kind"-*.counts; do
-        [ -e "$counts" ] || continue
+    for file in "${files[@]}"; do
+        counts=$logs/$kind-$(basename "$file").counts
+        [ -s "$counts" ] || echo "0 1" >"$counts" # who ran it was killed
         read -r file_passed file_failed <"$counts"
         passed=$((passed + file_passed))
         failed=$((failed + file_failed))
