@@ -41,8 +41,15 @@ export function childrenOf(pid) {
 }
 
 export function kill(process, signal = 'SIGKILL') {
-  if (isAlive(process)) {
+  if (!isAlive(process)) {
+    return;
+  }
+  try {
     globalThis.process.kill(process.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') {
+      throw error;
+    } // it has gone since
   }
 }
 
