@@ -160,7 +160,10 @@ class Trial {
       this.everyone.publish('http', { durable: true }).catch(() => {});
       await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
       this.broken.fail({ calls: CALL.dataSync, skip });
-      await until(() => this.deaths() > deaths + 1, { what: 'the end of another writer' });
+      await until(() => {
+        this.everyone.publish('http', { durable: true }).catch(() => {}); // a commit may have got in just now
+        return this.deaths() > deaths + 1;
+      }, { what: 'the end of another writer', interval: 60 });
       this.broken.fail(failure);
     });
   }
