@@ -80,12 +80,13 @@ class Play {
     const { situation, isSequential } = this.one;
     const linePort = await freePort();
     const isTrimmed = situation === 'trim';
+    const drainTimeout = this.isLoadedInDrain ? '1h' : '300ms';
     this.server = new Server({
       program,
       workers: WORKERS,
       ring: RING,
       args: [
-        ...['--broker-listen', `127.0.0.1:${linePort}`, '--schema', schema, '--drain-timeout', '300ms'],
+        ...['--broker-listen', `127.0.0.1:${linePort}`, '--schema', schema, '--drain-timeout', drainTimeout],
         ...['--retention-bytes', 'off', ...(isTrimmed ? ['--retention-events', String(RETAINED)] : [])],
       ],
     });
@@ -100,6 +101,12 @@ class Play {
 
   get isDrain() {
     return this.one.situation === 'drain' || this.one.situation === 'end';
+  }
+
+  /** What is waited for is a commit of what is published in the drain: that goes on until it has come. */
+  get isLoadedInDrain() {
+    const { situation, acts } = this.one;
+    return situation === 'end' && acts[0].plan[0].startsWith('DRAIN_BEGUN:');
   }
 
   get isServerThere() {
@@ -273,6 +280,9 @@ class Play {
     const isDead = act.action === 'stop' ? await this.#endStop(pid) : true;
     const isEnd = act.action === 'all' || (isDead && act.role === 'master');
     if (isEnd || this.isDrain) {
+      if (!isEnd && this.isLoadedInDrain) {
+        server.signal('SIGTERM'); // for the second time: the drain ends now
+      }
       const status = await server.end();
       if (!isEnd && status !== 0) {
         this.problems.push(`the drain ended with ${status}; ${server.recentLog()}`);
