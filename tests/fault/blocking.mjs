@@ -37,7 +37,8 @@ async function openReaders(server, token) {
   for (const kind of READER_KINDS) {
     for (const isSlow of [false, true]) {
       const seen = { kind, count: 0, last: 0 };
-      const onItem = ({ type, seq = 0 }) => {
+      const onItem = ({ type, seq = 0, message }) => {
+        seen.isTold ||= message?.type === 'shutdown';
         seen.last = type === 'event' ? seq : seen.last;
         if (seen.count++ === 0 && isSlow) {
           seen.reader.pause();
@@ -129,7 +130,9 @@ async function run(server, follow) {
   const descriptors = pids.flatMap((pid) => descriptorsThatWait(pid).map((what) => `${pid}: ${what}`));
   server.child.stderr.resume();
   server.signal('SIGTERM');
-  await server.logged(/draining/);
+  // That is followed, too; the log says that it drains a moment before.
+  const toBeTold = readers.filter(({ kind }) => ['room', 'broker', 'line'].includes(kind));
+  await until(() => toBeTold.every(({ isTold }) => isTold), { what: 'clients that are told of the drain' });
   await server.request('GET', '/health');
   const lines = calls && (await calls.stop()); // a traced process cannot look for leaks
   readers.forEach(({ reader }) => reader.terminate());
