@@ -47,8 +47,8 @@ struct tcp_fixture {
     struct tcp_set *set;
     struct budget budget; /* without a bound, unless a test sets one */
     struct user user;
-    int peer;         /* the other end, blocking; -1: closed */
-    int64_t ahead_ns; /* of the loop's timers before the clock: pass */
+    int peer;          /* the other end, blocking; -1: closed */
+    int64_t frozen_ns; /* where the loop's timers stand: pass */
 };
 
 struct tcp_fixture *tcp_fixture_new(void);
@@ -72,7 +72,7 @@ void silence_peer(struct tcp_fixture *f);
 void turn(struct tcp_fixture *f, int64_t timeout_ns);
 /* Turns until nothing more happens at once. */
 void settle(struct tcp_fixture *f);
-/* The loop's timers see time pass without anybody waiting. */
+/* The loop's timers see time pass: so much, without anybody waiting. It does not pass otherwise. */
 void pass(struct tcp_fixture *f, int64_t ns);
 
 #define TURN_UNTIL(f, condition)                                                                   \
