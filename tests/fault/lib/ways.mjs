@@ -18,6 +18,11 @@ const COACHES = 2; // connections of HTTP/2 that are shared at a time, of either
 const COACH_MIN_MS = 500;
 const COACH_MAX_MS = 6000;
 const IPV4_BYTE = 256;
+/**
+ * Who hears nothing for so long goes: the server's pings come more often. Node may not be told that a connection
+ * below TLS was reset while it writes, and waits for ever then.
+ */
+const SILENCE_MS = 45_000;
 
 export const WAYS_ARGUMENTS = ['--trusted-proxies', PROXY, '--proxy-protocol', 'on', '--deflate-takeover', 'on'];
 
@@ -125,6 +130,7 @@ export class Ways {
     socket.once('close', end);
     made.ready = connect2(this.server, { secure: isSecure, socket }).then((session) => {
       session.once('close', end);
+      session.setTimeout(SILENCE_MS, () => session.destroy());
       return (made.session = session);
     });
     made.ready.catch(end);
@@ -168,7 +174,10 @@ export class Ways {
     const name = this.#pick(['plain', 'tls', ...(kind === 'line' ? [] : ['h2', 'h2 by tls'])]);
     const openers = {
       plain: (server, listener) => this.#connect(portOf(server, listener), proxy),
-      tls: (server, listener) => this.secure(this.#connect(portOf(server.secure, listener), proxy)),
+      tls: (server, listener) => {
+        const socket = this.secure(this.#connect(portOf(server.secure, listener), proxy));
+        return socket.setTimeout(SILENCE_MS, () => socket.destroy());
+      },
       h2: () => (isAlone ? this.#alone(false) : swallow(new Tunnel(this.#coach(false)))),
       'h2 by tls': () => (isAlone ? this.#alone(true) : swallow(new Tunnel(this.#coach(true)))),
     };
