@@ -236,13 +236,13 @@ static void clients_are_listed_with_what_there_is_to_say(void **state)
         get(f, "/control/clients").body,
         "{\"worker\":7,\"pid\":4711,\"clients\":["
         "{\"id\":\"7-2\",\"protocol\":\"room\",\"name\":null,\"peer\":\"10.0.0.1:2\","
-        "\"transport\":\"\",\"connected_seconds\":0,\"messages_in\":1,\"messages_out\":2,\"bytes_"
-        "in\":3,"
-        "\"bytes_out\":18446744073709551615,\"queued_bytes\":5,\"subscriptions\":6,\"lagging\":3},"
+        "\"transport\":\"\",\"connected_seconds\":0,\"messages_in\":1,\"messages_out\":2,"
+        "\"bytes_in\":3,\"bytes_out\":18446744073709551615,\"queued_bytes\":5,\"subscriptions\":6,"
+        "\"lagging\":3},"
         "{\"id\":\"7-1\",\"protocol\":\"room\",\"name\":\"al\\\"ice\",\"peer\":\"10.0.0.1:1\","
-        "\"transport\":\"\",\"connected_seconds\":0,\"messages_in\":1,\"messages_out\":2,\"bytes_"
-        "in\":3,"
-        "\"bytes_out\":18446744073709551615,\"queued_bytes\":5,\"subscriptions\":6,\"lagging\":0}"
+        "\"transport\":\"\",\"connected_seconds\":0,\"messages_in\":1,\"messages_out\":2,"
+        "\"bytes_in\":3,\"bytes_out\":18446744073709551615,\"queued_bytes\":5,\"subscriptions\":6,"
+        "\"lagging\":0}"
         "],\"more\":false}");
     leave_all(f); /* they are ours */
 }
