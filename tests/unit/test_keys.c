@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,14 +62,15 @@ static bool is_in_shared_memory(const struct key *key)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     bool is_found = false;
-    unsigned long from;
-    unsigned long to;
     char line[512];
 
     assert_non_null(maps);
     while (fgets(line, sizeof line, maps) != NULL) {
+        char *dash;
+        uintptr_t from = strtoul(line, &dash, 16);
+        uintptr_t to = strtoul(dash + 1, NULL, 16);
+
         if (strstr(line, " rw-s ") != NULL && strstr(line, "/dev/zero") != NULL &&
-            sscanf(line, "%lx-%lx", &from, &to) == 2 &&
             memmem((const void *)from, to - from, key->secret, sizeof key->secret) != NULL)
             is_found = true;
     }

@@ -324,6 +324,7 @@ static void a_large_write_goes_through_a_full_socket(void **state)
 static void what_is_queued_behind_half_a_record_follows_it(void **state)
 {
     enum { ROUNDS = 400 };
+    const size_t large = (size_t)512 * 1024;
     size_t total = 0;
 
     (void)state;
@@ -334,8 +335,8 @@ static void what_is_queued_behind_half_a_record_follows_it(void **state)
         total += (size_t)i * 7;
         turn(t->tcp, 0);
         if (i % 100 == 0) {
-            write_filler(t->tcp, 512 * 1024);
-            total += 512 * 1024;
+            write_filler(t->tcp, large);
+            total += large;
             turn(t->tcp, 0);
             assert_false(outq_is_empty(&user()->stream->out));
         }

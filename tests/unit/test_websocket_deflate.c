@@ -128,7 +128,7 @@ static void assert_received(struct websocket_fixture *f, const char *wanted)
 
 static int begin(void **state)
 {
-    budget = (struct budget){.bytes_max = 64 * LIMIT};
+    budget = (struct budget){.bytes_max = UINT64_C(64) * LIMIT};
     *state = websocket_fixture_new(&budget);
     configure(*state, false, LIMIT);
     return deflateInit2(&client.stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK;
