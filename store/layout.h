@@ -26,6 +26,8 @@ enum {
     STORE_READERS_MAX = 512,  /* slots: two generations of workers, tools, the writer */
     /* At least what LMDB's lock file takes with so many slots of 64 bytes, behind its head. */
     STORE_LOCK_BYTES = STORE_READERS_MAX * 64 + 4096,
+    /* Of a transaction, in the page of its head: LMDB's file format 1 (MDB_DATA_VERSION). */
+    STORE_HEAD_NUMBER_AT = 144,
     FREE_LIST_DBI = 0, /* LMDB's own database: transaction -> count and numbers of free pages */
 };
 

@@ -13,9 +13,11 @@
 static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "the format of its heads");
 
 enum {
-    NEWS_AT = 32,     /* in the page, behind its header and what never changes of a head */
-    NEWS_BYTES = 120, /* what each transaction writes: within one sector, so whole or not at all */
-    NUMBER_BYTES = 8, /* the last of them: the transaction's */
+    /* In a head's page, behind what never changes of it: what each transaction writes, its number
+       last. Within one sector, so whole or not at all. */
+    NEWS_AT = 32,
+    NUMBER_IN_NEWS = STORE_HEAD_NUMBER_AT - NEWS_AT,
+    NEWS_BYTES = NUMBER_IN_NEWS + (int)sizeof(uint64_t),
 };
 
 /* What opening the environment beside others has found: they know no later one. */
@@ -37,7 +39,7 @@ static int head_copy(int fd, unsigned page_bytes, uint64_t number)
     off_t to = (off_t)(page_bytes * (~number & 1) + NEWS_AT);
     uint64_t previous = number - 1;
     uint8_t news[NEWS_BYTES];
-    uint8_t *at = news + NEWS_BYTES - NUMBER_BYTES;
+    uint8_t *at = news + NUMBER_IN_NEWS;
     ssize_t bytes = pread(fd, news, sizeof news, from);
 
     if (bytes != (ssize_t)sizeof news)

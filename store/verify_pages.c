@@ -12,7 +12,6 @@
 
 enum {
     HEAD_PAGES = 2,        /* the heads: never free */
-    HEAD_NUMBER_AT = 144,  /* of a head's transaction, in LMDB's file format 1 (MDB_DATA_VERSION) */
     HEAD_ATTEMPTS_MAX = 8, /* a server may write one between two looks */
 };
 
@@ -20,7 +19,7 @@ enum {
 
 static int head_read(const struct verify *verify, int fd, unsigned place, uint64_t *ret_number)
 {
-    off_t at = (off_t)(place * verify->page_bytes + HEAD_NUMBER_AT);
+    off_t at = (off_t)(place * verify->page_bytes + STORE_HEAD_NUMBER_AT);
     ssize_t got = pread(fd, ret_number, sizeof *ret_number, at);
 
     return got == (ssize_t)sizeof *ret_number ? 0 : -EIO;

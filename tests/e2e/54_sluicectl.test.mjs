@@ -4,18 +4,12 @@ import net from 'node:net';
 import path from 'node:path';
 import { startRaw } from './lib/line.mjs';
 import { isAlive, kill, lookAt } from './lib/processes.mjs';
-import { makeDirectory } from './lib/server.mjs';
+import { temporary } from './lib/server.mjs';
 import { EPOCH, SCHEMA_SEQ, TIME, numbers } from './lib/shapes.mjs';
 import { RunningCtl, ctl, onServer, sluicectl } from './lib/sluicectl.mjs';
 import { Terminal } from './lib/terminal.mjs';
 import { assert, test } from './lib/test.mjs';
 import { until, within } from './lib/until.mjs';
-
-function temporary(cleanup) {
-  const directory = makeDirectory();
-  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** The columns of a table's rows. */
 const rowsOf = (text) =>

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createMessage, allMessages } from './lib/graphql.mjs';
 import { MOUNT_NAMESPACE } from './lib/mounts.mjs';
 import { kill } from './lib/processes.mjs';
-import { makeDirectory } from './lib/server.mjs';
+import { temporary } from './lib/server.mjs';
 import { EPOCH, TIME } from './lib/shapes.mjs';
 import { ctl, sluicectl } from './lib/sluicectl.mjs';
 import { Terminal } from './lib/terminal.mjs';
@@ -13,12 +13,6 @@ import { until, within } from './lib/until.mjs';
 
 const isRoot = process.getuid() === 0;
 const TOPICS = ['news', 'sport', 'weather'];
-
-function temporary(cleanup) {
-  const directory = makeDirectory();
-  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** What it prints, if it ends well. */
 async function text(...args) {

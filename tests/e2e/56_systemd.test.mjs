@@ -6,19 +6,13 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { LineClient } from './lib/line.mjs';
 import { childrenOf, isAlive, lookAt } from './lib/processes.mjs';
-import { freePort, makeDirectory } from './lib/server.mjs';
+import { freePort, temporary } from './lib/server.mjs';
 import { copyUnits, filtering, passing, startManager } from './lib/systemd.mjs';
 import { assert, test } from './lib/test.mjs';
 import { toolPath } from './lib/tools.mjs';
 import { until } from './lib/until.mjs';
 
 const run = promisify(execFile);
-
-function temporary(cleanup) {
-  const directory = makeDirectory();
-  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 // --- the units
 

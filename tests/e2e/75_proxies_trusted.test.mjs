@@ -1,6 +1,5 @@
 // Clients of proxies that are trusted: the PROXY protocol, and what proxies say in headers. Proxies here are
 // sockets of the test's own from 127.0.0.1 (trusted), and Debian's HAProxy and nginx.
-import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -12,7 +11,7 @@ import { ask2, connect2 } from './lib/http2.mjs';
 import { LineClient } from './lib/line.mjs';
 import { metric } from './lib/metrics.mjs';
 import { replaced, startProxy } from './lib/proxies.mjs';
-import { freePort, makeDirectory } from './lib/server.mjs';
+import { freePort, temporary } from './lib/server.mjs';
 import { onServer } from './lib/sluicectl.mjs';
 import { assert, test } from './lib/test.mjs';
 import { startTls } from './lib/tls.mjs';
@@ -54,12 +53,6 @@ async function say(server, bytes, options) {
   const client = await server.raw(options);
   client.write(bytes);
   return { client, answer: await client.response() };
-}
-
-function temporary(cleanup) {
-  const directory = makeDirectory();
-  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 // --- the PROXY protocol

@@ -143,11 +143,7 @@ class Trial {
 
   /** Likewise, and nothing waits but what is in a head that only the page cache has. */
   async dieOfOneHead(failure) {
-    await this.#dieAndStart(failure, async () => {
-      const writer = this.server.writer();
-      this.everyone.publish('http', { durable: true }).catch(() => {});
-      await until(() => !isAlive(writer), { what: 'the end of a writer' });
-    });
+    await this.#dieAndStart(failure, () => this.#endWriter());
   }
 
   /**
@@ -157,15 +153,25 @@ class Trial {
   async dieBehindOneHead(failure, skip) {
     await this.#dieAndStart(failure, async () => {
       const deaths = this.deaths();
-      this.everyone.publish('http', { durable: true }).catch(() => {});
-      await until(() => this.deaths() > deaths, { what: 'the end of a writer' });
+      await this.#endWriter();
       this.broken.fail({ calls: CALL.dataSync, skip });
       await until(() => {
-        this.everyone.publish('http', { durable: true }).catch(() => {}); // a commit may have got in just now
+        this.#publishDurable(); // a commit may have got in just now
         return this.deaths() > deaths + 1;
       }, { what: 'the end of another writer', interval: 60 });
       this.broken.fail(failure);
     });
+  }
+
+  #publishDurable() {
+    this.everyone.publish('http', { durable: true }).catch(() => {}); // who has published may be gone before the answer
+  }
+
+  /** One commit, of which the writer ends. */
+  async #endWriter() {
+    const writer = this.server.writer();
+    this.#publishDurable();
+    await until(() => !isAlive(writer), { what: 'the end of a writer' });
   }
 
   async #dieAndStart(failure, publish) {

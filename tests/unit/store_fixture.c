@@ -102,6 +102,14 @@ void store_fixture_close(struct store_fixture *fixture)
     fixture->store = NULL;
 }
 
+int store_fixture_open_and_close(void *fixture)
+{
+    int rc = store_fixture_open(fixture);
+
+    store_fixture_close(fixture);
+    return rc;
+}
+
 struct store *store_fixture_open_reader(const struct store_fixture *fixture)
 {
     const struct store_options options = {.data_dir = fixture->dir};

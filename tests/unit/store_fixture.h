@@ -51,6 +51,8 @@ void store_fixture_free(struct store_fixture *fixture);
 /* Opens (again) for writing; 0 or -errno. Takes over where the store stands. */
 int store_fixture_open(struct store_fixture *fixture);
 void store_fixture_close(struct store_fixture *fixture);
+/* Both, of the struct store_fixture @fixture; what the first returns. For faults_run. */
+int store_fixture_open_and_close(void *fixture);
 /* Opens the same directory read-only. */
 struct store *store_fixture_open_reader(const struct store_fixture *fixture);
 

@@ -12,9 +12,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/net/loop.h"
 #include "server/net/timer.h"
 
@@ -188,14 +188,6 @@ static void a_turn_waits_no_longer_than_the_next_timer(void **state)
 
 /* --- a process that stood still -------------------------------------------------------------------- */
 
-static int64_t clock_now_ns(void)
-{
-    struct timespec now;
-
-    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int64_t due_ns;
 static bool has_fired;
 
@@ -212,7 +204,7 @@ static void on_alarm(int signal_number)
     (void)signal_number;
     if (eventfd_write(watched[0].source.fd, 1) != 0)
         abort();
-    while (clock_now_ns() < due_ns)
+    while (clock_monotonic_ns() < due_ns)
         ;
 }
 

@@ -63,25 +63,16 @@ static void an_id_is_made_whole_or_not_at_all(void **state)
     store_fixture_free(fixture);
 }
 
-static int open_and_close(void *user)
-{
-    struct store_fixture *fixture = user;
-    int rc = store_fixture_open(fixture);
-
-    store_fixture_close(fixture);
-    return rc;
-}
-
 static void a_writer_that_cannot_open_says_so_and_the_next_can(void **state)
 {
     struct store_fixture *fixture = store_fixture_new(NULL);
 
     (void)state;
-    fail_each(fixture, open_and_close, NULL); /* a new store ... */
+    fail_each(fixture, store_fixture_open_and_close, NULL); /* a new store ... */
     assert_int_equal(store_fixture_open(fixture), 0);
     store_fixture_commit_event(fixture, "a", 10);
     store_fixture_close(fixture);
-    fail_each(fixture, open_and_close, NULL); /* ... and one that is there */
+    fail_each(fixture, store_fixture_open_and_close, NULL); /* ... and one that is there */
     assert_int_equal(store_fixture_open(fixture), 0);
     store_fixture_check_whole(fixture->store);
     store_fixture_free(fixture);

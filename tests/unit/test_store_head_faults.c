@@ -13,52 +13,44 @@
 #include "tests/unit/faults.h"
 #include "tests/unit/store_fixture.h"
 
-/* The two heads of LMDB's file. */
-struct heads {
-    int fd;
-    uint64_t numbers[2]; /* of their transactions */
-};
-
 enum {
     HEAD_NEWS_AT = 32, /* in LMDB's file format 1: what a transaction writes */
     HEAD_NUMBER_AT = 144,
     HEAD_NEWS_BYTES = HEAD_NUMBER_AT + 8 - HEAD_NEWS_AT,
 };
 
-static off_t head_at(unsigned place)
+/* A store with a head that a commit has left, and somebody who has it open. */
+struct left {
+    int fd;              /* of LMDB's file */
+    uint64_t numbers[2]; /* of its heads' transactions, as they were before */
+    uint64_t newest;     /* of them */
+    pid_t reader;
+    int reader_end; /* closed, it ends the reader */
+};
+
+static off_t head_at(uint64_t number)
 {
-    return (off_t)place * sysconf(_SC_PAGESIZE);
+    return (off_t)(number & 1) * sysconf(_SC_PAGESIZE);
 }
 
-static void heads_open(struct heads *heads, const struct store_fixture *fixture)
+static void numbers_read(int fd, uint64_t ret_numbers[2])
 {
-    char path[STORE_FIXTURE_DIR_BYTES + 32];
-
-    (void)snprintf(path, sizeof path, "%s/store/data.mdb", fixture->dir); /* fits */
-    heads->fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(heads->fd >= 0);
     for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(pread(heads->fd, &heads->numbers[i], sizeof heads->numbers[i],
-                               head_at(i) + HEAD_NUMBER_AT),
-                         sizeof heads->numbers[i]);
-}
-
-static uint64_t heads_newest(const struct heads *heads)
-{
-    return heads->numbers[0] > heads->numbers[1] ? heads->numbers[0] : heads->numbers[1];
+        assert_int_equal(
+            pread(fd, &ret_numbers[i], sizeof ret_numbers[i], head_at(i) + HEAD_NUMBER_AT),
+            sizeof ret_numbers[i]);
 }
 
 /* One behind the newest, as if the commit had not ended. */
-static void heads_leave(const struct heads *heads)
+static void head_write(const struct left *left)
 {
-    const uint64_t newest = heads_newest(heads);
-    const uint64_t number = newest + 1;
+    const uint64_t number = left->newest + 1;
     uint8_t news[HEAD_NEWS_BYTES];
 
-    assert_int_equal(pread(heads->fd, news, sizeof news, head_at(newest & 1) + HEAD_NEWS_AT),
+    assert_int_equal(pread(left->fd, news, sizeof news, head_at(left->newest) + HEAD_NEWS_AT),
                      sizeof news);
     memcpy(news + sizeof news - sizeof number, &number, sizeof number);
-    assert_int_equal(pwrite(heads->fd, news, sizeof news, head_at(number & 1) + HEAD_NEWS_AT),
+    assert_int_equal(pwrite(left->fd, news, sizeof news, head_at(number) + HEAD_NEWS_AT),
                      sizeof news);
 }
 
@@ -87,13 +79,26 @@ static int reader_begin(const struct store_fixture *fixture, pid_t *ret_pid)
     return end[1];
 }
 
-static int open_and_close(void *user)
+static void left_begin(struct left *left, struct store_fixture *fixture)
 {
-    struct store_fixture *fixture = user;
-    int rc = store_fixture_open(fixture);
+    char path[STORE_FIXTURE_DIR_BYTES + 32];
 
+    store_fixture_commit_event(fixture, "a", 10);
     store_fixture_close(fixture);
-    return rc;
+    left->reader_end = reader_begin(fixture, &left->reader);
+    (void)snprintf(path, sizeof path, "%s/store/data.mdb", fixture->dir); /* fits */
+    left->fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(left->fd >= 0);
+    numbers_read(left->fd, left->numbers);
+    left->newest = left->numbers[0] > left->numbers[1] ? left->numbers[0] : left->numbers[1];
+    head_write(left);
+}
+
+static void left_end(const struct left *left)
+{
+    (void)close(left->fd);
+    (void)close(left->reader_end);
+    store_fixture_expect_exit(left->reader, 0);
 }
 
 /* LMDB would write over its pages, and go by it once nobody has the store open any more. */
@@ -101,60 +106,40 @@ static void a_head_that_a_failed_commit_has_left_is_overwritten_first(void **sta
 {
     struct store_fixture *fixture = *state;
     const struct faults_run run = {
-        .operation = open_and_close,
+        .operation = store_fixture_open_and_close,
         .error_text = store_error_text,
         .user = fixture,
     };
-    struct heads heads;
-    struct heads after;
-    pid_t pid;
-    int reader;
+    struct left left;
+    uint64_t after[2];
 
-    store_fixture_commit_event(fixture, "a", 10);
-    store_fixture_close(fixture);
-    reader = reader_begin(fixture, &pid);
-    heads_open(&heads, fixture);
-    heads_leave(&heads);
+    left_begin(&left, fixture);
     faults_run(&run);
-    heads_open(&after, fixture);
-    assert_memory_equal(after.numbers, heads.numbers, sizeof heads.numbers);
+    numbers_read(left.fd, after);
+    assert_memory_equal(after, left.numbers, sizeof after);
 
     assert_int_equal(store_fixture_open(fixture), 0);
     store_fixture_check_whole(fixture->store);
     store_fixture_commit_event(fixture, "a", 10);
     store_fixture_check_whole(fixture->store);
-    (void)close(after.fd);
-    (void)close(heads.fd);
-    (void)close(reader);
-    store_fixture_expect_exit(pid, 0);
+    left_end(&left);
 }
 
 static void without_the_head_in_force_nothing_is_overwritten(void **state)
 {
     struct store_fixture *fixture = *state;
     const uint64_t other = 1;
-    struct heads heads;
-    struct heads after;
-    uint64_t newest;
-    pid_t pid;
-    int reader;
+    struct left left;
+    uint64_t after[2];
 
-    store_fixture_commit_event(fixture, "a", 10);
-    store_fixture_close(fixture);
-    reader = reader_begin(fixture, &pid);
-    heads_open(&heads, fixture);
-    newest = heads_newest(&heads);
-    heads_leave(&heads);
-    assert_int_equal(pwrite(heads.fd, &other, sizeof other, head_at(newest & 1) + HEAD_NUMBER_AT),
+    left_begin(&left, fixture);
+    assert_int_equal(pwrite(left.fd, &other, sizeof other, head_at(left.newest) + HEAD_NUMBER_AT),
                      sizeof other);
     assert_int_equal(store_fixture_open(fixture), -EBADMSG);
     assert_non_null(strstr(store_error_text(), "head of transaction"));
-    heads_open(&after, fixture);
-    assert_int_equal(heads_newest(&after), newest + 1);
-    (void)close(after.fd);
-    (void)close(heads.fd);
-    (void)close(reader);
-    store_fixture_expect_exit(pid, 0);
+    numbers_read(left.fd, after);
+    assert_int_equal(after[(left.newest + 1) & 1], left.newest + 1);
+    left_end(&left);
 }
 
 int main(void)

@@ -97,6 +97,13 @@ export function makeDirectory(parent = os.tmpdir()) {
   return fs.mkdtempSync(path.join(parent, 'sluice-e2e-'));
 }
 
+/** One that goes with its test. */
+export function temporary(cleanup) {
+  const directory = makeDirectory();
+  cleanup(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 export class Server {
   /**
    * workers, args, env, tick (none unless asked for) as they say; ring: --ring-size, small, because
