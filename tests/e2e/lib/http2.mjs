@@ -221,7 +221,7 @@ export const TYPE = {
 };
 export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8 };
 export const ENHANCE_YOUR_CALM = 11;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 export function frame2(type, flags, id, payload = Buffer.alloc(0)) {
   const bytes = Buffer.from(payload);
@@ -233,12 +233,22 @@ export function frame2(type, flags, id, payload = Buffer.alloc(0)) {
   return Buffer.concat([head, bytes]);
 }
 
+/** A length of RFC 7541 section 5.2: without Huffman's code. */
+function length2(length) {
+  const bytes = [Math.min(length, 127)];
+  let rest = length - 127;
+  for (; rest >= 128; rest >>= 7) {
+    bytes.push(0x80 | (rest & 127));
+  }
+  return Buffer.from(rest < 0 ? bytes : [...bytes, rest]);
+}
+
+const string2 = (text) => [length2(Buffer.byteLength(text)), Buffer.from(text)];
+
 /** Literal fields, never indexed. */
 export const fields2 = (object) =>
-  Buffer.concat(Object.entries(object).map(([name, value]) => {
-    const [a, b] = [Buffer.from(name), Buffer.from(value)];
-    return Buffer.concat([Buffer.from([0x10, a.length]), a, Buffer.from([b.length]), b]);
-  }));
+  Buffer.concat(Object.entries(object).flatMap(([name, value]) =>
+    [Buffer.from([0x10]), ...string2(name), ...string2(value)]));
 
 export const GET2 = (path = '/health/live') =>
   fields2({ ':method': 'GET', ':scheme': 'http', ':path': path, ':authority': 'localhost' });

@@ -1,6 +1,7 @@
 // What clients rightly say, to every endpoint and in every protocol: the ground that mutations start
 // from. A conversation is {port: 'http' | 'broker', parts: [Buffer]}; a part is one request, frame
 // or line.
+import { CONNECT2, FLAG, PREFACE, TYPE, fields2, frame2 } from '../../e2e/lib/http2.mjs';
 
 // The longest one, the one whose JSON is longest, one that is too long, one that is reserved.
 const TOPICS = ['fuzz', 'fuzz', 'fuzz/a', 'fuzz:ä', 'room', 'x'.repeat(255), '"'.repeat(255),
@@ -178,16 +179,112 @@ function closeFrame(chance) {
     : Buffer.concat([Buffer.from([code >> 8, code & 255]), reason]));
 }
 
-function webSocket(chance) {
+function webSocketTarget(chance) {
   const since = chance.is(0.3) ? `?since=${chance.pick(NUMBERS)}&epoch=${chance.pick(EPOCHS)}` : '';
-  const path = chance.pick(['/ws', `/ws/fuzz${chance.below(9)}${since}`, '/broker', '/broker', '/echo']);
-  const parts = [handshake(chance, path)];
+  return chance.pick(['/ws', `/ws/fuzz${chance.below(9)}${since}`, '/broker', '/broker', '/echo']);
+}
+
+/** What a client says there. */
+function webSocketFrames(chance, path) {
+  const parts = [];
   for (let i = chance.between(1, 20); i > 0; i--) {
     const text = path === '/broker' ? action(chance) : String(value(chance));
     parts.push(...framesOf(chance, Buffer.from(text), chance.is(0.95) ? 1 : 2));
   }
   if (chance.is(0.5)) {
     parts.push(closeFrame(chance));
+  }
+  return parts;
+}
+
+function webSocket(chance) {
+  const path = webSocketTarget(chance);
+  return { port: 'http', parts: [handshake(chance, path), ...webSocketFrames(chance, path)] };
+}
+
+// --- HTTP/2
+
+/** A header block, whole or with a CONTINUATION, perhaps padded; isLast: nothing follows on the stream. */
+function headers2(chance, id, block, isLast) {
+  const end = isLast ? FLAG.END_STREAM : 0;
+  if (chance.is(0.2)) {
+    const at = chance.below(block.length);
+    return Buffer.concat([frame2(TYPE.HEADERS, end, id, block.subarray(0, at)),
+      frame2(TYPE.CONTINUATION, FLAG.END_HEADERS, id, block.subarray(at))]);
+  }
+  const padding = chance.is(0.2) ? chance.below(50) : -1;
+  return padding < 0 ? frame2(TYPE.HEADERS, end | FLAG.END_HEADERS, id, block)
+    : frame2(TYPE.HEADERS, end | FLAG.END_HEADERS | FLAG.PADDED, id,
+      Buffer.concat([Buffer.from([padding]), block, Buffer.alloc(padding)]));
+}
+
+const head2 = (method, path, more = {}) => fields2(
+  { ':method': method, ':scheme': 'http', ':path': path, ':authority': 'localhost', ...more });
+
+function get2(chance, id) {
+  const more = chance.is(0.3) ? { accept: 'text/event-stream' } : {};
+  const method = chance.pick(['GET', 'GET', 'HEAD', 'OPTIONS', 'PUT']);
+  return [headers2(chance, id, head2(method, target(chance), more), true)];
+}
+
+function post2(chance, id) {
+  const body = Buffer.from(JSON.stringify(value(chance)));
+  const cut = chance.below(body.length + 1);
+  const path = `/topics/${encodeURIComponent(topic(chance))}`;
+  const hasTrailers = chance.is(0.1);
+  return [
+    headers2(chance, id, head2('POST', path, { 'content-type': 'application/json' }), false),
+    frame2(TYPE.DATA, 0, id, body.subarray(0, cut).subarray(0, 16384)),
+    frame2(TYPE.DATA, hasTrailers ? 0 : FLAG.END_STREAM, id, body.subarray(cut).subarray(0, 16384)),
+    ...(hasTrailers ? [headers2(chance, id, fields2({ checksum: '1' }), true)] : []),
+  ];
+}
+
+function webSocket2(chance, id) {
+  const path = webSocketTarget(chance);
+  const data = webSocketFrames(chance, path)
+    .map((bytes) => frame2(TYPE.DATA, 0, id, bytes.subarray(0, 16384)));
+  return [headers2(chance, id, CONNECT2(path), false), ...data,
+    ...(chance.is(0.5) ? [frame2(TYPE.DATA, FLAG.END_STREAM, id)] : [])];
+}
+
+const number4 = (value) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+
+function setting(chance) {
+  const [id, value] = chance.pick([[1, 0], [1, 4096], [2, 0], [3, 0], [3, 100], [4, 0], [4, 100], [4, 65535],
+    [4, 2 ** 31 - 1], [4, 2 ** 31], [5, 16384], [5, 2 ** 24 - 1], [5, 1], [6, 0], [8, 1], [99, 7]]);
+  return Buffer.concat([Buffer.from([0, id]), number4(value)]);
+}
+
+/** What is said beside the requests; id: the newest one's. */
+const control2 = (chance, id) => chance.pick([
+  () => frame2(TYPE.SETTINGS, 0, 0, Buffer.concat(chance.times(chance.between(0, 4), () => setting(chance)))),
+  () => frame2(TYPE.SETTINGS, FLAG.ACK, 0),
+  () => frame2(TYPE.PING, chance.pick([0, FLAG.ACK]), 0, chance.bytes(8)),
+  () => frame2(TYPE.WINDOW_UPDATE, 0, chance.pick([0, id]), number4(chance.pick([1, 1000, 65535, 2 ** 31 - 1, 0]))),
+  () => frame2(TYPE.PRIORITY, 0, id, Buffer.concat([number4(chance.pick([0, id, id + 2])), Buffer.from([7])])),
+  () => frame2(TYPE.RST_STREAM, 0, id, number4(chance.pick([0, 5, 8, 99]))),
+  () => frame2(TYPE.GOAWAY, 0, 0, Buffer.concat([number4(0), number4(0)])),
+  () => frame2(chance.below(20), chance.below(256), chance.pick([0, id]), chance.bytes(chance.between(0, 40))),
+])();
+
+/** Requests side by side: what belongs to one is in order, what belongs to several is not. */
+function http2(chance) {
+  const parts = [Buffer.concat([Buffer.from(PREFACE),
+    frame2(TYPE.SETTINGS, 0, 0, chance.is(0.3) ? setting(chance) : Buffer.alloc(0))])];
+  const streams = chance.times(chance.between(1, 12), (_, index) =>
+    chance.pick([get2, get2, post2, webSocket2])(chance, 2 * index + 1));
+  for (let begun = 0; streams.some((frames) => frames.length > 0); ) {
+    const index = chance.below(Math.min(streams.length, begun + 1));
+    begun = Math.max(begun, index + 1);
+    parts.push(...streams[index].splice(0, chance.between(1, 4)));
+    if (chance.is(0.15)) {
+      parts.push(control2(chance, 2 * index + 1));
+    }
   }
   return { port: 'http', parts };
 }
@@ -217,5 +314,5 @@ const lines = (chance) => ({
 
 /** Any of them. */
 export function conversation(chance) {
-  return chance.pick([requests, requests, eventStream, webSocket, webSocket, lines])(chance);
+  return chance.pick([requests, requests, eventStream, webSocket, webSocket, http2, http2, lines])(chance);
 }

@@ -1,5 +1,6 @@
 // Whether what the server answered makes sense, whatever was sent. Each function returns what is
 // wrong with it, in words, or null. Connections end anywhere: what is cut off is no mistake.
+import { isHttp2, judgeHttp2 } from './judge_http2.mjs';
 
 const STATUSES = new Set([
   100, 101, 200, 201, 204, 304, 400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 426, 429, 431, 501,
@@ -203,5 +204,8 @@ export function judge(stream, received) {
     return judgeLines(received);
   }
   const sent = Buffer.concat(stream.writes.map((write) => write.bytes));
+  if (isHttp2(sent)) {
+    return judgeHttp2(received, count);
+  }
   return judgeHttp(received, { hasHead: sent.includes('HEAD'), isEcho: sent.includes('/echo') });
 }
