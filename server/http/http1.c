@@ -518,7 +518,7 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t size)
     struct http1 *connection = user;
     size_t used = 0;
 
-    if (!connection->is_used) {
+    if (!connection->is_used && !connection->is_skipped) {
         int verdict = is_http2(connection, bytes, size);
 
         if (verdict == 1)

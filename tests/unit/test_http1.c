@@ -303,6 +303,23 @@ static void what_is_malformed_is_answered_and_closed(void **state)
     }
 }
 
+/* RFC 9113 section 3.4: the preface is what comes first. */
+static void behind_an_empty_line_nothing_is_http_2_at_any_split(void **state)
+{
+    static const char text[] = "\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    struct http1_fixture *f = *state;
+
+    for (size_t split = 1; split < sizeof text; split++) {
+        char first[sizeof text] = {0};
+
+        memcpy(first, text, split);
+        client_feed(f, first);
+        client_feed(f, text + split);
+        assert_sent_begins(f, "HTTP/1.1 505 ");
+        http1_restart(f);
+    }
+}
+
 static void what_came_before_a_malformed_request_is_answered_first(void **state)
 {
     struct http1_fixture *f = *state;
@@ -502,6 +519,7 @@ int main(void)
         TEST(head_tells_of_an_event_stream_what_get_would),
         TEST(what_is_malformed_is_answered_and_closed),
         TEST(a_malformed_head_is_told_what_is_wrong_with_it),
+        TEST(behind_an_empty_line_nothing_is_http_2_at_any_split),
         TEST(a_head_over_the_limit_is_431),
         TEST(a_limit_changed_by_a_reload_holds_for_the_next_request),
         TEST(an_event_stream_takes_the_connection_over),
