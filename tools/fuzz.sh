@@ -4,6 +4,7 @@
 #
 #   tools/fuzz.sh                    each target for 60 seconds
 #   tools/fuzz.sh 3600 json http     these two, an hour each
+#   tools/fuzz.sh --seed 7 60        with the chance of this number, not of the moment
 #
 # As many at a time as there are processors. The corpora in tests/fuzz/corpus are read, never
 # written: what is found grows in build-fuzz/corpus. An input that crashes is kept in
@@ -15,6 +16,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/packages.sh
 . "$root/tools/packages.sh"
 
+seed=
+if [ "${1:-}" = --seed ]; then
+    seed=${2:?a number belongs behind --seed}
+    shift 2
+fi
 seconds=60
 case ${1:-} in
 [0-9]*)
@@ -58,13 +64,13 @@ esac
 fuzz() {
     local target=$1 options=()
     if [ "$target" = streams ]; then
-        exec node "$root/tests/fuzz/streams.mjs" --seconds "$seconds"
+        exec node "$root/tests/fuzz/streams.mjs" --seconds "$seconds" ${seed:+--seed "$seed"}
     fi
     mkdir -p "$build_dir/corpus/$target"
     [ ! -e "$corpora/$target.dict" ] || options+=("-dict=$corpora/$target.dict")
     exec "$build_dir/tests/fuzz/fuzz_$target" "${options[@]}" -max_total_time="$seconds" \
         -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
-        -artifact_prefix="$build_dir/crashes/$target-" \
+        -artifact_prefix="$build_dir/crashes/$target-" ${seed:+-seed="$seed"} \
         "$build_dir/corpus/$target" "$corpora/$target"
 }
 
