@@ -1,5 +1,5 @@
-// Throws mutated byte streams at a running server: HTTP, WebSockets, event streams and raw broker lines,
-// cut, spliced, repeated, sent in pieces, ended in every way, many at once.
+// Throws mutated byte streams at a running server: HTTP, HTTP/2, WebSockets, event streams and raw broker
+// lines, cut, spliced, repeated, sent in pieces, ended in every way, many at once.
 //
 //   node tests/fuzz/streams.mjs [--seed N] [--seconds S] [--lanes N]
 //   node tests/fuzz/streams.mjs --replay FILE|DIRECTORY
