@@ -10,6 +10,7 @@
 
 #include "server/net/address.h"
 #include "server/net/timer.h"
+#include "tests/unit/accept_queue.h"
 
 enum {
     SMALL_BUFFER_BYTES = 16 * 1024,
@@ -161,6 +162,7 @@ void change_to_tcp(struct tcp_fixture *f)
     assert_true(f->peer >= 0);
     set_buffer(f->peer, SO_RCVBUF);
     assert_int_equal(connect(f->peer, (struct sockaddr *)&address.storage, address.bytes), 0);
+    accept_queue_wait(listener, 1);
     fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(close(listener), 0);

@@ -17,6 +17,7 @@
 
 #include "server/net/address.h"
 #include "server/net/tcp.h"
+#include "tests/unit/accept_queue.h"
 
 enum {
     TURNS_MAX = 2000, /* of a loop that waits 10 ms: a bound against hanging, not a time */
@@ -243,6 +244,7 @@ static void one_turn_accepts_a_bounded_number(void **state)
     (void)state;
     for (int i = 0; i < COUNT; i++)
         clients[i] = connect_client();
+    accept_queue_wait(listen_fd, COUNT);
     turn();
     assert_int_equal(accepted_count, TCP_ACCEPT_MAX);
     TURN_UNTIL(accepted_count == COUNT);
@@ -291,6 +293,8 @@ static void a_listener_that_is_disabled_first_takes_whom_it_was_woken_for(void *
     assert_int_equal(tcp_listen(set, listen_fd, on_enough, &accepted_count, &both[1]), 0);
     clients[2] = connect_client();
     clients[3] = connect_client();
+    accept_queue_wait(old_fd, 2);
+    accept_queue_wait(listen_fd, 2);
     turn();
     assert_int_equal(accepted_count, 1); /* others may be quicker */
     TURN_UNTIL(accepted_count == 2);     /* one of each */

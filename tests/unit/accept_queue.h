@@ -1,0 +1,30 @@
+/*
+ * Connected is who has the server's answer; he stands in the listener's queue a moment later, when his own
+ * has arrived there, too.
+ */
+#ifndef SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
+#define SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Waits until so many can be accepted. Anybody's who includes cmocka.h before. */
+static inline void accept_queue_wait(int listener, unsigned count)
+{
+    enum { PAUSE_US = 1000, PAUSES_MAX = 20000 };
+
+    for (int i = 0; i < PAUSES_MAX; i++) {
+        struct tcp_info info;
+        socklen_t size = sizeof info;
+
+        assert_int_equal(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        if (info.tcpi_unacked == count) /* of a listener, its queue's length */
+            return;
+        assert_int_equal(usleep(PAUSE_US), 0);
+    }
+    fail_msg("%u newcomers have not come", count);
+}
+
+#endif
