@@ -1,6 +1,6 @@
 /*
- * Connected is who has the server's answer; he stands in the listener's queue a moment later, when his own
- * has arrived there, too.
+ * tests/unit/accept_queue.h - newcomers that have arrived. connect() returns when the server has answered;
+ * what accept() gives is there a moment later, when the client's own answer has come, too.
  */
 #ifndef SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
 #define SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
