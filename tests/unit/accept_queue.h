@@ -2,15 +2,15 @@
  * tests/unit/accept_queue.h - newcomers that have arrived. connect() returns when the server has answered;
  * what accept() gives is there a moment later, when the client's own answer has come, too.
  */
-#ifndef SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
-#define SLUICE_TESTS_UNIT_ACCEPT_QUEUE_H
+#ifndef TESTS_UNIT_ACCEPT_QUEUE_H
+#define TESTS_UNIT_ACCEPT_QUEUE_H
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Waits until so many can be accepted. Anybody's who includes cmocka.h before. */
+/* Waits until so many can be accepted, 20 s at most; then the test fails. cmocka.h comes before. */
 static inline void accept_queue_wait(int listener, unsigned count)
 {
     enum { PAUSE_US = 1000, PAUSES_MAX = 20000 };
