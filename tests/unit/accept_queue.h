@@ -7,10 +7,16 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
+/* cmocka.h wants those above before it. */
+#include <cmocka.h>
 
-/* Waits until so many can be accepted, 20 s at most; then the test fails. cmocka.h comes before. */
+/* Waits until so many can be accepted, 20 s at most; then the test fails. */
 static inline void accept_queue_wait(int listener, unsigned count)
 {
     enum { PAUSE_US = 1000, PAUSES_MAX = 20000 };
