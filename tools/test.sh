@@ -40,7 +40,8 @@ run_unit() {
     local start=$SECONDS status=0 counts
     rm -f "$build_dir/meson-logs/testlog.json"
     meson test -C "$build_dir" --no-rebuild --num-processes "$jobs" --timeout-multiplier 4 \
-        >"$logs/unit.log" 2>&1 || status=$?
+        >"$logs/unit.log" 2>&1 &
+    wait $! || status=$?
     if ! counts=$("$root/tools/count_tests.py" meson "$build_dir/meson-logs/testlog.json" "$status"); then
         tail -n 40 "$logs/unit.log" >&2
         counts="0 1"
@@ -98,7 +99,8 @@ run_fuzz() {
         say "fuzz: no clang here: of the parsers only the corpora were replayed"
         targets=(streams)
     fi
-    "$root/tools/fuzz.sh" --seed 1 60 "${targets[@]}" >"$logs/fuzz.log" 2>&1 || status=$?
+    "$root/tools/fuzz.sh" --seed 1 60 "${targets[@]}" >"$logs/fuzz.log" 2>&1 &
+    wait $! || status=$?
     counts=$("$root/tools/count_tests.py" line "$logs/fuzz.log" "$status")
     # shellcheck disable=SC2086
     add fuzz $((SECONDS - start)) $counts
@@ -110,7 +112,8 @@ build "$build_dir" "" -- -Db_sanitize=address,undefined -Dtests=enabled \
     -Dc_args=-fno-sanitize-recover=all
 mkdir -p "$logs"
 
-# Whoever interrupts this is rid of all of it: test files end their servers on SIGTERM.
+# Whoever interrupts this is rid of all of it: test files end their servers on SIGTERM. What is waited
+# for runs in the background, as a trap waits for what does not.
 trap 'kill $(jobs -rp) 2>/dev/null; wait; exit 1' INT TERM
 
 [ $# -gt 0 ] || set -- unit graphql e2e fault fuzz
