@@ -204,6 +204,8 @@ function webSocket(chance) {
 
 // --- HTTP/2
 
+const DATA_MAX = 16384; // RFC 9113 section 4.2
+
 /** A header block, whole or with a CONTINUATION, perhaps padded; isLast: nothing follows on the stream. */
 function headers2(chance, id, block, isLast) {
   const end = isLast ? FLAG.END_STREAM : 0;
@@ -227,6 +229,15 @@ function get2(chance, id) {
   return [headers2(chance, id, head2(method, target(chance), more), true)];
 }
 
+/** bytes in DATA frames of the size that any server takes; flags: the last one's. */
+function data2(id, bytes, flags = 0) {
+  const frames = [];
+  for (let at = 0; at < bytes.length - DATA_MAX; at += DATA_MAX) {
+    frames.push(frame2(TYPE.DATA, 0, id, bytes.subarray(at, at + DATA_MAX)));
+  }
+  return [...frames, frame2(TYPE.DATA, flags, id, bytes.subarray(frames.length * DATA_MAX))];
+}
+
 function post2(chance, id) {
   const body = Buffer.from(JSON.stringify(value(chance)));
   const cut = chance.below(body.length + 1);
@@ -234,16 +245,15 @@ function post2(chance, id) {
   const hasTrailers = chance.is(0.1);
   return [
     headers2(chance, id, head2('POST', path, { 'content-type': 'application/json' }), false),
-    frame2(TYPE.DATA, 0, id, body.subarray(0, cut).subarray(0, 16384)),
-    frame2(TYPE.DATA, hasTrailers ? 0 : FLAG.END_STREAM, id, body.subarray(cut).subarray(0, 16384)),
+    ...data2(id, body.subarray(0, cut)),
+    ...data2(id, body.subarray(cut), hasTrailers ? 0 : FLAG.END_STREAM),
     ...(hasTrailers ? [headers2(chance, id, fields2({ checksum: '1' }), true)] : []),
   ];
 }
 
 function webSocket2(chance, id) {
   const path = webSocketTarget(chance);
-  const data = webSocketFrames(chance, path)
-    .map((bytes) => frame2(TYPE.DATA, 0, id, bytes.subarray(0, 16384)));
+  const data = webSocketFrames(chance, path).flatMap((bytes) => data2(id, bytes));
   return [headers2(chance, id, CONNECT2(path), false), ...data,
     ...(chance.is(0.5) ? [frame2(TYPE.DATA, FLAG.END_STREAM, id)] : [])];
 }
@@ -260,7 +270,7 @@ function setting(chance) {
   return Buffer.concat([Buffer.from([0, id]), number4(value)]);
 }
 
-/** What is said beside the requests; id: the newest one's. */
+/** What is said beside the requests; id: one of theirs. */
 const control2 = (chance, id) => chance.pick([
   () => frame2(TYPE.SETTINGS, 0, 0, Buffer.concat(chance.times(chance.between(0, 4), () => setting(chance)))),
   () => frame2(TYPE.SETTINGS, FLAG.ACK, 0),
