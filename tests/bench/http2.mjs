@@ -32,7 +32,7 @@ const IDLE = 2000;
 const rounds = takeRounds();
 const { cpuSeconds } = await import('../fault/lib/programs.mjs');
 const { OPCODE, frame } = await import('../e2e/lib/frames.mjs');
-const { CONNECT2, FLAG, frame2, GET2, RawHttp2, TYPE } = await import('../e2e/lib/http2.mjs');
+const { CONNECT2, FLAG, frame2, GET2, RawHttp2, TYPE, windowUpdate2 } = await import('../e2e/lib/http2.mjs');
 const { childrenOf, fieldOf } = await import('../e2e/lib/processes.mjs');
 const { freePort, makeDirectory, Server } = await import('../e2e/lib/server.mjs');
 const { toolPath } = await import('../e2e/lib/tools.mjs');
@@ -138,12 +138,6 @@ async function subscribe1(topic) {
   return group;
 }
 
-function update(id, increment = WINDOW - 65_535) {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(increment);
-  return frame2(TYPE.WINDOW_UPDATE, 0, id, payload);
-}
-
 async function openStreams(raw, count, path) {
   for (let i = 0; i < count; i++) {
     raw.write(frame2(TYPE.HEADERS, FLAG.END_HEADERS, 2 * i + 1, CONNECT2(path)));
@@ -156,7 +150,7 @@ async function openStreams(raw, count, path) {
 async function subscribe2(topic) {
   const group = { topic, events: 0, wanted: 0 };
   const raw = new RawHttp2(server, { settings: [[4, WINDOW]] });
-  raw.write(Buffer.concat([frame2(TYPE.SETTINGS, FLAG.ACK, 0), update(0)]));
+  raw.write(Buffer.concat([frame2(TYPE.SETTINGS, FLAG.ACK, 0), windowUpdate2(0, WINDOW - 65_535)]));
   await openStreams(raw, SUBSCRIBERS, '/broker');
   for (let i = 0; i < SUBSCRIBERS; i++) {
     raw.write(frame2(TYPE.DATA, 0, 2 * i + 1, subscribing(topic)));
@@ -168,7 +162,7 @@ async function subscribe2(topic) {
   raw.socket.on('data', (chunk) => {
     taken += chunk.length;
     if (taken > UPDATE_BYTES) {
-      raw.write(update(0, Math.floor(taken / 2))); // heads of frames do not count
+      raw.write(windowUpdate2(0, Math.floor(taken / 2))); // heads of frames do not count
       taken = 0;
     }
     counting(group, place, chunk);

@@ -2,7 +2,7 @@
 import WebSocket from 'ws';
 import { CREATE_MESSAGE, dataOf, followOver, MESSAGE_ADDED, OLD_WS, TRANSPORT_WS } from './lib/graphql.mjs';
 import {
-  ask2, broker2, CONNECT2, connect2, events2, FLAG, frame2, over2, RawHttp2, room2, socket2, TYPE,
+  ask2, broker2, CONNECT2, connect2, events2, FLAG, frame2, over2, RawHttp2, room2, socket2, TYPE, windowUpdate2,
 } from './lib/http2.mjs';
 import { frame, OPCODE } from './lib/frames.mjs';
 import { metric } from './lib/metrics.mjs';
@@ -125,9 +125,7 @@ test('a subscriber whose window is shut lags alone; its siblings go on', async (
     ask(id, { action: 'subscribe', topic: 'news', id: 's' });
     await raw.frames.next({ type: TYPE.DATA, id });
   }
-  const update = Buffer.alloc(4);
-  update.writeUInt32BE(1 << 24);
-  raw.write(Buffer.concat([frame2(TYPE.WINDOW_UPDATE, 0, 3, update), frame2(TYPE.WINDOW_UPDATE, 0, 0, update)]));
+  raw.write(Buffer.concat([windowUpdate2(3, 1 << 24), windowUpdate2(0, 1 << 24)]));
   const publisher = await server.broker();
   for (let i = 0; i < 60; i++) {
     await publisher.publish('news', `${i} ${'x'.repeat(5000)}`);
@@ -141,7 +139,7 @@ test('a subscriber whose window is shut lags alone; its siblings go on', async (
   }, { what: 'all events on the stream that is open' });
   await until(async () => (await metric(server, 'sluice_lagging_subscriptions')) === 1, { what: 'one that lags' });
   // It has its window now, and gets what it has missed from the log.
-  raw.write(frame2(TYPE.WINDOW_UPDATE, 0, 1, update));
+  raw.write(windowUpdate2(1, 1 << 24));
   let late = '';
   await until(() => {
     for (const item of raw.frames.items.splice(0)) {

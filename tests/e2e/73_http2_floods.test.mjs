@@ -1,6 +1,6 @@
 // Floods over HTTP/2: each ends with ENHANCE_YOUR_CALM, costs no memory, and others are served meanwhile.
 import {
-  CONNECT2, connect2, ask2, ENHANCE_YOUR_CALM, fields2, FLAG, frame2, GET2, RawHttp2, TYPE,
+  CONNECT2, connect2, ask2, ENHANCE_YOUR_CALM, fields2, FLAG, frame2, GET2, RawHttp2, TYPE, windowUpdate2,
 } from './lib/http2.mjs';
 import { metric } from './lib/metrics.mjs';
 import { fieldOf } from './lib/processes.mjs';
@@ -16,11 +16,6 @@ const ASAN_OPTIONS = [process.env.ASAN_OPTIONS, 'quarantine_size_mb=1'].filter(B
 
 const idAt = (i) => 2 * i + 3;
 const repeat = (count, piece) => Buffer.concat(Array.from({ length: count }, (_, i) => piece(i)));
-const update = (id, increment) => {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(increment);
-  return frame2(TYPE.WINDOW_UPDATE, 0, id, payload);
-};
 const reset = (id) => frame2(TYPE.RST_STREAM, 0, id, [0, 0, 0, 8]);
 const BOMB = Buffer.concat([
   Buffer.from([0x40, 1, 0x61, 0x7f, 0xa1, 0x1e]), Buffer.alloc(4000, 'a'), // 4,000 bytes in the table
@@ -41,7 +36,7 @@ const FLOODS = [
   { name: 'PING', piece: () => frame2(TYPE.PING, 0, 0, Buffer.alloc(8)) },
   { name: 'empty DATA', first: frame2(TYPE.HEADERS, FLAG.END_HEADERS, 1, CONNECT2('/broker')), piece: () => frame2(TYPE.DATA, 0, 1) },
   { name: 'DATA of padding', first: frame2(TYPE.HEADERS, FLAG.END_HEADERS, 1, CONNECT2('/broker')), piece: () => frame2(TYPE.DATA, FLAG.PADDED, 1, [0]) },
-  { name: 'WINDOW_UPDATE', piece: () => update(0, 1) },
+  { name: 'WINDOW_UPDATE', piece: () => windowUpdate2(0, 1) },
   { name: 'PRIORITY', piece: (i) => frame2(TYPE.PRIORITY, 0, idAt(i), [0, 0, 0, 0, 16]) },
   { name: 'unknown frames', piece: () => frame2(0x77, 0, 0) },
   { name: 'malformed requests', piece: (i) => frame2(TYPE.HEADERS, WHOLE, idAt(i), Buffer.concat([GET2(), fields2({ Upper: 'case' })])), isCrowd: true },
@@ -152,7 +147,7 @@ test('who takes its answer byte by byte holds up nobody', async ({ start }) => {
   await raw.frames.next({ type: TYPE.HEADERS });
   const session = await connect2(server);
   for (let i = 0; i < 300; i++) {
-    raw.write(update(1, 1));
+    raw.write(windowUpdate2(1, 1));
     const { payload } = await raw.frames.next({ type: TYPE.DATA, id: 1 });
     assert.equal(payload.length, 1);
   }

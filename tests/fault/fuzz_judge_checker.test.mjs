@@ -1,7 +1,7 @@
 // The judge of tests/fuzz/streams.mjs finds what it is there for.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { fields2, FLAG, frame2, PREFACE, TYPE } from '../e2e/lib/http2.mjs';
+import { fields2, FLAG, frame2, numbers2, PREFACE, settings2, TYPE, windowUpdate2 } from '../e2e/lib/http2.mjs';
 import { frame } from '../e2e/lib/frames.mjs';
 import { conversation } from '../fuzz/lib/conversations.mjs';
 import { Chance } from '../fuzz/lib/chance.mjs';
@@ -57,12 +57,12 @@ cases('raw TCP', sent('{"action":"ping"}\n', 'broker'), {
   bad: { 'a line that is no JSON': '{"status":"pong"\n', 'an unknown word': '{"status":"what"}\n' },
 });
 
-const settings = frame2(TYPE.SETTINGS, 0, 0, Buffer.from([0, 3, 0, 0, 0, 100]));
+const settings = settings2([[3, 100]]);
 const head = (id, flags = FLAG.END_HEADERS, block = fields2({ ':status': '200' })) =>
   frame2(TYPE.HEADERS, flags, id, block);
 const end = (id) => frame2(TYPE.DATA, FLAG.END_STREAM, id, 'x');
-const goaway = (last, code) => frame2(TYPE.GOAWAY, 0, 0, Buffer.from([0, 0, 0, last, 0, 0, 0, code]));
-const reset = (id, code) => frame2(TYPE.RST_STREAM, 0, id, Buffer.from([0, 0, 0, code]));
+const goaway = (last, code) => frame2(TYPE.GOAWAY, 0, 0, numbers2(last, code));
+const reset = (id, code) => frame2(TYPE.RST_STREAM, 0, id, numbers2(code));
 const all = (...frames) => Buffer.concat([settings, ...frames]);
 
 cases('HTTP/2', sent(PREFACE), {
@@ -86,7 +86,7 @@ cases('HTTP/2', sent(PREFACE), {
     'two resets': all(reset(1, 8), reset(1, 8)),
     'a frame in a header block': all(head(1, 0), frame2(TYPE.PING, 0, 0, Buffer.alloc(8))),
     'a CONTINUATION outside of one': all(head(1), frame2(TYPE.CONTINUATION, FLAG.END_HEADERS, 1)),
-    'a window that does not grow': all(frame2(TYPE.WINDOW_UPDATE, 0, 0, Buffer.alloc(4))),
+    'a window that does not grow': all(windowUpdate2(0, 0)),
     'status 500': all(head(1, FLAG.END_HEADERS, Buffer.from([0x8e]))),
     'INTERNAL_ERROR': all(goaway(0, 2)),
     'an error that nobody knows': all(head(1), reset(1, 99)),

@@ -310,10 +310,8 @@ static void behind_an_empty_line_nothing_is_http_2_at_any_split(void **state)
     struct http1_fixture *f = *state;
 
     for (size_t split = 1; split < sizeof text; split++) {
-        char first[sizeof text] = {0};
-
-        memcpy(first, text, split);
-        client_feed(f, first);
+        fake_stream_feed(&f->fake, text, split);
+        fake_stream_run(&f->fake);
         client_feed(f, text + split);
         assert_sent_begins(f, "HTTP/1.1 505 ");
         http1_restart(f);

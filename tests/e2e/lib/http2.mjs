@@ -221,17 +221,42 @@ export const TYPE = {
 };
 export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8 };
 export const ENHANCE_YOUR_CALM = 11;
+const HEAD_BYTES = 9;
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 export function frame2(type, flags, id, payload = Buffer.alloc(0)) {
   const bytes = Buffer.from(payload);
-  const head = Buffer.alloc(9);
+  const head = Buffer.alloc(HEAD_BYTES);
   head.writeUIntBE(bytes.length, 0, 3);
   head[3] = type;
   head[4] = flags;
   head.writeUInt32BE(id, 5);
   return Buffer.concat([head, bytes]);
 }
+
+/** The frame that begins there; null: not even its head is whole. Its payload may be cut off: shorter than length. */
+export function frame2At(bytes, at) {
+  if (bytes.length - at < HEAD_BYTES) {
+    return null;
+  }
+  const length = bytes.readUIntBE(at, 3);
+  const begin = at + HEAD_BYTES;
+  const [type, flags, id] = [bytes[at + 3], bytes[at + 4], bytes.readUInt32BE(at + 5)];
+  return { type, flags, id, length, payload: bytes.subarray(begin, begin + length), end: begin + length };
+}
+
+/** Numbers as frames have them: 32 bits each. */
+export function numbers2(...values) {
+  const bytes = Buffer.alloc(4 * values.length);
+  values.forEach((value, index) => bytes.writeUInt32BE(value, 4 * index));
+  return bytes;
+}
+
+export const windowUpdate2 = (id, increment) => frame2(TYPE.WINDOW_UPDATE, 0, id, numbers2(increment));
+
+/** entries: [id, value] each. */
+export const settings2 = (entries) => frame2(TYPE.SETTINGS, 0, 0,
+  Buffer.concat(entries.map(([id, value]) => Buffer.concat([Buffer.from([id >> 8, id & 255]), numbers2(value)]))));
 
 /** A length of RFC 7541 section 5.2: without Huffman's code. */
 function length2(length) {
@@ -270,25 +295,15 @@ export class RawHttp2 {
     this.socket.on('data', (chunk) => this.#read(chunk));
     this.ended = new Promise((resolve) => this.socket.once('close', resolve));
     this.socket.once('close', () => this.frames.end('connection closed'));
-    const payload = Buffer.concat(settings.map(([id, value]) => {
-      const entry = Buffer.alloc(6);
-      entry.writeUInt16BE(id);
-      entry.writeUInt32BE(value, 2);
-      return entry;
-    }));
-    this.write(Buffer.concat([Buffer.from(PREFACE), frame2(TYPE.SETTINGS, 0, 0, payload)]));
+    this.write(Buffer.concat([Buffer.from(PREFACE), settings2(settings)]));
   }
 
   #read(chunk) {
     this.#buffer = Buffer.concat([this.#buffer, chunk]);
-    while (this.#buffer.length >= 9) {
-      const length = this.#buffer.readUIntBE(0, 3);
-      if (this.#buffer.length < 9 + length) {
-        return;
-      }
-      const payload = this.#buffer.subarray(9, 9 + length);
-      const [type, flags, id] = [this.#buffer[3], this.#buffer[4], this.#buffer.readUInt32BE(5)];
-      this.#buffer = this.#buffer.subarray(9 + length);
+    let frame;
+    while ((frame = frame2At(this.#buffer, 0)) && frame.end <= this.#buffer.length) {
+      const { type, flags, id, payload, end } = frame;
+      this.#buffer = this.#buffer.subarray(end);
       if (type === TYPE.GOAWAY) {
         this.goaway = payload.readUInt32BE(4);
       }

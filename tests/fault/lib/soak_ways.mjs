@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import tls from 'node:tls';
 import { DeflateClient } from '../../e2e/lib/deflate.mjs';
 import { OPCODE } from '../../e2e/lib/frames.mjs';
-import { ask2, TYPE, frame2, Tunnel } from '../../e2e/lib/http2.mjs';
+import { ask2, PREFACE, TYPE, frame2, Tunnel } from '../../e2e/lib/http2.mjs';
 import { within } from '../../e2e/lib/until.mjs';
 import { OFFERS } from './ways.mjs';
 
@@ -102,7 +102,6 @@ async function disagree(soak, options) {
 }
 
 const TLS_1_1 = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' };
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 const FAILURES = {
   async cutHello(soak) {

@@ -1,7 +1,10 @@
 // What clients rightly say, to every endpoint and in every protocol: the ground that mutations start
 // from. A conversation is {port: 'http' | 'broker', parts: [Buffer]}; a part is one request, frame
 // or line.
-import { CONNECT2, FLAG, PREFACE, TYPE, fields2, frame2 } from '../../e2e/lib/http2.mjs';
+import { frame as maskedFrame, OPCODE } from '../../e2e/lib/frames.mjs';
+import {
+  CONNECT2, FLAG, PREFACE, TYPE, fields2, frame2, numbers2, settings2, windowUpdate2,
+} from '../../e2e/lib/http2.mjs';
 
 // The longest one, the one whose JSON is longest, one that is too long, one that is reserved.
 const TOPICS = ['fuzz', 'fuzz', 'fuzz/a', 'fuzz:ä', 'room', 'x'.repeat(255), '"'.repeat(255),
@@ -128,18 +131,8 @@ const eventStream = (chance) => ({
 
 // --- WebSocket
 
-export function frame(opcode, payload, { isFinal = true, mask = Buffer.from([1, 2, 3, 4]) } = {}) {
-  const head = [(isFinal ? 0x80 : 0) | opcode];
-  if (payload.length < 126) {
-    head.push(0x80 | payload.length);
-  } else if (payload.length < 65536) {
-    head.push(0x80 | 126, payload.length >> 8, payload.length & 255);
-  } else {
-    head.push(0x80 | 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (payload.length >> shift) & 255));
-  }
-  const masked = payload.map((byte, index) => byte ^ mask[index % 4]);
-  return Buffer.concat([Buffer.from(head), mask, masked]);
-}
+const frame = (chance, opcode, payload, options) =>
+  maskedFrame(opcode, payload, { mask: chance.bytes(4), ...options });
 
 function framesOf(chance, payload, opcode) {
   const pieces = [];
@@ -147,10 +140,9 @@ function framesOf(chance, payload, opcode) {
   for (let i = 0; i < count; i++) {
     const part = payload.subarray(
       Math.floor((payload.length * i) / count), Math.floor((payload.length * (i + 1)) / count));
-    pieces.push(frame(i === 0 ? opcode : 0, part, {
-      isFinal: i === count - 1, mask: chance.bytes(4) }));
+    pieces.push(frame(chance, i === 0 ? opcode : OPCODE.CONTINUATION, part, { fin: i === count - 1 }));
     if (chance.is(0.1)) {
-      pieces.push(frame(chance.pick([9, 10]), chance.bytes(chance.between(0, 125))));
+      pieces.push(frame(chance, chance.pick([OPCODE.PING, OPCODE.PONG]), chance.bytes(chance.between(0, 125))));
     }
   }
   return pieces;
@@ -175,7 +167,7 @@ const CLOSES = [1000, 1001, 1002, 1005, 1007, 1011, 3000, 4999, 999];
 function closeFrame(chance) {
   const code = chance.pick(CLOSES);
   const reason = Buffer.from(chance.pick(['', 'bye', 'ä€😀', '\u0000']));
-  return frame(8, chance.is(0.2) ? Buffer.alloc(0)
+  return frame(chance, OPCODE.CLOSE, chance.is(0.2) ? Buffer.alloc(0)
     : Buffer.concat([Buffer.from([code >> 8, code & 255]), reason]));
 }
 
@@ -189,7 +181,7 @@ function webSocketFrames(chance, path) {
   const parts = [];
   for (let i = chance.between(1, 20); i > 0; i--) {
     const text = path === '/broker' ? action(chance) : String(value(chance));
-    parts.push(...framesOf(chance, Buffer.from(text), chance.is(0.95) ? 1 : 2));
+    parts.push(...framesOf(chance, Buffer.from(text), chance.is(0.95) ? OPCODE.TEXT : OPCODE.BINARY));
   }
   if (chance.is(0.5)) {
     parts.push(closeFrame(chance));
@@ -258,34 +250,25 @@ function webSocket2(chance, id) {
     ...(chance.is(0.5) ? [frame2(TYPE.DATA, FLAG.END_STREAM, id)] : [])];
 }
 
-const number4 = (value) => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-
-function setting(chance) {
-  const [id, value] = chance.pick([[1, 0], [1, 4096], [2, 0], [3, 0], [3, 100], [4, 0], [4, 100], [4, 65535],
+const setting = (chance) =>
+  chance.pick([[1, 0], [1, 4096], [2, 0], [3, 0], [3, 100], [4, 0], [4, 100], [4, 65535],
     [4, 2 ** 31 - 1], [4, 2 ** 31], [5, 16384], [5, 2 ** 24 - 1], [5, 1], [6, 0], [8, 1], [99, 7]]);
-  return Buffer.concat([Buffer.from([0, id]), number4(value)]);
-}
 
 /** What is said beside the requests; id: one of theirs. */
 const control2 = (chance, id) => chance.pick([
-  () => frame2(TYPE.SETTINGS, 0, 0, Buffer.concat(chance.times(chance.between(0, 4), () => setting(chance)))),
+  () => settings2(chance.times(chance.between(0, 4), () => setting(chance))),
   () => frame2(TYPE.SETTINGS, FLAG.ACK, 0),
   () => frame2(TYPE.PING, chance.pick([0, FLAG.ACK]), 0, chance.bytes(8)),
-  () => frame2(TYPE.WINDOW_UPDATE, 0, chance.pick([0, id]), number4(chance.pick([1, 1000, 65535, 2 ** 31 - 1, 0]))),
-  () => frame2(TYPE.PRIORITY, 0, id, Buffer.concat([number4(chance.pick([0, id, id + 2])), Buffer.from([7])])),
-  () => frame2(TYPE.RST_STREAM, 0, id, number4(chance.pick([0, 5, 8, 99]))),
-  () => frame2(TYPE.GOAWAY, 0, 0, Buffer.concat([number4(0), number4(0)])),
+  () => windowUpdate2(chance.pick([0, id]), chance.pick([1, 1000, 65535, 2 ** 31 - 1, 0])),
+  () => frame2(TYPE.PRIORITY, 0, id, Buffer.concat([numbers2(chance.pick([0, id, id + 2])), Buffer.from([7])])),
+  () => frame2(TYPE.RST_STREAM, 0, id, numbers2(chance.pick([0, 5, 8, 99]))),
+  () => frame2(TYPE.GOAWAY, 0, 0, numbers2(0, 0)),
   () => frame2(chance.below(20), chance.below(256), chance.pick([0, id]), chance.bytes(chance.between(0, 40))),
 ])();
 
 /** Requests side by side: what belongs to one is in order, what belongs to several is not. */
 function http2(chance) {
-  const parts = [Buffer.concat([Buffer.from(PREFACE),
-    frame2(TYPE.SETTINGS, 0, 0, chance.is(0.3) ? setting(chance) : Buffer.alloc(0))])];
+  const parts = [Buffer.concat([Buffer.from(PREFACE), settings2(chance.is(0.3) ? [setting(chance)] : [])])];
   const streams = chance.times(chance.between(1, 12), (_, index) =>
     chance.pick([get2, get2, post2, webSocket2])(chance, 2 * index + 1));
   for (let begun = 0; streams.some((frames) => frames.length > 0); ) {

@@ -1,6 +1,6 @@
 // Whether what the server says is HTTP/2: frames that RFC 9113 allows, in an order that it allows. The
 // header blocks are judged by tests/fuzz/fuzz_http2.c.
-import { FLAG, PREFACE, TYPE } from '../../e2e/lib/http2.mjs';
+import { FLAG, frame2At, PREFACE, TYPE } from '../../e2e/lib/http2.mjs';
 
 const FRAME_MAX = 16384; // section 4.2; larger ones are for clients that ask for them, and none need be
 const ERROR_MAX = 13; // section 7
@@ -13,14 +13,15 @@ const OF_CONNECTION = new Set([TYPE.SETTINGS, TYPE.PING, TYPE.GOAWAY]);
 /** Whether the server has to answer so: without TLS, what came first decides (section 3.3). */
 export const isHttp2 = (sent) => sent.subarray(0, PREFACE.length).toString('latin1') === PREFACE;
 
-function errorProblem(frame, code, count) {
-  count(`${frame.name} ${code}`);
+const nameOf = (type) => NAMES[type] ?? `type ${type}`;
+
+function errorProblem(type, code, count) {
+  count(`${nameOf(type)} ${code}`);
   return code > ERROR_MAX || code === INTERNAL_ERROR ? `error ${code}` : null;
 }
 
 /** What is wrong with a frame by itself. */
-function frameProblem(frame, count) {
-  const { type, flags, id, payload } = frame;
+function frameProblem({ type, flags, id, payload }, count) {
   if (OF_STREAMS.has(type) && id % 2 !== 1) {
     return 'no stream of the client';
   }
@@ -35,9 +36,9 @@ function frameProblem(frame, count) {
     case TYPE.WINDOW_UPDATE:
       return payload.length !== 4 || payload.readUInt32BE(0) === 0 ? 'no increment' : null;
     case TYPE.RST_STREAM:
-      return payload.length !== 4 ? 'its length' : errorProblem(frame, payload.readUInt32BE(0), count);
+      return payload.length !== 4 ? 'its length' : errorProblem(type, payload.readUInt32BE(0), count);
     case TYPE.GOAWAY:
-      return payload.length < 8 ? 'its length' : errorProblem(frame, payload.readUInt32BE(4), count);
+      return payload.length < 8 ? 'its length' : errorProblem(type, payload.readUInt32BE(4), count);
     case TYPE.HEADERS:
       return payload[0] === STATUS_500 ? 'status 500' : null;
     case TYPE.DATA:
@@ -96,22 +97,17 @@ class Order {
 /** As judge's functions; count(what): of whatever has been answered. */
 export function judgeHttp2(bytes, count) {
   const order = new Order();
-  let end;
-  for (let at = 0; bytes.length - at >= 9; at = end) {
-    const [type, flags] = [bytes[at + 3], bytes[at + 4]];
-    const length = bytes.readUIntBE(at, 3);
-    end = at + 9 + length;
-    const frame = { type, flags, id: bytes.readUInt32BE(at + 5), name: NAMES[type] ?? `type ${type}` };
-    if (length > FRAME_MAX) {
-      return `${frame.name} of ${length} bytes`;
+  let frame;
+  for (let at = 0; (frame = frame2At(bytes, at)); at = frame.end) {
+    if (frame.length > FRAME_MAX) {
+      return `${nameOf(frame.type)} of ${frame.length} bytes`;
     }
-    if (end > bytes.length) {
+    if (frame.end > bytes.length) {
       return null;
     }
-    frame.payload = bytes.subarray(at + 9, end);
     const problem = frameProblem(frame, count) ?? order.problem(frame);
     if (problem) {
-      return `${frame.name} on stream ${frame.id}: ${problem}`;
+      return `${nameOf(frame.type)} on stream ${frame.id}: ${problem}`;
     }
   }
   return null;

@@ -1,4 +1,5 @@
 // What goes wrong on the way: a list of parts becomes other bytes.
+import { PREFACE } from '../../e2e/lib/http2.mjs';
 
 const BYTES_MAX = 256 * 1024;
 
@@ -6,7 +7,7 @@ const TOKENS = [
   '\r\n', '\n', '\r', '\r\n\r\n', '\0', ' ', '\t', ':', '%', '%00', '?', '{', '}', '"', '\\u0000',
   'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'Content-Length: 5\r\n', 'Content-Length: -1\r\n',
   'Transfer-Encoding: chunked\r\n', 'Transfer-Encoding: gzip\r\n', 'Host: y\r\n', ' folded\r\n',
-  '0\r\n\r\n', 'ffffffffffffffff\r\n', 'HTTP/2.0', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  '0\r\n\r\n', 'ffffffffffffffff\r\n', 'HTTP/2.0', PREFACE,
   'PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n', '[[[[[[[[', '1e999',
 ].map((text) => Buffer.from(text)).concat([
   Buffer.from([0x81, 0x80, 0, 0, 0, 0]),
